@@ -1,0 +1,40 @@
+# `make` alone says what there is.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    install, then run the four scripts against the small Mikrotax in demo/; ends with test.png"
+	@echo "make test    install what the tests need and run all of them"
+	@echo "make lint    check style and formatting (ruff)"
+	@echo "make format  let ruff put style and formatting right"
+	@echo "make clean   remove .venv and what the demo made; your data/, images/ and model stay"
+
+# A stamp is newer than the list that it was installed from, so nothing is installed twice.
+.venv/installed: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/python -m demo
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv demo/work
