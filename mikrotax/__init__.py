@@ -1,0 +1,1 @@
+"""What a Mikrotax site looks like: names, pages, and a polite way of asking for them."""
