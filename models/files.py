@@ -25,7 +25,7 @@ def write_whole(path: Path | str, write: Callable[[BinaryIO], Any]) -> Path:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
