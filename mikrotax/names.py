@@ -1,0 +1,112 @@
+"""Names of taxa and pictures, and the file names that hold them on every file system."""
+
+import hashlib
+import re
+import unicodedata
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+MAX_PART = 120  # bytes of one file or directory name; disks allow 255, temporary files and old tools want some of it
+MAX_FILE = 200  # bytes of a whole path below images/; Windows allows 260 with everything that stands before it
+
+# Names that mean a device on Windows, whatever their extension.
+RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
+    f"{p}{n}" for p in ("com", "lpt") for n in "123456789¹²³"
+}
+
+
+def squeeze(name: str) -> str:
+    """Return `name` as it stands in a record's `hierarchy`: NFC, with all white space removed.
+
+    >>> squeeze("SY pulchra gp")
+    'SYpulchragp'
+    """
+    return "".join(unicodedata.normalize("NFC", name).split())
+
+
+def same_name(one: str, other: str) -> bool:
+    """Tell whether two spellings mean one taxon: compared without case, blanks and `_` (which stands for a blank)."""
+    return folded(one) == folded(other)
+
+
+def folded(name: str) -> str:
+    """Return `name` in the form in which names are compared: no blanks, no `_`, no case."""
+    return squeeze(name.replace("_", " ")).casefold()
+
+
+def safe_part(name: str) -> str:
+    """Return `name` as one file or directory name that every file system takes.
+
+    It is never empty, hidden, `..`, reserved on Windows or longer than MAX_PART bytes of UTF-8; a name that had to be
+    cut ends in eight hexadecimal digits of its own hash, so that two long names stay two.
+    """
+    part = unicodedata.normalize("NFC", name)
+    part = "".join("_" if c in '<>:"/\\|?*' else c for c in part if unicodedata.category(c)[0] != "C")
+    part = " ".join(part.split()).rstrip(". ")
+    if part.startswith(".") or not part:
+        part = "_" + part.lstrip(".")
+    if part.split(".")[0].strip().casefold() in RESERVED:
+        part = "_" + part
+    if len(part.encode()) <= MAX_PART:
+        return part
+    stem, suffix = _split_suffix(part)
+    return _cut(stem, MAX_PART - 9 - len(suffix.encode())) + "-" + _digits(name) + suffix
+
+
+def picture_path(url: str) -> str:
+    """Return the key of a picture: the decoded path of `url` after `/images/`, with `thumbs/` still in it.
+
+    A query and a fragment are no part of it. Raises ValueError for an address that has nothing below `/images/`.
+    """
+    try:
+        path = unquote(urlsplit(url).path)
+    except ValueError as error:
+        raise ValueError(f"{url!r} is not an address: {error}") from None
+    _, found, rest = ("/" + path).partition("/images/")
+    parts = [part for part in rest.split("/") if part]
+    if not found or not parts or ".." in parts:
+        raise ValueError(f"{url!r} is not the address of a picture: it names no file below /images/")
+    return "/".join(parts)
+
+
+def picture_file(url: str) -> str:
+    """Return where the picture at `url` lies below `images/`: its path after `/images/` without `thumbs/`, made safe.
+
+    >>> picture_file("https://www.mikrotax.org/images/ntax_cenozoic/thumbs/C.%20pelagicus.JPG")
+    'ntax_cenozoic/C. pelagicus.JPG'
+
+    Raises ValueError for an address that has nothing below `/images/`.
+    """
+    path = picture_path(url)
+    parts = path.split("/")
+    file = "/".join(safe_part(part) for part in [*(p for p in parts[:-1] if p != "thumbs"), parts[-1]])
+    if len(file.encode()) <= MAX_FILE:
+        return file
+    return f"{_cut(safe_part(parts[0]), 40)}/{_digits(path)}/{safe_part(parts[-1])}"
+
+
+def apart(file: str, key: str) -> str:
+    """Return another name for `file`, which is taken: eight hexadecimal digits of the hash of `key` before its suffix.
+
+    >>> apart("ntax_cenozoic/a.jpg", "ntax_cenozoic/thumbs/A.jpg")
+    'ntax_cenozoic/a-c241ca9c.jpg'
+    """
+    path = PurePosixPath(file)
+    stem, suffix = _split_suffix(path.name)
+    name = _cut(stem, MAX_PART - 9 - len(suffix.encode())) + "-" + _digits(key) + suffix
+    return str(path.with_name(name))
+
+
+def _split_suffix(name: str) -> tuple[str, str]:
+    """Split a file name before its extension, which counts as one only if it is short and plain."""
+    match = re.fullmatch(r"(.+?)(\.[A-Za-z0-9]{1,5})?", name, re.DOTALL)
+    return match.group(1), match.group(2) or ""
+
+
+def _cut(name: str, size: int) -> str:
+    """Return the beginning of `name`, at most `size` bytes of UTF-8, without a broken character or a trailing dot."""
+    return name.encode()[:size].decode(errors="ignore").rstrip(". ") or "_"
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]

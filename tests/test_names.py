@@ -1,0 +1,91 @@
+"""Names of taxa and pictures: what users rely on, and what a hostile page could write."""
+
+import unicodedata
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mikrotax.names import MAX_FILE, MAX_PART, RESERVED, apart, picture_file, safe_part, same_name, squeeze
+
+HOST = "https://www.mikrotax.org/images/"
+ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=300)
+
+
+def check_part(part: str) -> None:
+    """Fail unless `part` is a name that Linux, macOS and Windows all take as one file in one directory."""
+    assert part and part == part.strip(" ") and not part.endswith(".") and not part.startswith(".")
+    assert not set(part) & set('<>:"/\\|?*') and not any(unicodedata.category(c)[0] == "C" for c in part)
+    assert part.split(".")[0].strip().casefold() not in RESERVED
+    assert len(part.encode()) <= MAX_PART and unicodedata.is_normalized("NFC", part)
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("ntax_cenozoic/thumbs/X.JPG", "ntax_cenozoic/X.JPG"),
+        ("ntax_cenozoic/Order/Genus%20one/X.JPG?time=1#top", "ntax_cenozoic/Order/Genus one/X.JPG"),
+        (
+            "m/thumbs/Bown%20%26%20Young%20%28ex%29%20%5B1%5D%20%2B%20d%27%20%C3%97.jpg",
+            "m/Bown & Young (ex) [1] + d' ×.jpg",
+        ),
+        ("m/thumbs/e%CC%81.jpg", "m/é.jpg"),
+        ("m/thumbs/what%3F.jpg", "m/what_.jpg"),
+        ("m/thumbs/thumbs", "m/thumbs"),
+        ("aux/thumbs/CON.jpg", "_aux/_CON.jpg"),
+        ("m/thumbs/a%5C..%5Cb.jpg", "m/a_.._b.jpg"),
+        ("m/thumbs/.htaccess", "m/_htaccess"),
+        ("m/thumbs/ends.%20.", "m/ends"),
+    ],
+)
+def test_a_picture_has_its_file_below_images(url, file):
+    assert picture_file(HOST + url) == file
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://www.mikrotax.org/graphics/x.gif",
+        HOST,
+        HOST + "m/../../etc/passwd",
+        HOST + "m/%2e%2e/x.jpg",
+        "http://[::1/images/x.jpg",
+    ],
+)
+def test_what_is_no_picture_has_no_file(url):
+    with pytest.raises(ValueError):
+        picture_file(url)
+
+
+@given(ANY_TEXT)
+def test_every_name_becomes_one_safe_part(name):
+    check_part(safe_part(name))
+    assert safe_part(safe_part(name)) == safe_part(name)
+
+
+@given(st.lists(ANY_TEXT, min_size=1, max_size=40))
+def test_every_address_stays_below_images(parts):
+    try:
+        file = picture_file(HOST + "/".join(quote(part) for part in parts))
+    except ValueError:
+        return
+    assert len(file.encode()) <= MAX_FILE
+    for part in PurePosixPath(file).parts:
+        check_part(part)
+    check_part(PurePosixPath(apart(file, "another")).name)
+    assert apart(file, "another") != file
+
+
+def test_long_names_that_begin_alike_stay_two():
+    assert safe_part("x" * 300 + "a.jpg") != safe_part("x" * 300 + "b.jpg")
+    assert picture_file(HOST + "m/" + "a/" * 200 + "x.jpg") != picture_file(HOST + "m/" + "b/" * 200 + "x.jpg")
+    assert picture_file(HOST + "m/thumbs/" + "x" * 300 + ".jpg").endswith(".jpg")
+
+
+def test_names_are_squeezed_and_compared():
+    assert squeeze("SY pulchra\u00a0 gp\n") == "SYpulchragp"
+    assert same_name("Coccolithus_Pelagicus", "Coccolithus pelagicus ")
+    assert not same_name("Syracosphaera", "Syracosphaera sp.")
