@@ -1,0 +1,205 @@
+"""What microscopes and plates make of a relief: scanning electron, crossed polars, plane light, and pen and ink.
+
+The renderers take a `Relief`, `scale` (pixels for a half length) and the seeded generator of the shot, and give a
+picture as a float array with values from 0 (black) to 1 (white): (height, width) in grey, (height, width, 3) in colour.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from demo.families import inside, solid
+
+# Interference colours of the first order, by retardation from 0 to 1: black, grey, white, straw, orange.
+FIRST_ORDER = np.array(
+    [[0.02, 0.02, 0.03], [0.33, 0.36, 0.40], [0.74, 0.76, 0.76], [0.97, 0.95, 0.84], [0.98, 0.82, 0.46]], np.float32
+)
+# Tints of the field in plane light: beige, grey-green, bluish grey, plain grey.
+FIELDS = np.array([[0.80, 0.75, 0.64], [0.66, 0.72, 0.62], [0.68, 0.72, 0.76], [0.70, 0.70, 0.70]], np.float32)
+
+
+# ---- small tools -------------------------------------------------------------------------------------------------
+
+
+def _resized(array, shape, how):
+    return np.asarray(Image.fromarray(array.astype(np.float32)).resize(shape[::-1], how))
+
+
+def clouds(rng, shape, cells):
+    """Smooth noise with about `cells` blobs from side to side; mean 0, standard deviation about 0.6."""
+    rows = max(2, round(cells * shape[0] / shape[1]))
+    return _resized(rng.standard_normal((rows, cells), dtype=np.float32), shape, Image.BICUBIC)
+
+
+def blurred(array, radius):
+    """`array` with everything smaller than `radius` pixels smoothed away."""
+    height, width = array.shape
+    small = max(2, round(height / max(radius, 1))), max(2, round(width / max(radius, 1)))
+    return _resized(_resized(array, small, Image.BOX), array.shape, Image.BILINEAR)
+
+
+def slopes(z, scale):
+    """Slopes of the relief to the right and downwards (1 is 45 degrees)."""
+    down, right = np.gradient(z)
+    return right * scale, down * scale
+
+
+# ---- the scanning electron microscope ----------------------------------------------------------------------------
+
+
+def filter_membrane(rng, shape):
+    """The stage: black, dark grey, or a filter with round pores."""
+    kind = rng.random()
+    ground = np.full(shape, rng.uniform(0.01, 0.08), np.float32)
+    if kind < 0.5:
+        return ground
+    ground += rng.uniform(0.04, 0.12) + 0.015 * clouds(rng, shape, 24)
+    if kind < 0.75:
+        height, width = shape
+        v, u = np.mgrid[0:height, 0:width].astype(np.float32) / width
+        hole = np.zeros(shape, np.float32)
+        for px, py in rng.uniform(0, 1.3, (rng.integers(6, 22), 2)):
+            np.maximum(hole, inside(0.028 - np.hypot(u - px, v - py), 0.02), out=hole)
+        ground *= 1 - 0.85 * hole
+    return ground
+
+
+def electrons(relief, scale, rng):
+    """Secondary electrons: steep slopes and edges shine, hollows are dark, the detector stands to one side."""
+    z = relief.z
+    right, down = slopes(z, scale)
+    steep = np.sqrt(1 + right * right + down * down)
+    light = rng.uniform(0.2 * np.pi, 0.8 * np.pi)
+    lit = (right * np.cos(light) + down * np.sin(light)) / steep
+    hollow = z - blurred(z, 0.14 * scale)
+    grain = clouds(rng, z.shape, 60)
+    signal = 0.36 + 0.30 * lit + 0.34 * (1 - 1 / steep) + 1.3 * hollow + 0.03 * grain
+    mask = solid(z)
+    shade = np.clip(blurred(mask, 0.16 * scale), 0, 1)
+    ground = filter_membrane(rng, z.shape) * (1 - 0.7 * shade)
+    contrast = rng.uniform(0.85, 1.2)
+    signal = 0.42 + (signal - 0.42) * contrast + rng.uniform(-0.04, 0.06)
+    return mask * np.clip(signal, 0.03, 1) + (1 - mask) * ground
+
+
+# ---- the light microscope ----------------------------------------------------------------------------------------
+
+
+def crossed_polars(relief, scale, rng, turn):
+    """Interference between crossed polars, of a specimen that lies `turn` radians from its standard position.
+
+    Light passes where the optic axis stands oblique to the polars: hence the dark cross of a round coccolith.
+    """
+    between = np.sin(2 * (relief.axis + turn + rng.normal(0, 0.03))) ** 2
+    delay = relief.delay * rng.uniform(0.85, 1.1)
+    passed = np.clip(between * delay + 0.02 * delay, 0, 1)
+    passed = blurred(passed, 0.03 * scale)
+    glow = 0.05 * blurred(passed, 0.3 * scale)
+    picture = _coloured(np.clip(passed + glow + 0.012 * clouds(rng, passed.shape, 18), 0, 1))
+    return picture if rng.random() < 0.75 else picture.mean(axis=2)
+
+
+def _coloured(passed):
+    order = passed * (len(FIRST_ORDER) - 1)
+    below = np.minimum(order.astype(np.intp), len(FIRST_ORDER) - 2)
+    part = (order - below)[..., None]
+    return FIRST_ORDER[below] * (1 - part) + FIRST_ORDER[below + 1] * part
+
+
+def plane_light(relief, scale, rng):
+    """Plane light: a dark outline with a bright fringe, low contrast, on a tinted field."""
+    z = blurred(relief.z, 0.03 * scale)
+    right, down = slopes(z, scale)
+    outline = np.minimum(np.hypot(right, down), 2.5) / 2.5
+    fringe = blurred(z, 0.16 * scale) - z
+    body = np.clip(z * 4, 0, 1)
+    light = 1 - 0.55 * outline - 0.9 * np.clip(fringe, -0.2, 0.2) + 0.06 * body
+    light += 0.02 * clouds(rng, z.shape, 5) + 0.015 * clouds(rng, z.shape, 40)
+    light = 1 + (light - 1) * rng.uniform(0.8, 1.25)
+    field = FIELDS[rng.integers(len(FIELDS))]
+    return np.clip(light, 0, 1.3)[..., None] * field
+
+
+# ---- pen and ink -------------------------------------------------------------------------------------------------
+
+
+def pen_and_ink(relief, scale, rng):
+    """A line drawing as in a type description: outlines in ink, hollows and flanks stippled, white paper."""
+    z = relief.z
+    right, down = slopes(z, scale)
+    line = inside(np.hypot(right, down) - 1.6, 0.9)
+    mask = solid(z)
+    shade = np.clip(0.30 + 0.45 * (right - down) - 2.2 * (z - blurred(z, 0.2 * scale)), 0, 0.8) * mask
+    pitch = 0.055 * scale
+    rows, columns = np.indices(z.shape, np.float32) / pitch
+    cell_row, cell_column = rows.astype(np.intp), columns.astype(np.intp)
+    jitter = rng.uniform(0.3, 0.7, (2, 128, 128)).astype(np.float32)
+    off = np.hypot(
+        rows - cell_row - jitter[0][cell_row % 128, cell_column % 128],
+        columns - cell_column - jitter[1][cell_row % 128, cell_column % 128],
+    )
+    dots = inside(0.48 * np.sqrt(shade) - off, 0.2) * (shade > 0.06)
+    return 0.97 - 0.92 * np.maximum(line, dots)
+
+
+# ---- the plate ---------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def _font(height):
+    return ImageFont.load_default(height)
+
+
+def printed(picture, shape, rng, *, blur, noise, size):
+    """The picture at its final `shape` (height, width), with the blur (pixels in 120) and noise of camera and print."""
+    pixels = Image.fromarray((np.clip(picture, 0, 1) * 255).astype(np.uint8))
+    pixels = pixels.resize(shape[::-1], Image.BOX if picture.shape[0] > shape[0] else Image.BICUBIC)
+    if blur > 0.25:
+        pixels = pixels.filter(ImageFilter.GaussianBlur(blur * size / 120))
+    values = np.asarray(pixels, np.float32)
+    grain = rng.standard_normal(shape, dtype=np.float32) * (255 * noise)
+    return Image.fromarray((values + (grain if values.ndim == 2 else grain[..., None])).clip(0, 255).astype(np.uint8))
+
+
+def labelled(picture, rng, *, bright, size):
+    """The marks of a plate, in place: sometimes a number, a scale bar (with or without its length), a black edge."""
+    pen = ImageDraw.Draw(picture)
+    width, height = picture.size
+    ink, paper = (235, 10) if bright else (15, 245)
+    unit = size / 120
+
+    def fill(level):
+        return level if picture.mode == "L" else (level,) * 3
+
+    number, bar_at, text, edge = rng.random(4)
+    corner = rng.integers(4)
+    left, top = corner % 2 == 0, corner < 2
+    if number < 0.4:
+        label = str(rng.integers(1, 40)) if rng.random() < 0.7 else "abcdefgh"[rng.integers(8)]
+        at = (4 * unit if left else width - 4 * unit, 3 * unit if top else height - 3 * unit)
+        font = _font(round(rng.uniform(11, 15) * unit))
+        anchor = ("l" if left else "r") + ("t" if top else "b")
+        if rng.random() < 0.2:
+            pen.rectangle(pen.textbbox(at, label, font=font, anchor=anchor), fill=fill(paper))
+        pen.text(at, label, font=font, anchor=anchor, fill=fill(ink))
+    if bar_at < 0.35:
+        length = rng.uniform(18, 34) * unit
+        x0 = width - 5 * unit - length if left else 5 * unit
+        y0 = height - 6 * unit if top else 6 * unit + 8 * unit
+        pen.rectangle([x0, y0, x0 + length, y0 + 1.6 * unit], fill=fill(ink))
+        if text < 0.5:
+            length_text = f"{rng.choice([1, 2, 5])} µm"
+            pen.text(
+                (x0 + length / 2, y0 - unit), length_text, font=_font(round(9 * unit)), anchor="mb", fill=fill(ink)
+            )
+    if edge < 0.15:
+        band = rng.uniform(0.03, 0.09) * width
+        side = rng.integers(4)
+        box = [
+            [0, 0, band, height],
+            [width - band, 0, width, height],
+            [0, 0, width, band],
+            [0, height - band, width, height],
+        ]
+        pen.rectangle(box[side], fill=fill(0))
