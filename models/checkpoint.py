@@ -1,0 +1,124 @@
+"""The saved model file: everything that a prediction needs, and nothing that can run code.
+
+It is a file of torch.save that torch.load reads with weights_only=True, which refuses everything but tensors, numbers,
+texts and containers of them.
+"""
+
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.files import write_whole
+from models.images import IMAGENET, Normalisation
+from models.networks import build_network
+
+FORMAT = "mikrotax classifier"
+VERSION = 1
+
+
+class CheckpointError(Exception):
+    """A file that was given as a model is none, is damaged, or is newer than this program; the text says which."""
+
+
+@dataclass
+class Checkpoint:
+    """A trained classifier as it lies in the file.
+
+    architecture: name for `models.networks.build_network`; image_size: side in pixels of the square that it takes;
+    classes: names in the order of the network's outputs; lineages: for each class its full names, root first, where
+    known; weights: the network's state dict; scores: what it reached on validate/; options: the command line's;
+    dataset: hash of the data set that it learnt; versions: of the libraries that made it.
+    """
+
+    architecture: str
+    image_size: int
+    classes: list[str]
+    weights: dict[str, Tensor]
+    mean: tuple[float, ...] = IMAGENET.mean
+    std: tuple[float, ...] = IMAGENET.std
+    lineages: dict[str, list[str]] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    dataset: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """What turns pictures in [0, 255] into the network's input."""
+        return Normalisation(self.mean, self.std)
+
+    def network(self) -> nn.Module:
+        """Build the network with its weights, ready to predict. Raises CheckpointError where they do not fit."""
+        try:
+            with torch.device("meta"):  # no memory and no time for random weights that are replaced at once
+                network = build_network(self.architecture, len(self.classes), self.image_size)
+            network.load_state_dict(self.weights, assign=True)
+        except (RuntimeError, ValueError) as error:
+            raise CheckpointError(f"its weights do not fit the network {self.architecture}: {error}") from error
+        return network.eval()
+
+
+def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
+    """Write the model file, whole or not at all."""
+    save_tensors(path, {"format": FORMAT, "version": VERSION, **asdict(checkpoint)})
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a model file without running any code from it. Raises CheckpointError with a sentence where it is none."""
+    content = load_tensors(path)
+    if content.pop("format", None) != FORMAT:
+        raise CheckpointError(f"{path} is no model of train_classifier.py")
+    version = content.pop("version", None)
+    if version != VERSION:
+        raise CheckpointError(f"{path} has format version {version}, and this program reads {VERSION}; update it")
+    try:
+        checkpoint = Checkpoint(**content)
+    except TypeError as error:
+        raise CheckpointError(f"{path} is a damaged model ({error})") from error
+    _check(checkpoint, path)
+    return checkpoint
+
+
+def _check(checkpoint: Checkpoint, path: Path | str) -> None:
+    """Refuse values that no training writes, before anything relies on them."""
+    sound = (
+        isinstance(checkpoint.classes, list)
+        and checkpoint.classes
+        and all(isinstance(name, str) for name in checkpoint.classes)
+        and isinstance(checkpoint.image_size, int)
+        and 0 < checkpoint.image_size <= 4096
+        and isinstance(checkpoint.weights, dict)
+        and all(isinstance(value, Tensor) for value in checkpoint.weights.values())
+        and len(checkpoint.mean) == len(checkpoint.std) == 3
+        and all(value > 0 for value in checkpoint.std)
+    )
+    if not sound:
+        raise CheckpointError(f"{path} is a damaged model: its classes, picture size or weights make no sense")
+
+
+def save_tensors(path: Path | str, content: dict[str, Any]) -> None:
+    """Write a dictionary of tensors, numbers, texts and containers of them, whole or not at all."""
+    write_whole(path, lambda file: torch.save(content, file))
+
+
+def load_tensors(path: Path | str) -> dict[str, Any]:
+    """Read a dictionary that `save_tensors` wrote, to the CPU.
+
+    Raises CheckpointError with a sentence where there is none.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(f"there is no file {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path} is no file of tensors, or holds code, which is never run") from error
+    except (RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is no file of tensors, or is damaged ({str(error).splitlines()[0]})") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds no dictionary of tensors")
+    return content

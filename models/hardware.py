@@ -1,0 +1,63 @@
+"""What the network runs on: device, arithmetic and memory layout."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A device and the number type (float32 or bfloat16) in which a network computes there."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def place(self, module: nn.Module) -> nn.Module:
+        """Move a network to the device, in the memory layout that its convolutions are fastest with."""
+        return module.to(self.device, memory_format=self._layout)
+
+    def place_pictures(self, pictures: Tensor) -> Tensor:
+        """Move pictures (n, 3, h, w) to the device, in the layout of the network."""
+        return pictures.to(self.device).contiguous(memory_format=self._layout)
+
+    def autocast(self) -> AbstractContextManager:
+        """Compute in `dtype` where that is safe; sums, norms and losses stay in float32."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    @property
+    def _layout(self) -> torch.memory_format:
+        return torch.contiguous_format if self.device.type == "mps" else torch.channels_last
+
+    def __str__(self) -> str:
+        return f"{self.device}, {'bf16' if self.dtype == torch.bfloat16 else 'fp32'}"
+
+
+def choose_hardware(device: str | None = None, precision: str = "auto") -> Hardware:
+    """Take the device named, or the best there is, and for precision "auto" the number type that it is fastest with.
+
+    Raises ValueError where there is no such device.
+    """
+    try:
+        chosen = torch.device(device or _best_device())
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"there is no device {device} here ({str(error).splitlines()[0]})") from error
+    if precision == "auto":
+        precision = "bf16" if _has_fast_bf16(chosen) else "fp32"
+    return Hardware(chosen, {"bf16": torch.bfloat16, "fp32": torch.float32}[precision])
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    """Say whether the device has instructions of its own for bfloat16; where it has not, float32 is faster."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,0 +1,90 @@
+"""Networks by name: our VGG11s and all classifiers of torchvision, each with a head for our classes."""
+
+from typing import Any
+
+import torchvision
+from torch import Tensor, nn
+
+from models import vgg
+
+# The variant of torchvision whose ImageNet weights fit ours.
+TWINS = {"vgg11_adaptive": "vgg11_bn"}
+
+# Torchvision's Inception networks answer with more than one tensor while they train.
+UNSUITABLE = ("googlenet", "inception_v3")
+
+
+class WeightsError(Exception):
+    """Weights that cannot be had or do not fit; the text says why."""
+
+
+def network_names() -> list[str]:
+    """List the names that `build_network` knows."""
+    classifiers = torchvision.models.list_models(module=torchvision.models)
+    return sorted({"vgg11_adaptive", *classifiers}.difference(UNSUITABLE))
+
+
+def build_network(name: str, num_classes: int, image_size: int) -> nn.Module:
+    """Build a network with random weights: pictures (n, 3, image_size, image_size) to logits (n, num_classes).
+
+    Raises ValueError for an unknown name or a picture too small for it.
+    """
+    if name == "vgg11":
+        return vgg.vgg11(num_classes, image_size)
+    if name == "vgg11_adaptive":
+        return vgg.vgg11_adaptive(num_classes)
+    if name not in network_names():
+        raise ValueError(f"there is no network {name}")
+    options: dict[str, Any] = {"image_size": image_size} if name.startswith("vit_") else {}
+    return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
+
+
+def imagenet_weights(name: str) -> dict[str, Tensor]:
+    """Give the state dict that torchvision offers for a network, downloading it into torch's cache where necessary.
+
+    Raises WeightsError where it cannot be had.
+    """
+    weights = torchvision.models.get_model_weights(TWINS.get(name, name))
+    try:
+        return weights.DEFAULT.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(f"the ImageNet weights of {name} could not be downloaded ({error})") from error
+
+
+def transfer(network: nn.Module, weights: dict[str, Tensor]) -> list[str]:
+    """Load pretrained weights into a network that has another number of classes, all but its last layer.
+
+    VGG11's first head layer is folded to the network's picture size (`models.vgg.fold_head`). Tensors of the head
+    that are missing or of another shape stay random: their names are given back. Raises WeightsError where any tensor
+    before the head does not fit.
+    """
+    own = network.state_dict()
+    head = head_name(network)
+    fitting = {}
+    for name, tensor in weights.items():
+        if name == "classifier.0.weight" and name in own and tensor.shape != own[name].shape:
+            tensor = _fold(tensor, own[name])
+        if name in own and own[name].shape == tensor.shape:
+            fitting[name] = tensor
+    classifier = head.split(".")[0] + "."
+    missing = [name for name in own if name not in fitting and not name.startswith(classifier)]
+    if missing:
+        raise WeightsError(
+            f"{len(missing)} of {len(own)} tensors are missing or of another shape, the first is {missing[0]}"
+        )
+    network.load_state_dict(fitting, strict=False)
+    return [name for name in own if name not in fitting]
+
+
+def _fold(weight: Tensor, target: Tensor) -> Tensor:
+    """Fold the head's first layer of a whole VGG11 to the shape of `target`; give back what cannot be folded."""
+    whole = 512 * vgg.HEAD_MAP**2
+    if weight.ndim != 2 or weight.shape[1] != whole or target.shape[1] >= whole:
+        return weight
+    side = round((target.shape[1] // 512) ** 0.5)
+    return vgg.fold_head(weight, side, side)
+
+
+def head_name(network: nn.Module) -> str:
+    """Give the name of the last layer with weights: the one that answers with the classes."""
+    return [name for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))][-1]

@@ -1,0 +1,105 @@
+"""VGG11 for small pictures: ImageNet knowledge with a folded head, and a variant that takes pictures of any size.
+
+VGG11 is configuration A of Simonyan & Zisserman, "Very deep convolutional networks for large-scale image
+recognition", ICLR 2015, https://arxiv.org/abs/1409.1556. ImageNet weights are torchvision's:
+
+| weights                                      | parameters | file   | ImageNet top-1 | used by        |
+|----------------------------------------------|------------|--------|----------------|----------------|
+| torchvision VGG11_Weights.IMAGENET1K_V1      | 132.9 M    | 507 MB | 69.0 %         | vgg11          |
+| torchvision VGG11_BN_Weights.IMAGENET1K_V1   | 132.9 M    | 507 MB | 70.4 %         | vgg11_adaptive |
+"""
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import VGG, vgg
+
+# A number is a 3x3 convolution with that many channels, batch normalisation and ReLU; "A28" averages whatever comes
+# in to a map of 28x28, "M" halves the map by its maxima. With "M" in place of each "A" this is torchvision's "A".
+ADAPTIVE_LAYERS = [64, "M", 128, "A28", 256, 256, "A14", 512, 512, "A7", 512, 512]
+
+# VGG11 halves its map five times, and its head expects 7x7.
+STRIDE = 32
+HEAD_MAP = 7
+
+
+def vgg11(num_classes: int, image_size: int = 224) -> VGG:
+    """Torchvision's VGG11 for square pictures of `image_size` pixels, its head folded where that makes it smaller.
+
+    Takes pictures (n, 3, image_size, image_size), gives logits (n, num_classes). Its state dict is that of
+    torchvision's vgg11 but for `classifier.0.weight`, for which see `fold_head`, and the last layer. Raises ValueError
+    for pictures below 32 pixels, of which five halvings leave nothing.
+    """
+    if image_size < STRIDE:
+        raise ValueError(f"vgg11 needs pictures of at least {STRIDE} pixels, not {image_size}")
+    network = vgg.vgg11(weights=None, num_classes=num_classes)
+    side = image_size // STRIDE
+    if side < HEAD_MAP:
+        network.avgpool = nn.Identity()
+        network.classifier[0] = nn.Linear(512 * side * side, 4096)
+        nn.init.normal_(network.classifier[0].weight, 0, 0.01)
+        nn.init.zeros_(network.classifier[0].bias)
+    return network
+
+
+def vgg11_adaptive(num_classes: int) -> nn.Module:
+    """VGG11 with batch normalisation and adaptive average pooling in place of some max pools, trainable from scratch.
+
+    Takes pictures (n, 3, height, width) of any size from 8x8 on and gives logits (n, num_classes). Its `features` have
+    the state dict of torchvision's vgg11_bn, so that ImageNet weights fit; its head is one linear layer.
+    """
+    return AdaptiveVGG(make_layers(ADAPTIVE_LAYERS), num_classes)
+
+
+class AdaptiveVGG(nn.Module):
+    """Convolutions, the mean over the map, dropout and one linear layer."""
+
+    def __init__(self, features: nn.Sequential, num_classes: int, dropout: float = 0.2):
+        super().__init__()
+        self.features = features
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(512, num_classes))
+        for module in self.features.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Give logits (n, num_classes) for pictures (n, 3, height, width)."""
+        return self.classifier(self.avgpool(self.features(pictures)).flatten(1))
+
+
+def make_layers(layers: list[int | str]) -> nn.Sequential:
+    """Turn a configuration such as ADAPTIVE_LAYERS into layers, numbered as torchvision numbers those of vgg11_bn."""
+    modules: list[nn.Module] = []
+    channels = 3
+    for layer in layers:
+        if layer == "M":
+            modules.append(nn.MaxPool2d(kernel_size=2, stride=2, ceil_mode=True))
+        elif isinstance(layer, str):
+            modules.append(nn.AdaptiveAvgPool2d(int(layer.removeprefix("A"))))
+        else:
+            modules += [nn.Conv2d(channels, layer, kernel_size=3, padding=1), nn.BatchNorm2d(layer), nn.ReLU(True)]
+            channels = layer
+    return nn.Sequential(*modules)
+
+
+def fold_head(weight: Tensor, height: int, width: int) -> Tensor:
+    """Fold the average pooling before VGG11's head into the head's first layer.
+
+    Between the last map x (512, height, width) and the head stands AdaptiveAvgPool2d(7), a fixed linear map: with
+    P = `pooling_matrix(height)` (7, height) and Q = `pooling_matrix(width)` it gives P x Qᵀ for each channel. So the
+    first layer's answer
+
+        Σ_cij W[o,c,i,j] (P x_c Qᵀ)[i,j]  =  Σ_ckl (Pᵀ W[o,c] Q)[k,l] x_c[k,l]
+
+    is that of the smaller layer W'[o,c] = Pᵀ W[o,c] Q on the map itself: the same output, and at 120 pixels (3x3)
+    9 weights where there were 49. `weight` is (4096, 512·7·7), the result (4096, 512·height·width).
+    """
+    rows, columns = (pooling_matrix(side).to(weight) for side in (height, width))
+    kernels = weight.unflatten(1, (-1, HEAD_MAP, HEAD_MAP))
+    return (rows.T @ kernels @ columns).flatten(1)
+
+
+def pooling_matrix(side: int) -> Tensor:
+    """Give AdaptiveAvgPool2d(7) along one axis as a matrix (7, side), in float64; each row sums to 1."""
+    return nn.functional.adaptive_avg_pool1d(torch.eye(side, dtype=torch.float64), HEAD_MAP).T

@@ -1,0 +1,282 @@
+"""Train a classifier of microfossils on the pictures that prepare_image_model.py laid out.
+
+    python train_classifier.py                        # VGG11 with ImageNet weights, on ./train and ./validate
+    python train_classifier.py --log                  # the same, and: tensorboard --logdir=./logs --port=6006
+    python train_classifier.py --use_model vgg11_adaptive --weights none      # from scratch, without a download
+    python train_classifier.py --resume               # go on where an interrupted run was left
+
+Reads train/<class>/ and validate/<class>/ below --directory. Writes `model` (what visualise_results.py reads: the
+best state by validation accuracy), `model.history.csv` (a row for each epoch) and `model.last` (what --resume needs).
+"""
+
+import argparse
+import math
+import signal
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from training.data import Data
+    from training.loop import Recipe, Run
+
+# The highest learning rates that a batch of 32 pictures bears, by measurement (NOTES.md).
+FROM_SCRATCH_RATE = 0.02
+PRETRAINED_RATE = 0.005
+
+HISTORY = [
+    "epoch",
+    "seconds",
+    "images_per_second",
+    "learning_rate",
+    "train_loss",
+    "train_accuracy",
+    "validate_loss",
+    "validate_accuracy",
+    "validate_macro_f1",
+]
+HEAD = "Epoch  train loss  accuracy  validate loss  accuracy  pictures/s"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    title, commands = __doc__.split("\n", 1)
+    parser = argparse.ArgumentParser(
+        description=title, epilog=commands, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--directory", type=Path, default=Path(), metavar="DIR", help="where train/ and validate/ lie (default: here)")
+    add("--save_model", type=Path, default=Path("model"), metavar="FILE", help="the file to write (default: model)")
+    add("--log", action="store_true", help="write TensorBoard logs to ./logs")
+    add("--resume", action="store_true", help="go on with the run that FILE.last holds, with the same options")
+    add(
+        "--use_model",
+        default="vgg11",
+        metavar="NAME",
+        help="vgg11 (default), vgg11_adaptive (pictures of any size, learns from scratch), or any classifier of "
+        "torchvision, such as squeezenet1_1 or resnet50",
+    )
+    add(
+        "--weights",
+        default="imagenet",
+        metavar="WHICH",
+        help="where to start: imagenet (default, a download of up to 0.5 GB), none, or a file with a state dict of "
+        "the same network",
+    )
+    add("--epochs", type=positive_int, default=16, metavar="N", help="times through the pictures (default: 16)")
+    add("--patience", type=positive_int, metavar="N", help="stop after N epochs without a better one (default: never)")
+    add("--batch_size", type=positive_int, default=32, metavar="N", help="pictures in one step (default: 32)")
+    add(
+        "--learning_rate",
+        type=positive_float,
+        metavar="X",
+        help="the highest rate of the schedule (default: 0.02 from scratch, 0.005 from pretrained weights)",
+    )
+    add(
+        "--image_size",
+        type=positive_int,
+        metavar="PIXELS",
+        help="side of the square into which each picture is fitted whole (default: the pictures' own size, up to 224)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same run on a CPU (default: 0)")
+    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
+    add(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="arithmetic of the network; auto takes bf16 where the device is faster with it (default)",
+    )
+    return parser
+
+
+def positive_int(text: str) -> int:
+    """Read a whole number above 0. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"a whole number above 0 is needed, not {text!r}")
+    return int(text)
+
+
+def positive_float(text: str) -> float:
+    """Read a number above 0. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"a number above 0 is needed, not {text!r}")
+    return value
+
+
+def train(options: argparse.Namespace) -> "Run":
+    """Train a network epoch by epoch, keeping its best state and its last.
+
+    Raises OSError, ValueError, CheckpointError, WeightsError or TrainingError, with a sentence for the user, where it
+    cannot begin or go on.
+    """
+    from models.hardware import choose_hardware
+    from training.data import read_data
+    from training.log import TrainingLog
+    from training.loop import Recipe, Run, make_optimizer, train_epoch, validate
+    from training.start import start_network
+
+    hardware = choose_hardware(options.device, options.precision)
+    left = read_interrupted(options) if options.resume else None
+    data = read_data(options.directory, options.image_size)
+    weights = "none" if left else options.weights
+    network = hardware.place(start_network(options.use_model, len(data.classes), data.size, weights))
+    run = Run(network, make_optimizer(network))
+    if left:
+        run.restore(left["run"])
+    recipe = Recipe(options.epochs, options.batch_size, highest_rate(options), options.seed)
+    log_directory = left["log"] if left else time.strftime("logs/%Y-%m-%d_%H.%M.%S_") + options.use_model
+    log = TrainingLog(Path(log_directory)) if options.log else None
+    print(f"{describe(data)}\n{options.use_model} on {hardware}\n{HEAD}")
+
+    with progress_bar(run, recipe, len(data.train)) as bar:
+        while len(run.history) < recipe.epochs and not is_stuck(run, options.patience):
+            start = time.monotonic()
+            learnt = train_epoch(run, data.train, recipe, hardware, bar.update)
+            speed = learnt.pop("pictures") / (time.monotonic() - start)
+            scores = validate(network, data.validate, hardware)
+            run.history.append(history_row(run, time.monotonic() - start, speed, learnt, scores))
+            bar.write(show(run.history[-1]), file=sys.stdout)
+            if log:
+                log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
+                log.pictures(run, data, hardware)
+            keep(run, scores, data, options, log_directory)
+    return run
+
+
+def read_interrupted(options: argparse.Namespace) -> dict[str, Any]:
+    """Read what a run with the same options left behind. Raises CheckpointError or ValueError where it did not."""
+    from models.checkpoint import load_tensors
+
+    left = load_tensors(last_file(options))
+    for name, value in option_values(options).items():
+        if left.get("options", {}).get(name) != value:
+            raise ValueError(
+                f"{last_file(options)} was left by a run with --{name} {left.get('options', {}).get(name)}, "
+                f"not {value}; --resume goes on with the options that the run was begun with"
+            )
+    return left
+
+
+def option_values(options: argparse.Namespace) -> dict[str, Any]:
+    """Give the options that decide what comes out of a run, as plain values."""
+    apart = ("resume", "log", "directory", "save_model")
+    return {name: value for name, value in vars(options).items() if name not in apart}
+
+
+def last_file(options: argparse.Namespace) -> Path:
+    """Name the file that --resume needs."""
+    return options.save_model.with_name(options.save_model.name + ".last")
+
+
+def highest_rate(options: argparse.Namespace) -> float:
+    """Give the highest learning rate of the schedule; what was learnt before bears less than what was not."""
+    return options.learning_rate or (FROM_SCRATCH_RATE if options.weights == "none" else PRETRAINED_RATE)
+
+
+def describe(data: "Data") -> str:
+    """Say what there is to learn."""
+    return (
+        f"{len(data.train)} pictures to learn from and {len(data.validate)} to validate with, "
+        f"{len(data.classes)} classes, {data.size}x{data.size} pixels"
+    )
+
+
+def progress_bar(run: "Run", recipe: "Recipe", count: int):
+    """Make a bar over all pictures of all epochs, which shows pictures a second and the time left."""
+    from tqdm import tqdm
+
+    from training.loop import epoch_length
+
+    length = epoch_length(count, recipe.batch_size)
+    return tqdm(
+        desc="Training", total=length * recipe.epochs, initial=length * len(run.history), unit=" pictures", leave=False
+    )
+
+
+def is_stuck(run: "Run", patience: int | None) -> bool:
+    """Tell whether the last `patience` epochs brought nothing better."""
+    return patience is not None and bool(run.best) and len(run.history) - run.best["epoch"] >= patience
+
+
+def history_row(run: "Run", seconds: float, speed: float, learnt: dict, scores: dict) -> dict[str, float]:
+    """Give the epoch's row of model.history.csv."""
+    values = [len(run.history) + 1, round(seconds, 2), round(speed, 1), learnt["learning_rate"]]
+    values += [learnt["loss"], learnt["accuracy"], scores["loss"], scores["accuracy"], scores["macro_f1"]]
+    return dict(zip(HISTORY, values, strict=True))
+
+
+def show(row: dict[str, float]) -> str:
+    """Show a row of the history as a line under HEAD."""
+    return (
+        f"{row['epoch']:5d} {row['train_loss']:11.4f} {row['train_accuracy']:9.1%} {row['validate_loss']:14.4f} "
+        f"{row['validate_accuracy']:9.1%} {row['images_per_second']:11.1f}"
+    )
+
+
+def keep(run: "Run", scores: dict, data: "Data", options: argparse.Namespace, log_directory: str) -> None:
+    """Save the model if it is the best yet, then what --resume needs, then the history."""
+    from models.checkpoint import Checkpoint, save_checkpoint, save_tensors
+    from models.files import write_csv
+
+    merit = (scores["accuracy"], -scores["loss"])
+    if not run.best or merit > (run.best["accuracy"], -run.best["loss"]):
+        run.best = {"epoch": len(run.history), **scores}
+        checkpoint = Checkpoint(
+            architecture=options.use_model,
+            image_size=data.size,
+            classes=data.classes,
+            weights={name: tensor.cpu() for name, tensor in run.network.state_dict().items()},
+            lineages=data.lineages,
+            scores=run.best,
+            options=option_values(options),
+            dataset=data.digest,
+            versions={library: version(library) for library in ("torch", "torchvision")},
+        )
+        save_checkpoint(options.save_model, checkpoint)
+    save_tensors(last_file(options), {"run": run.state(), "options": option_values(options), "log": log_directory})
+    write_csv(options.save_model.with_name(options.save_model.name + ".history.csv"), HISTORY, run.history)
+
+
+def conclude(run: "Run", model: Path) -> str:
+    """Say how good the best epoch is, and what to do next."""
+    best = run.best
+    return (
+        f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right "
+        f"(balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always answering with "
+        f"the commonest class would reach {best['majority']:.1%}).\n"
+        f"Wrote {model}. To look at what it does: python visualise_results.py --model {model}"
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train as the command line says; give the exit status."""
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        # Only now, so that --help does not wait for torch.
+        from models.checkpoint import CheckpointError
+        from models.networks import WeightsError, network_names
+        from training.loop import TrainingError
+
+        if options.use_model not in network_names():
+            parser.error(f"there is no network {options.use_model}; there are: {', '.join(network_names())}")
+        run = train(options)
+    except KeyboardInterrupt:
+        print("\nInterrupted. The finished epochs are kept: --resume goes on after them.", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except (OSError, ValueError, CheckpointError, WeightsError, TrainingError) as error:
+        print(f"train_classifier.py: {error}", file=sys.stderr)
+        return 1
+    print(conclude(run, options.save_model))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

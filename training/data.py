@@ -1,0 +1,51 @@
+"""The data set that a run learns from."""
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from models.images import Store, list_pictures, native_size, read_store
+
+
+@dataclass(frozen=True)
+class Data:
+    """Both splits in memory, at one picture size in pixels, and what dataset.json knows of their classes."""
+
+    train: Store
+    validate: Store
+    classes: list[str]
+    size: int
+    lineages: dict[str, list[str]] = field(default_factory=dict)
+    digest: str = ""
+
+
+def read_data(directory: Path, size: int | None = None) -> Data:
+    """Read train/ and validate/ below `directory`, at `size` pixels or at the pictures' own size.
+
+    Raises OSError or ValueError, with a sentence for the user, where a split, its classes or its pictures are missing
+    or cannot be read.
+    """
+    samples, classes = list_pictures(directory / "train")
+    validate_samples, _ = list_pictures(directory / "validate", classes)
+    if len(classes) < 2:
+        raise ValueError(f"{directory / 'train'} has one class only, {classes[0]}: nothing can be told apart")
+    size = size or native_size([path for path, _ in samples])
+    bar = partial(tqdm, total=len(samples) + len(validate_samples), desc="Reading pictures", unit=" pictures")
+    read = read_store([*samples, *validate_samples], size, bar)
+    lineages, digest = _dataset_facts(directory / "dataset.json", classes)
+    return Data(read[: len(samples)], read[len(samples) :], classes, size, lineages, digest)
+
+
+def _dataset_facts(path: Path, classes: list[str]) -> tuple[dict[str, list[str]], str]:
+    """Give the lineages of `classes` and the data set's hash from dataset.json; a layout made by hand has none."""
+    if not path.is_file():
+        return {}, ""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        lineages = {name: list(facts["classes"][name]["lineage"]) for name in classes}
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"{path} does not describe train/ ({error!r}); run prepare_image_model.py again") from error
+    return lineages, str(facts.get("sha256", ""))
