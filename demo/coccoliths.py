@@ -38,9 +38,10 @@ def _nannoconid(width, **parts):
     return Species(f.nannoconid, parts, box=(width, 1.0), upright=True, states={"broken": 0.45})
 
 
-def _dark_horseshoe(**parts):
-    """An Amaurolithus: a horseshoe in any direction, plane light only."""
-    return Species(f.ceratolith, parts, polars=0.0)
+def _horseshoe(dark=False, **parts):
+    """A ceratolith in any direction; Amaurolithus stays dark between crossed polars."""
+    height = (max(parts["arms"]) + parts["radius"] + parts.get("spine", parts["width"])) / 2
+    return Species(f.ceratolith, parts, box=(parts["radius"] + parts["width"], height), polars=0.0 if dark else 0.75)
 
 
 def _flat(drawer, **parts):
@@ -61,7 +62,7 @@ def _star(**parts):
 SPECIES = {
     # Noelaerhabdaceae: straight sutures, an open or bridged centre
     "Emiliania huxleyi": _placolith(
-        ellipticity=0.84, centre=0.42, elements=30, tube=0.12, slits=0.05, grill=9, delay=0.5
+        ellipticity=0.84, centre=0.42, elements=30, tube=0.12, slits=0.05, grill=22, delay=0.5
     ),
     "Gephyrocapsa oceanica": _placolith(ellipticity=0.87, centre=0.46, elements=44, tube=0.12, bridge=70.0),
     "Gephyrocapsa muellerae": _placolith(ellipticity=0.78, centre=0.36, elements=38, tube=0.12, bridge=30.0),
@@ -70,7 +71,7 @@ SPECIES = {
     ),
     "Reticulofenestra umbilicus": _placolith(ellipticity=0.86, centre=0.52, elements=80, tube=0.06),
     "Reticulofenestra pseudoumbilicus": _placolith(
-        ellipticity=0.80, centre=0.34, elements=60, tube=0.16, floor=0.07, grill=7
+        ellipticity=0.80, centre=0.34, elements=60, tube=0.16, floor=0.07, grill=16
     ),
     # Coccolithaceae: two cycles, kinked sutures
     "Coccolithus pelagicus": _placolith(
@@ -197,10 +198,12 @@ SPECIES = {
     "Micrantholithus vesper": _flat(f.pentalith, dent=0.46, offset=0.0, to_corners=True),
     "Micrantholithus pinguis": _flat(f.pentalith, dent=0.16, offset=0.0, thickness=0.34, to_corners=True),
     # Ceratolithaceae
-    "Ceratolithus cristatus": _flat(f.ceratolith, radius=0.55, width=0.2, arms=(1.1, 1.3), teeth=9, keel=0.16),
-    "Ceratolithus armatus": _flat(f.ceratolith, radius=0.45, width=0.13, arms=(0.8, 1.25), spine=0.3, keel=0.12),
-    "Amaurolithus primus": _dark_horseshoe(radius=0.5, width=0.3, arms=(0.7, 0.95), keel=0.06),
-    "Amaurolithus delicatus": _dark_horseshoe(radius=0.6, width=0.12, arms=(1.0, 1.2), spread=-0.15, keel=0.05),
+    "Ceratolithus cristatus": _horseshoe(radius=0.5, width=0.19, arms=(0.95, 1.2), teeth=11, keel=0.16),
+    "Ceratolithus armatus": _horseshoe(radius=0.46, width=0.12, arms=(0.65, 1.05), spine=0.35, spread=0.2, keel=0.12),
+    "Amaurolithus primus": _horseshoe(dark=True, radius=0.5, width=0.31, arms=(0.55, 0.75), keel=0.06),
+    "Amaurolithus delicatus": _horseshoe(
+        dark=True, radius=0.56, width=0.11, arms=(0.95, 1.15), spread=-0.15, keel=0.05
+    ),
     # Holococcoliths
     "Calyptrosphaera oblonga": _standing(
         f.holococcolith,
@@ -349,8 +352,10 @@ def _stage(kind, turn, tilt, aspect, rng, size):
     The plane is finer than the picture (twice in a thumbnail), so that edges come out smooth.
     """
     across, along = kind.box
-    reach_x = np.hypot(across * np.cos(turn), along * np.sin(turn))
-    reach_y = np.hypot(across * np.sin(turn), along * np.cos(turn)) * tilt
+    power = 1 if kind.upright else 2  # corners for a body seen from the side, an ellipse for a plate
+    cos, sin = abs(np.cos(turn)), abs(np.sin(turn))
+    reach_x = ((across * cos) ** power + (along * sin) ** power) ** (1 / power)
+    reach_y = ((across * sin) ** power + (along * cos) ** power) ** (1 / power) * tilt
     zoom = rng.uniform(0.80, 0.93)
     shift = rng.uniform(-0.05, 0.05, 2)
     height, width = round(size * np.clip(aspect * reach_y / reach_x, 0.67, 1.33)), size
@@ -378,8 +383,8 @@ def _varied(kind, rng):
 
 def _weather(relief, x, y, rng):
     """Preservation, in place: overgrown and rough, or chipped at the edge."""
-    rough = rng.uniform(0.004, 0.03)
-    relief.z += rough * microscope.clouds(rng, relief.z.shape, 36) * (relief.z > 0.05)
+    rough = rng.uniform(0.003, 0.016)
+    relief.z += rough * microscope.clouds(rng, relief.z.shape, 44) * f.solid(relief.z)
     if rng.random() < 0.25:
         angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0.08, 0.2)
         chip = np.hypot(x - np.cos(angle), y - np.sin(angle)) - depth

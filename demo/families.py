@@ -89,7 +89,9 @@ def lathe(x, y, profile):
     the angle around its axis (-pi/2 to pi/2).
     """
     ys, widths = zip(*profile, strict=True)
-    half = np.interp(y, ys, widths, left=0, right=0).astype(x.dtype)
+    levels = np.linspace(ys[0], ys[-1], 97)
+    smooth = np.convolve(np.pad(np.interp(levels, ys, widths), 6, "edge"), np.hanning(15)[1:-1] / 7, "valid")
+    half = np.interp(y, levels, smooth, left=0, right=0).astype(x.dtype)
     across = np.clip(x / np.maximum(half, 1e-3), -1, 1)
     return half * np.sqrt(1 - across * across), half, np.arcsin(across)
 
@@ -113,9 +115,8 @@ def placolith(
     lines = sutures(r, lean, elements, 0.016)
     if proximal:  # a smaller, concave shield lies on top of the distal one
         lean = t - 0.5 * curve * (r - centre) ** 2
-        z = shield * (0.16 - 0.05 * lines) + ring(r, centre, 0.84) * (
-            0.07 + 0.22 * r * r - 0.05 * sutures(r, lean, elements, 0.016)
-        )
+        upper = ring(r, centre, 0.84) * (0.2 + 0.2 * r * r - 0.05 * sutures(r, lean, elements, 0.016))
+        z = np.maximum(shield * (0.14 - 0.05 * lines), upper)
     else:
         z = shield * (0.36 - 0.2 * r + 0.05 * imbrication(lean, elements) - 0.09 * lines)
         z += shield * inside(step - r, 0.05) * 0.1
@@ -263,7 +264,7 @@ def rhabdolith(x, y, *, spine, base, facets=0, flare=0.0):
     z = np.maximum(z, plate)
     collar = inside(foot * 1.8 - np.hypot(x, (y + 0.84) / 0.5), 0.05) * 0.2
     z = np.maximum(z, collar)
-    bright = solid(z) * np.where(y > -0.78, 0.75, 0.35)
+    bright = solid(z) * np.where(y > -0.78, 0.45 + np.minimum(z, 0.5), 0.35)
     return Relief(z, np.where(y > -0.78, np.pi / 2, t), bright)
 
 
@@ -322,7 +323,7 @@ def discoaster(
     if fork:
         branch = np.abs(across - (along - 1 + fork) * 0.9)
         ray = np.maximum(ray, inside(half * 0.65 - branch, 0.03) * ring(along, 1 - fork - half.mean() * 0.3, 1, 0.04))
-    body = np.maximum(ray, inside(disc - along, 0.06))
+    body = np.maximum(ray, inside(disc - r, 0.06))
     z = body * (0.2 + ridges * (1 - across / np.maximum(half, 0.03)).clip(0, 1) - 0.05 * r)
     z -= body * 0.06 * ridge(r * (np.abs(off) - np.pi / rays), 0.02)
     z += 0.14 * inside(knob - r * (1 + 0.15 * np.cos(rays * t)), 0.12)
@@ -353,24 +354,25 @@ def pentalith(x, y, *, dent, offset, thickness=0.25, laminae=3, to_corners=False
 def ceratolith(x, y, *, radius, width, arms, spread=0.0, spine=0.0, teeth=0, keel=0.1):
     """Ceratolithaceae: a horseshoe with two `arms` (their lengths below the arch), the `keel` along it.
 
-    `spine` is the length of the apical spine, `teeth` how many stand on the inner side of an arm.
+    `arms` are the lengths of the two, `spine` that of the apical spine, `spread` bends the arms outwards, `teeth` stand
+    on the inner side of one.
     """
-    top = 1 - radius - width - spine
+    top = (max(arms) - radius - spine) / 2  # where the arch begins; so the whole lies about the middle
     below = np.minimum(y - top, 0)
-    bent = x - np.sign(x) * spread * below * below
-    from_line = np.where(y > top, np.hypot(x, y - top) - radius, np.abs(bent) - radius)
-    reach = np.where(x < 0, arms[0], arms[1])
-    left = np.clip(1 + below / reach, 0, 1)  # 1 on the arch, 0 at the tip
-    half = width * (0.3 + 0.7 * np.sqrt(left))
+    bent = np.abs(x) - spread * below * below
+    from_line = np.where(y > top, np.hypot(x, y - top), bent) - radius
+    left = 1 + below / np.where(x < 0, arms[0], arms[1])  # 1 on the arch, 0 at the tip, negative beyond
+    half = width * (0.25 + 0.75 * np.sqrt(np.clip(left, 0, 1)))
     if teeth:
-        tooth = np.abs((y * teeth / 2) % 1 - 0.5) * (below < 0) * (from_line < 0)
-        half = half * (1 + 0.9 * tooth * (x > 0))
-    body = inside(half - np.abs(from_line), 0.03) * inside(left - 0.02, 0.08)
+        half = half * (1 + 1.3 * np.abs((y * teeth / 2) % 1 - 0.5) * (below < 0) * (from_line < 0) * (x > 0))
+    body = inside(half - np.abs(from_line), 0.03) * inside(left - 0.03, 0.04)
     if spine:
-        apex = inside((1 - y) * 0.3 - np.abs(x + 0.1), 0.03) * inside(y - top - radius, 0.05) * inside(1 - y, 0.03)
+        up = y - top - radius
+        apex = inside((spine - up) * 0.35 - np.abs(x + 0.2 * up), 0.03) * inside(up, 0.05)
         body = np.maximum(body, apex)
-    z = body * (0.16 + keel * ridge(from_line / half - 0.2, 0.4) + 0.08 * (1 - (from_line / half) ** 2).clip(0, 1))
-    return Relief(z, np.full_like(x, 0.9), 0.85 * body)
+    across = from_line / half
+    z = body * (0.16 + keel * ridge(across - 0.2, 0.4) + 0.1 * (1 - across * across).clip(0, 1))
+    return Relief(z, np.full_like(x, 0.9), body * (0.55 + 0.9 * (z - 0.16)))
 
 
 # ---- holococcoliths ----------------------------------------------------------------------------------------------
@@ -402,4 +404,4 @@ def holococcolith(x, y, *, profile, pitch, base=0.0, window=None, waists=()):
         height, across, up = window
         z *= 1 - 0.95 * inside(1 - np.hypot(x / across, (y - height) / up), 0.25)
     bright = solid(z) * (0.55 + 0.4 * grain)
-    return Relief(np.maximum(z, 0), np.where(x > 0, 0.5, -0.5) + 0.4 * y, bright)
+    return Relief(np.maximum(z, 0), 0.8 * np.tanh(3 * x) + 0.4 * y, bright)

@@ -36,7 +36,7 @@ def blurred(array, radius):
     """`array` with everything smaller than `radius` pixels smoothed away."""
     height, width = array.shape
     small = max(2, round(height / max(radius, 1))), max(2, round(width / max(radius, 1)))
-    return _resized(_resized(array, small, Image.BOX), array.shape, Image.BILINEAR)
+    return _resized(_resized(array, small, Image.BILINEAR), array.shape, Image.BICUBIC)
 
 
 def slopes(z, scale):
@@ -72,9 +72,12 @@ def electrons(relief, scale, rng):
     steep = np.sqrt(1 + right * right + down * down)
     light = rng.uniform(0.2 * np.pi, 0.8 * np.pi)
     lit = (right * np.cos(light) + down * np.sin(light)) / steep
-    hollow = z - blurred(z, 0.14 * scale)
+    broad = blurred(z, 0.14 * scale)
+    hollow = z - broad
+    right, down = slopes(broad, scale)
+    broadly = right * np.cos(light) + down * np.sin(light)
     grain = clouds(rng, z.shape, 60)
-    signal = 0.36 + 0.30 * lit + 0.34 * (1 - 1 / steep) + 1.3 * hollow + 0.03 * grain
+    signal = 0.38 + 0.24 * lit + 0.26 * np.tanh(1.5 * broadly) + 0.34 * (1 - 1 / steep) + 1.3 * hollow + 0.02 * grain
     mask = solid(z)
     shade = np.clip(blurred(mask, 0.16 * scale), 0, 1)
     ground = filter_membrane(rng, z.shape) * (1 - 0.7 * shade)
@@ -91,8 +94,11 @@ def crossed_polars(relief, scale, rng, turn):
 
     Light passes where the optic axis stands oblique to the polars: hence the dark cross of a round coccolith.
     """
-    between = np.sin(2 * (relief.axis + turn + rng.normal(0, 0.03))) ** 2
     delay = relief.delay * rng.uniform(0.85, 1.1)
+    axis = relief.axis + turn + rng.normal(0, 0.03)
+    between = np.sin(2 * axis) ** 2
+    if (between * delay).sum() < 0.3 * delay.sum():  # all but extinct: turn the stage until the specimen shines
+        between = 1 - between
     passed = np.clip(between * delay + 0.02 * delay, 0, 1)
     passed = blurred(passed, 0.03 * scale)
     glow = 0.05 * blurred(passed, 0.3 * scale)
@@ -149,6 +155,17 @@ def pen_and_ink(relief, scale, rng):
 @lru_cache(maxsize=64)
 def _font(height):
     return ImageFont.load_default(height)
+
+
+def _micrometres(pen, x, y, number, height, ink):
+    """Write "<number> µm" with its foot in the middle at (x, y). Pillow's own font has no µ: a u gets a tail."""
+    font = _font(height)
+    text = f"{number} um"
+    left = x - font.getlength(text) / 2
+    foot = y - 0.15 * height
+    pen.text((left, foot), text, font=font, anchor="ls", fill=ink)
+    stem = left + font.getlength(f"{number} ") + 0.11 * height
+    pen.line([stem, foot - 0.2 * height, stem, foot + 0.18 * height], fill=ink, width=max(1, round(0.09 * height)))
 
 
 def printed(picture, shape, rng, *, blur, noise, size):
