@@ -204,6 +204,5 @@ def _type_figure(species: str, file: str) -> Picture:
         caption=species,
         status="holotype",
         species=species,
-        technique="",
         scene="drawing",
     )
