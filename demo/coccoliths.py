@@ -6,6 +6,7 @@ either: the shapes are geometry (`demo/families.py`), the manner is optics (`dem
 the numbers and proportions below.
 """
 
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,15 +34,17 @@ def _placolith(**parts):
     return Species(f.placolith, parts, box=(1.0, parts["ellipticity"]), states={"proximal": 0.2})
 
 
-def _nannoconid(width, **parts):
-    """A nannoconid, `width` half lengths wide; many are broken along the canal."""
-    return Species(f.nannoconid, parts, box=(width, 1.0), upright=True, states={"broken": 0.45})
+def _nannoconid(**parts):
+    """A nannoconid; many are broken along the canal."""
+    return _standing(f.nannoconid, states={"broken": 0.45}, **parts)
 
 
 def _horseshoe(dark=False, **parts):
     """A ceratolith in any direction; Amaurolithus stays dark between crossed polars."""
     height = (max(parts["arms"]) + parts["radius"] + parts.get("spine", parts["width"])) / 2
-    return Species(f.ceratolith, parts, box=(parts["radius"] + parts["width"], height), polars=0.0 if dark else 0.75)
+    return Species(
+        f.ceratolith, parts, box=(1.1 * (parts["radius"] + parts["width"]), height), polars=0.0 if dark else 0.75
+    )
 
 
 def _flat(drawer, **parts):
@@ -49,9 +52,11 @@ def _flat(drawer, **parts):
     return Species(drawer, parts, box=(1.0, parts.get("ellipticity", 1.0)))
 
 
-def _standing(drawer, width, **parts):
-    """A body seen from the side, `width` half lengths wide."""
-    return Species(drawer, parts, box=(width, 1.0), upright=True)
+def _standing(drawer, profile, states=None, **parts):
+    """A body of revolution seen from the side, its box as large as its `profile` and its base."""
+    width = max(parts.get("base", 0), *(half for _, half in profile))
+    height = max(abs(y) for y, _ in profile)
+    return Species(drawer, {"profile": profile, **parts}, box=(width, height), upright=True, states=states or {})
 
 
 def _star(**parts):
@@ -125,7 +130,7 @@ SPECIES = {
         f.cribrilith, ellipticity=0.72, rim=0.2, cycles=((0.34, 8), (0.6, 16)), pore=0.05, slit=0.035
     ),
     "Scyphosphaera apsteinii": _standing(
-        f.lopadolith, 0.8, profile=((-0.95, 0.42), (-0.8, 0.6), (-0.3, 0.78), (0.2, 0.8), (0.6, 0.7), (0.82, 0.58))
+        f.lopadolith, profile=((-0.95, 0.42), (-0.8, 0.6), (-0.3, 0.78), (0.2, 0.8), (0.6, 0.7), (0.82, 0.58))
     ),
     # Syracosphaeraceae
     "Syracosphaera pulchra": _flat(f.caneolith, ellipticity=0.68, laths=36, wall=0.2, hub=0.22, mound=0.06),
@@ -139,25 +144,22 @@ SPECIES = {
     # Rhabdosphaeraceae
     "Rhabdosphaera clavigera": _standing(
         f.rhabdolith,
-        0.46,
         base=0.46,
         facets=13,
-        spine=((-0.9, 0.1), (-0.6, 0.11), (0.0, 0.19), (0.5, 0.25), (0.75, 0.22), (0.9, 0.12), (1.0, 0.0)),
+        profile=((-0.9, 0.1), (-0.6, 0.11), (0.0, 0.19), (0.5, 0.25), (0.75, 0.22), (0.9, 0.12), (1.0, 0.0)),
     ),
     "Rhabdosphaera xiphos": _standing(
         f.rhabdolith,
-        0.34,
         base=0.33,
         facets=0,
-        spine=((-0.9, 0.09), (-0.6, 0.075), (0.3, 0.06), (0.8, 0.035), (1.0, 0.0)),
+        profile=((-0.9, 0.09), (-0.6, 0.075), (0.3, 0.06), (0.8, 0.035), (1.0, 0.0)),
     ),
     "Discosphaera tubifera": _standing(
         f.rhabdolith,
-        0.55,
         base=0.3,
         facets=0,
         flare=0.22,
-        spine=((-0.9, 0.08), (-0.5, 0.065), (0.1, 0.08), (0.45, 0.15), (0.7, 0.3), (0.88, 0.52)),
+        profile=((-0.9, 0.08), (-0.5, 0.065), (0.1, 0.08), (0.45, 0.15), (0.7, 0.3), (0.88, 0.52)),
     ),
     # Discoasteraceae: the number and the shape of the rays
     "Discoaster triradiatus": _star(rays=3, width=0.12, taper=0.5, disc=0.2, knob=0.06),
@@ -170,7 +172,6 @@ SPECIES = {
     # Sphenolithaceae
     "Sphenolithus moriformis": _standing(
         f.sphenolith,
-        0.76,
         origin=-0.35,
         elements=17,
         spine_from=2.0,
@@ -178,7 +179,6 @@ SPECIES = {
     ),
     "Sphenolithus heteromorphus": _standing(
         f.sphenolith,
-        0.52,
         origin=-0.55,
         elements=14,
         spine_from=-0.35,
@@ -186,7 +186,6 @@ SPECIES = {
     ),
     "Sphenolithus abies": _standing(
         f.sphenolith,
-        0.62,
         origin=-0.5,
         elements=15,
         spine_from=0.1,
@@ -194,7 +193,7 @@ SPECIES = {
     ),
     # Braarudosphaeraceae
     "Braarudosphaera bigelowii": _flat(f.pentalith, dent=0.0, offset=0.18),
-    "Braarudosphaera perampla": _flat(f.pentalith, dent=0.07, offset=0.42, laminae=5),
+    "Braarudosphaera perampla": _flat(f.pentalith, dent=0.04, offset=0.42, laminae=5, thickness=0.34),
     "Micrantholithus vesper": _flat(f.pentalith, dent=0.46, offset=0.0, to_corners=True),
     "Micrantholithus pinguis": _flat(f.pentalith, dent=0.16, offset=0.0, thickness=0.34, to_corners=True),
     # Ceratolithaceae
@@ -207,21 +206,18 @@ SPECIES = {
     # Holococcoliths
     "Calyptrosphaera oblonga": _standing(
         f.holococcolith,
-        0.66,
         pitch=0.13,
         base=0.64,
         profile=((-0.95, 0.5), (-0.5, 0.55), (0.1, 0.55), (0.5, 0.48), (0.8, 0.3), (0.95, 0.0)),
     ),
     "Calyptrosphaera sphaeroidea": _standing(
         f.holococcolith,
-        0.95,
         pitch=0.12,
         base=0.92,
         profile=((-0.75, 0.78), (-0.4, 0.84), (0.0, 0.78), (0.35, 0.6), (0.55, 0.36), (0.68, 0.0)),
     ),
     "Helladosphaera cornifera": _standing(
         f.holococcolith,
-        0.7,
         pitch=0.11,
         base=0.68,
         window=(-0.4, 0.22, 0.42),
@@ -229,21 +225,21 @@ SPECIES = {
     ),
     "Zygrhablithus bijugatus": _standing(
         f.holococcolith,
-        0.42,
         pitch=0.1,
-        base=0.4,
-        waists=(-0.5, 0.0),
-        profile=((-1.0, 0.36), (-0.6, 0.34), (-0.5, 0.2), (-0.35, 0.28), (0.4, 0.26), (0.8, 0.2), (1.0, 0.0)),
+        base=0.48,
+        waists=(-0.48,),
+        cleft=0.16,
+        profile=((-1.0, 0.42), (-0.62, 0.4), (-0.48, 0.24), (-0.3, 0.33), (0.3, 0.36), (0.7, 0.28), (1.0, 0.06)),
     ),
     # Nannoconaceae
     "Nannoconus steinmannii": _nannoconid(
-        0.5, canal=0.05, rows=15, profile=((-1.0, 0.32), (-0.8, 0.42), (-0.4, 0.44), (0.4, 0.32), (0.98, 0.2))
+        canal=0.05, rows=15, profile=((-1.0, 0.32), (-0.8, 0.42), (-0.4, 0.44), (0.4, 0.32), (0.98, 0.2))
     ),
     "Nannoconus kamptneri": _nannoconid(
-        0.64, canal=0.2, rows=11, profile=((-0.9, 0.4), (-0.7, 0.54), (-0.1, 0.6), (0.5, 0.54), (0.85, 0.42))
+        canal=0.2, rows=11, profile=((-0.9, 0.4), (-0.7, 0.54), (-0.1, 0.6), (0.5, 0.54), (0.85, 0.42))
     ),
     "Nannoconus globulus": _nannoconid(
-        0.86, canal=0.12, rows=11, profile=((-0.84, 0.2), (-0.6, 0.6), (-0.2, 0.8), (0.2, 0.8), (0.6, 0.6), (0.84, 0.2))
+        canal=0.12, rows=11, profile=((-0.84, 0.2), (-0.6, 0.6), (-0.2, 0.8), (0.2, 0.8), (0.6, 0.6), (0.84, 0.2))
     ),
     # Watznaueriaceae: coarse, steeply imbricate outer cycle
     "Watznaueria barnesiae": _placolith(
@@ -330,7 +326,7 @@ def draw(species, specimen, shot="", technique="SEM", size=120, scene="photo"):
     picture = microscope.printed(values, (height, width), taking, blur=blur, noise=noise, size=size)
     if technique == "LM" and scene == "photo":
         picture = picture.convert("RGB")
-    microscope.labelled(picture, taking, bright=values.mean() < 0.5, size=size)
+    microscope.labelled(picture, taking, light_ink=values.mean() < 0.5, size=size)
     return picture
 
 
@@ -341,7 +337,7 @@ def _generator(*key):
 
 def _position(kind, rng):
     """Turn (radians), tilt (the share of the height that is left) and aspect of the frame of a specimen."""
-    turn = rng.normal(0, 0.3) if kind.upright else rng.uniform(-np.pi, np.pi)
+    turn = rng.normal(0, 0.22) if kind.upright else rng.uniform(-math.pi, math.pi)
     tilt = rng.uniform(0.78, 0.95) if rng.random() < 0.25 and not kind.upright else 1.0
     return turn, tilt, rng.uniform(0.92, 1.1)
 
@@ -353,18 +349,18 @@ def _stage(kind, turn, tilt, aspect, rng, size):
     """
     across, along = kind.box
     power = 1 if kind.upright else 2  # corners for a body seen from the side, an ellipse for a plate
-    cos, sin = abs(np.cos(turn)), abs(np.sin(turn))
+    cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
     reach_x = ((across * cos) ** power + (along * sin) ** power) ** (1 / power)
     reach_y = ((across * sin) ** power + (along * cos) ** power) ** (1 / power) * tilt
     zoom = rng.uniform(0.80, 0.93)
-    shift = rng.uniform(-0.05, 0.05, 2)
-    height, width = round(size * np.clip(aspect * reach_y / reach_x, 0.67, 1.33)), size
+    shift = rng.uniform(-0.05, 0.05, 2).tolist()
+    height, width = round(size * min(max(aspect * reach_y / reach_x, 0.67), 1.33)), size
     fine = max(1.25, 240 / size)
     rows, columns = round(height * fine), round(width * fine)
     scale = zoom * min(columns / reach_x, rows / reach_y) / 2
-    u = ((np.arange(columns, dtype=np.float32) + 0.5 - columns / 2) / scale - shift[0]).astype(np.float32)
-    v = ((rows / 2 - np.arange(rows, dtype=np.float32) - 0.5) / scale - shift[1]).astype(np.float32)[:, None] / tilt
-    cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+    u = (np.arange(columns, dtype=np.float32) + (0.5 - columns / 2)) / scale - shift[0]
+    v = ((rows / 2 - 0.5) - np.arange(rows, dtype=np.float32)[:, None]) / (scale * tilt) - shift[1]
+    cos, sin = math.cos(turn), math.sin(turn)
     return (height, width), scale, u * cos + v * sin, v * cos - u * sin
 
 
@@ -372,9 +368,11 @@ def _varied(kind, rng):
     """One specimen's parts: measures within ten per cent of the species', large numbers roughly, small ones exact."""
     varied = {name: rng.random() < share for name, share in kind.states.items()}
     for name, value in kind.parts.items():
-        change = np.clip(rng.normal(1, 0.045), 0.9, 1.1)
-        if isinstance(value, float):
-            value = float(value * change) if name != "ellipticity" else min(1.0, value * (1 + (change - 1) / 2))
+        change = min(max(rng.normal(1, 0.045), 0.9), 1.1)
+        if name == "profile":
+            value = tuple((y, half * change) for y, half in value)
+        elif isinstance(value, float):
+            value = value * change if name != "ellipticity" else min(1.0, value * (1 + (change - 1) / 2))
         elif isinstance(value, int) and not isinstance(value, bool) and value >= 12:
             value = round(value * change)
         varied[name] = value
@@ -386,8 +384,8 @@ def _weather(relief, x, y, rng):
     rough = rng.uniform(0.003, 0.016)
     relief.z += rough * microscope.clouds(rng, relief.z.shape, 44) * f.solid(relief.z)
     if rng.random() < 0.25:
-        angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0.08, 0.2)
-        chip = np.hypot(x - np.cos(angle), y - np.sin(angle)) - depth
+        angle, depth = rng.uniform(0, 2 * math.pi), rng.uniform(0.08, 0.2)
+        chip = np.hypot(x - math.cos(angle), y - math.sin(angle)) - depth
         whole = f.inside(chip + 0.03 * microscope.clouds(rng, x.shape, 14))
         relief.z *= whole
         relief.delay *= whole

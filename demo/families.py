@@ -4,11 +4,12 @@ Each drawer takes the plane `x, y` in half lengths of the specimen (float arrays
 proportions of the specimen, and gives a `Relief`.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-TAU = 2 * np.pi
+TAU = math.tau
 
 
 @dataclass
@@ -31,7 +32,9 @@ def polar(x, y, ellipticity=1.0):
 
 def inside(distance, soft=0.035):
     """From 0 to 1 as `distance` (positive inside) crosses zero, over a width of `soft`."""
-    t = np.clip(distance / soft + 0.5, 0, 1)
+    t = distance / soft
+    t += 0.5
+    np.clip(t, 0, 1, out=t)
     return t * t * (3 - 2 * t)
 
 
@@ -79,7 +82,7 @@ def solid(z):
 
 def bar(x, y, angle, width):
     """1 on a bar through the centre at `angle` (radians), else 0."""
-    return inside(width - np.abs(y * np.cos(angle) - x * np.sin(angle)), 0.04)
+    return inside(width - np.abs(y * math.cos(angle) - x * math.sin(angle)), 0.04)
 
 
 def lathe(x, y, profile):
@@ -130,7 +133,7 @@ def placolith(
     if grill:
         z = np.maximum(z, core * 0.1 * inside(0.35 - np.abs((y * grill / 2) % 1 - 0.5), 0.2))
     if bridge is not None:
-        z = np.maximum(z, core * bar(x, y, np.deg2rad(bridge), bridge_width) * 0.34)
+        z = np.maximum(z, core * bar(x, y, math.radians(bridge), bridge_width) * 0.34)
     return Relief(z, t + swing * (1 - r), delay * solid(z) * ring(r, *bright, 0.12))
 
 
@@ -141,7 +144,7 @@ def helicolith(x, y, *, ellipticity, wing, blanket, pore, apart, bridge, ribs=70
     either side of a bar at `bridge` degrees.
     """
     r, t = polar(x, y, ellipticity)
-    way = (t + np.pi) / TAU  # 0 where the flange begins, 1 at the end of the wing
+    way = (t + math.pi) / TAU  # 0 where the flange begins, 1 at the end of the wing
     edge = 1 - wing * (1 - way**1.5)
     body = inside(blanket - r, 0.05)
     flange = inside(edge - r)
@@ -149,8 +152,8 @@ def helicolith(x, y, *, ellipticity, wing, blanket, pore, apart, bridge, ribs=70
     z += body * (0.16 - 0.25 * r * r - 0.02 * sutures(r, t + 1.5 * r, ribs // 2, 0.015))
     z += 0.07 * ridge(r - blanket, 0.035)
     z *= inside(edge - r)
-    angle = np.deg2rad(bridge + 90)
-    spots = [(s * apart * np.cos(angle), s * apart * np.sin(angle)) for s in (-1, 1)]
+    angle = math.radians(bridge + 90)
+    spots = [(s * apart * math.cos(angle), s * apart * math.sin(angle)) for s in (-1, 1)]
     z *= 1 - pores(x, y, spots, pore)
     return Relief(z, t + 0.9 * (1 - r), solid(z) * (0.35 + 0.6 * body))
 
@@ -182,7 +185,7 @@ def lopadolith(x, y, *, profile, ribs=26, striae=9):
     z = np.where(mouth < 1, 0.02 + 0.3 * mouth**6, z) + 0.2 * ridge(mouth - 1, 0.07)
     foot = np.abs(y - profile[0][0] - 0.06)
     z += body * 0.1 * ridge(foot, 0.05)
-    return Relief(z, np.pi / 2 + 0.35 * x, 0.9 * solid(z) * (0.35 + 0.65 * np.abs(x) / np.maximum(half, 0.1)))
+    return Relief(z, math.pi / 2 + 0.35 * x, 0.9 * solid(z) * (0.35 + 0.65 * np.abs(x) / np.maximum(half, 0.1)))
 
 
 def caneolith(x, y, *, ellipticity, laths, wall=0.16, hub=0.3, mound=0.1, nodes=0, lath_width=0.55):
@@ -198,7 +201,7 @@ def caneolith(x, y, *, ellipticity, laths, wall=0.16, hub=0.3, mound=0.1, nodes=
     z -= 0.04 * ring(r, inner, 1) * sutures(r, t, 2 * laths, 0.012)
     if nodes:
         z += 0.22 * ridge(np.hypot(fold(t, nodes)[0] * r, r - 0.95), 0.05)
-    across = np.abs(fold(t, laths)[0]) * (laths / np.pi)  # 0 in the middle of a lath, 1 between two
+    across = np.abs(fold(t, laths)[0]) * (laths / math.pi)  # 0 in the middle of a lath, 1 between two
     lath = inside(lath_width - across * inside(r - hub, 0.1), 0.25) * inside(inner + 0.03 - r)
     z = np.maximum(z, lath * (0.15 - 0.06 * across))
     z += mound * inside(1 - np.hypot(x / (hub + 0.15), y / 0.13), 0.6)
@@ -216,10 +219,10 @@ def loxolith(x, y, *, ellipticity, rim, plate, cross, arm, boss=0.14, elements=4
     shelf = ring(r, plate, 1 - rim + 0.02)
     z += shelf * (0.15 - 0.03 * sutures(r, t, elements // 2, 0.02))
     within = inside(1 - rim + 0.02 - r)
-    angles = np.deg2rad([cross, cross + 90] if cross < 15 else [cross, -cross])
+    angles = [math.radians(angle) for angle in ((cross, cross + 90) if cross < 15 else (cross, -cross))]
     for angle in angles:
         along = bar(x, y, angle, arm) * within
-        z = np.maximum(z, along * (0.3 - 0.1 * r - 0.05 * ridge(y * np.cos(angle) - x * np.sin(angle), 0.02)))
+        z = np.maximum(z, along * (0.3 - 0.1 * r - 0.05 * ridge(y * math.cos(angle) - x * math.sin(angle), 0.02)))
     z = np.maximum(z, 0.42 * inside(boss - np.hypot(x, y), 0.12))
     arms = np.maximum(bar(x, y, angles[0], arm), bar(x, y, angles[1], arm)) * within
     bright = 0.5 * ring(r, 1 - rim * 0.7, 1) + 0.95 * np.maximum(shelf, arms)
@@ -229,7 +232,7 @@ def loxolith(x, y, *, ellipticity, rim, plate, cross, arm, boss=0.14, elements=4
 def spoked_ring(x, y, *, ellipticity, rim, outer, spokes, spines, spoke_width=0.05, hub=0.13):
     """Stephanolithiaceae: a ring with `spokes` to a hub and `spines` that stand out from it."""
     r, t = polar(x, y, ellipticity)
-    turn = np.pi / max(spines, 1) * (spokes != spines)
+    turn = math.pi / max(spines, 1) * (spokes != spines)
     z = ring(r, outer - rim, outer) * (0.28 - 0.06 * sutures(r, t, 4 * spines, 0.015)) + 0.1 * ridge(r - outer, 0.03)
     spoke = inside(spoke_width - np.abs(fold(t, spokes)[0]) * r) * inside(outer - r)
     spine = inside((1.02 - r) * 0.45 - np.abs(fold(t + turn, spines)[0]) * r) * ring(r, outer - 0.05, 1)
@@ -242,30 +245,30 @@ def spoked_ring(x, y, *, ellipticity, rim, outer, spokes, spines, spoke_width=0.
 # ---- spines, cones and barrels, seen from the side ---------------------------------------------------------------
 
 
-def rhabdolith(x, y, *, spine, base, facets=0, flare=0.0):
-    """Rhabdosphaeraceae: a `spine` (profile as in `lathe`) on a base plate of half width `base`.
+def rhabdolith(x, y, *, profile, base, facets=0, flare=0.0):
+    """Rhabdosphaeraceae: a spine (its `profile` as in `lathe`) on a base plate of half width `base`.
 
     `facets` is the number of helical rows on the spine, `flare` the depth of a trumpet's mouth.
     """
-    foot = spine[0][1]
+    foot = profile[0][1]
     r, t = polar(x, y + 0.86, 0.36)
     r = r / base
     plate = inside(1 - r, 0.1) * (0.1 - 0.03 * sutures(r, t, 30, 0.05)) + 0.07 * ridge(r - 0.85, 0.12) * inside(1 - r)
-    z, _, around = lathe(x, y, spine)
+    z, _, around = lathe(x, y, profile)
     shaft = solid(z)
     z = z + 0.15 * shaft
     if facets:
         z -= shaft * 0.035 * ridge((y * facets / 2 + around * 0.6) % 1 - 0.5, 0.16)
         z -= shaft * 0.025 * ridge((y * facets / 3 - around * 0.9) % 1 - 0.5, 0.16)
     if flare:
-        top, width = spine[-1]
+        top, width = profile[-1]
         mouth = np.hypot(x, (y - top) / flare) / width
         z = np.where(mouth < 1, 0.05 + 0.25 * mouth**4, z) + 0.12 * ridge(mouth - 1, 0.06)
     z = np.maximum(z, plate)
     collar = inside(foot * 1.8 - np.hypot(x, (y + 0.84) / 0.5), 0.05) * 0.2
     z = np.maximum(z, collar)
     bright = solid(z) * np.where(y > -0.78, 0.45 + np.minimum(z, 0.5), 0.35)
-    return Relief(z, np.where(y > -0.78, np.pi / 2, t), bright)
+    return Relief(z, np.where(y > -0.78, math.pi / 2, t), bright)
 
 
 def sphenolith(x, y, *, profile, origin, elements, spine_from):
@@ -279,7 +282,7 @@ def sphenolith(x, y, *, profile, origin, elements, spine_from):
     z += body * above * (0.15 - 0.05 * ridge(np.abs(around) - 0.5, 0.12))
     lower = body * (1 - above) * ridge(y - origin + 0.08 + 0.06 * np.cos(around * 6), 0.035)
     z -= 0.12 * lower
-    axis = np.where(y > spine_from, np.pi / 2, t)
+    axis = np.where(y > spine_from, math.pi / 2, t)
     return Relief(np.maximum(z, 0), axis, body * np.where(y > spine_from, 0.8, 0.95))
 
 
@@ -290,7 +293,7 @@ def nannoconid(x, y, *, profile, canal, rows, broken=False):
     """
     z, _, around = lathe(x, y, profile)
     body = solid(z)
-    row = y * rows / 2 + 0.35 * around
+    row = y * rows / 2 + (-0.9 * np.abs(x) * rows / 4 if broken else 0.35 * around)
     wedge = around * 3.2 + 0.5 * np.floor(row)
     joints = np.maximum(ridge(row % 1, 0.11), ridge(row % 1 - 1, 0.11))
     z = z * 0.75 + body * (0.15 - 0.09 * joints - (0.07 * ridge(wedge % 1 - 0.5, 0.08) if not broken else 0))
@@ -300,7 +303,9 @@ def nannoconid(x, y, *, profile, canal, rows, broken=False):
     top, width = profile[-1]
     mouth = np.hypot(x / max(canal, 0.08), (y - top + 0.02) / (0.35 * width + 0.02))
     z *= 1 - 0.9 * inside(1 - mouth, 0.3)
-    return Relief(z, np.where(x > 0, 0.25, np.pi - 0.25) + 0.8 * y, body * (1 - 0.9 * trough) * (0.75 + 0.25 * joints))
+    return Relief(
+        z, np.where(x > 0, 0.25, math.pi - 0.25) + 0.8 * y, body * (1 - 0.9 * trough) * (0.75 + 0.25 * joints)
+    )
 
 
 # ---- nannoliths --------------------------------------------------------------------------------------------------
@@ -319,13 +324,13 @@ def discoaster(
     along, across = r * np.cos(off), np.abs(r * np.sin(off))
     half = width * (1 - taper * np.clip((along - disc) / (1 - disc), 0, 1))
     end = 1 - fork * 0.8 - notch * (1 - across / np.maximum(half, 0.02)).clip(0, 1)
-    ray = inside(half - across, 0.03) * inside(end - along, tip) * inside(np.pi / 2 - np.abs(off), 0.1)
+    ray = inside(half - across, 0.03) * inside(end - along, tip) * inside(math.pi / 2 - np.abs(off), 0.1)
     if fork:
         branch = np.abs(across - (along - 1 + fork) * 0.9)
         ray = np.maximum(ray, inside(half * 0.65 - branch, 0.03) * ring(along, 1 - fork - half.mean() * 0.3, 1, 0.04))
     body = np.maximum(ray, inside(disc - r, 0.06))
     z = body * (0.2 + ridges * (1 - across / np.maximum(half, 0.03)).clip(0, 1) - 0.05 * r)
-    z -= body * 0.06 * ridge(r * (np.abs(off) - np.pi / rays), 0.02)
+    z -= body * 0.06 * ridge(r * (np.abs(off) - math.pi / rays), 0.02)
     z += 0.14 * inside(knob - r * (1 + 0.15 * np.cos(rays * t)), 0.12)
     return Relief(np.maximum(z, 0), np.zeros_like(x), np.zeros_like(x))
 
@@ -338,9 +343,9 @@ def pentalith(x, y, *, dent, offset, thickness=0.25, laminae=3, to_corners=False
     r, t = polar(x, y)
     off, _ = fold(t, 5)  # from the middle of the nearest side
     side = r * np.cos(off)
-    edge = np.cos(np.pi / 5) - dent * (1 - np.abs(off) / (np.pi / 5))
+    edge = math.cos(math.pi / 5) - dent * (1 - np.abs(off) / (math.pi / 5))
     body = inside(edge - side, 0.04)
-    line = t + offset * inside(r - 0.1, 0.5) + (np.pi / 5 if to_corners else 0)
+    line = t + offset * inside(r - 0.1, 0.5) + (math.pi / 5 if to_corners else 0)
     from_suture, _ = fold(line, 5)
     segment = np.floor(line * (5 / TAU))
     middle = (segment + 0.5) * (TAU / 5)
@@ -385,16 +390,17 @@ def crystals(x, y, pitch):
     return inside((waves + 1.5) / 4.5 - 0.35, 0.5)
 
 
-def holococcolith(x, y, *, profile, pitch, base=0.0, window=None, waists=()):
+def holococcolith(x, y, *, profile, pitch, base=0.0, window=None, waists=(), cleft=0.0):
     """A body of small equal crystals: a dome, a helmet with a horn, or a bipartite rod.
 
     `profile` is that of `lathe`; `base` the half width of the ring that it stands on; `window` an opening as (height,
-    half width, half height); `waists` heights at which the body is drawn in.
+    half width, half height); `waists` heights at which the body is drawn in, `cleft` the depth of a furrow along it.
     """
     grain = crystals(x + 0.02 * np.sin(7 * y), y + 0.02 * np.sin(6 * x), pitch)
     z, _, _ = lathe(x * (1 + 0.05 * (1 - grain)), y, profile)
     body = solid(z)
     z = z * 0.7 + body * (0.12 + 0.12 * grain)
+    z -= cleft * body * ridge(x, 0.06)
     for height in waists:
         z -= 0.14 * body * ridge(y - height, 0.045)
     if base:

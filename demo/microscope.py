@@ -4,6 +4,7 @@ The renderers take a `Relief`, `scale` (pixels for a half length) and the seeded
 picture as a float array with values from 0 (black) to 1 (white): (height, width) in grey, (height, width, 3) in colour.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -41,8 +42,8 @@ def blurred(array, radius):
 
 def slopes(z, scale):
     """Slopes of the relief to the right and downwards (1 is 45 degrees)."""
-    down, right = np.gradient(z)
-    return right * scale, down * scale
+    down, right = np.gradient(z, 1 / scale)
+    return right, down
 
 
 # ---- the scanning electron microscope ----------------------------------------------------------------------------
@@ -57,11 +58,11 @@ def filter_membrane(rng, shape):
     ground += rng.uniform(0.04, 0.12) + 0.015 * clouds(rng, shape, 24)
     if kind < 0.75:
         height, width = shape
-        v, u = np.mgrid[0:height, 0:width].astype(np.float32) / width
-        hole = np.zeros(shape, np.float32)
-        for px, py in rng.uniform(0, 1.3, (rng.integers(6, 22), 2)):
-            np.maximum(hole, inside(0.028 - np.hypot(u - px, v - py), 0.02), out=hole)
-        ground *= 1 - 0.85 * hole
+        pores = Image.new("L", (width, height))
+        pen = ImageDraw.Draw(pores)
+        for x, y in rng.uniform(0, 1.3 * width, (rng.integers(6, 22), 2)):
+            pen.ellipse([x - 0.028 * width, y - 0.028 * width, x + 0.028 * width, y + 0.028 * width], fill=255)
+        ground *= 1 - np.asarray(pores, np.float32) * np.float32(0.85 / 255)
     return ground
 
 
@@ -70,12 +71,12 @@ def electrons(relief, scale, rng):
     z = relief.z
     right, down = slopes(z, scale)
     steep = np.sqrt(1 + right * right + down * down)
-    light = rng.uniform(0.2 * np.pi, 0.8 * np.pi)
-    lit = (right * np.cos(light) + down * np.sin(light)) / steep
+    light = rng.uniform(0.2 * math.pi, 0.8 * math.pi)
+    lit = (right * math.cos(light) + down * math.sin(light)) / steep
     broad = blurred(z, 0.14 * scale)
     hollow = z - broad
     right, down = slopes(broad, scale)
-    broadly = right * np.cos(light) + down * np.sin(light)
+    broadly = right * math.cos(light) + down * math.sin(light)
     grain = clouds(rng, z.shape, 60)
     signal = 0.38 + 0.24 * lit + 0.26 * np.tanh(1.5 * broadly) + 0.34 * (1 - 1 / steep) + 1.3 * hollow + 0.02 * grain
     mask = solid(z)
@@ -179,44 +180,44 @@ def printed(picture, shape, rng, *, blur, noise, size):
     return Image.fromarray((values + (grain if values.ndim == 2 else grain[..., None])).clip(0, 255).astype(np.uint8))
 
 
-def labelled(picture, rng, *, bright, size):
-    """The marks of a plate, in place: sometimes a number, a scale bar (with or without its length), a black edge."""
+def _micrometres(pen, x, y, number, height, ink):
+    """Write "<number> µm", its foot in the middle at (x, y). Pillow's own font has no µ, so a u gets a tail."""
+    font = _font(height)
+    left, foot = x - font.getlength(f"{number} um") / 2, y - 0.2 * height
+    pen.text((left, foot), f"{number} um", font=font, anchor="ls", fill=ink)
+    stem = left + font.getlength(f"{number} ") + 0.11 * height
+    pen.line([stem, foot - 0.2 * height, stem, foot + 0.2 * height], fill=ink, width=max(1, round(0.09 * height)))
+
+
+def _number(pen, rng, x, y, anchor, unit, ink, paper):
+    label = str(rng.integers(1, 40)) if rng.random() < 0.7 else "abcdefgh"[rng.integers(8)]
+    font = _font(round(rng.uniform(11, 15) * unit))
+    if rng.random() < 0.2:
+        pen.rectangle(pen.textbbox((x, y), label, font=font, anchor=anchor), fill=paper)
+    pen.text((x, y), label, font=font, anchor=anchor, fill=ink)
+
+
+def labelled(picture, rng, *, light_ink, size):
+    """The marks of a plate, in place: sometimes a blank edge, a number, a scale bar (with or without its length)."""
     pen = ImageDraw.Draw(picture)
     width, height = picture.size
-    ink, paper = (235, 10) if bright else (15, 245)
-    unit = size / 120
-
-    def fill(level):
-        return level if picture.mode == "L" else (level,) * 3
-
-    number, bar_at, text, edge = rng.random(4)
-    corner = rng.integers(4)
-    left, top = corner % 2 == 0, corner < 2
-    if number < 0.4:
-        label = str(rng.integers(1, 40)) if rng.random() < 0.7 else "abcdefgh"[rng.integers(8)]
-        at = (4 * unit if left else width - 4 * unit, 3 * unit if top else height - 3 * unit)
-        font = _font(round(rng.uniform(11, 15) * unit))
-        anchor = ("l" if left else "r") + ("t" if top else "b")
-        if rng.random() < 0.2:
-            pen.rectangle(pen.textbbox(at, label, font=font, anchor=anchor), fill=fill(paper))
-        pen.text(at, label, font=font, anchor=anchor, fill=fill(ink))
-    if bar_at < 0.35:
+    unit = size / 120  # as many pixels as one in a thumbnail
+    ink, paper, edge = (235, 10, 0) if light_ink else (15, 245, 255)
+    if picture.mode == "RGB":
+        ink, paper, edge = ((level,) * 3 for level in (ink, paper, edge))
+    has_edge, has_number, has_bar, has_length = rng.random(4) < (0.15, 0.4, 0.35, 0.5)
+    left, top = rng.random(2) < 0.5  # the corner of the number; the bar takes the opposite one
+    band = rng.uniform(0.03, 0.09) * width
+    far = rng.random() < 0.5
+    if has_edge:
+        pen.rectangle([width - band if far else 0, 0, width if far else band, height], fill=edge)
+    if has_number:
+        x, y = 4 * unit if left else width - 4 * unit, 3 * unit if top else height - 3 * unit
+        _number(pen, rng, x, y, ("l" if left else "r") + ("t" if top else "b"), unit, ink, paper)
+    if has_bar:
         length = rng.uniform(18, 34) * unit
-        x0 = width - 5 * unit - length if left else 5 * unit
-        y0 = height - 6 * unit if top else 6 * unit + 8 * unit
-        pen.rectangle([x0, y0, x0 + length, y0 + 1.6 * unit], fill=fill(ink))
-        if text < 0.5:
-            length_text = f"{rng.choice([1, 2, 5])} µm"
-            pen.text(
-                (x0 + length / 2, y0 - unit), length_text, font=_font(round(9 * unit)), anchor="mb", fill=fill(ink)
-            )
-    if edge < 0.15:
-        band = rng.uniform(0.03, 0.09) * width
-        side = rng.integers(4)
-        box = [
-            [0, 0, band, height],
-            [width - band, 0, width, height],
-            [0, 0, width, band],
-            [0, height - band, width, height],
-        ]
-        pen.rectangle(box[side], fill=fill(0))
+        x = width - 5 * unit - length if left else 5 * unit
+        y = height - 6 * unit if top else 14 * unit
+        pen.rectangle([x, y, x + length, y + 1.6 * unit], fill=ink)
+        if has_length:
+            _micrometres(pen, x + length / 2, y - unit, rng.choice([1, 2, 5]), round(9 * unit), ink)
