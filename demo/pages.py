@@ -199,11 +199,11 @@ def daughters(taxon: Taxon, words: dict) -> str:
             rows.append(
                 f"<tr style='background-color: #D1D0CE;')><td colspan=4></td><td colspan=2>{child.heading}</td></tr>"
             )
-        rows.append(_row(child, above_genus, known=not above_genus or place % 5 == 4))
+        rows.append(row(child, above_genus, known=not above_genus or place % 5 == 4))
     return f"<table border=1>{''.join(rows)}</table>\n\n"
 
 
-def _row(child: Taxon, above_genus: bool, known: bool) -> str:
+def row(child: Taxon, above_genus: bool, known: bool) -> str:
     """One daughter: four picture cells, the name with its diagnosis, and the granddaughters on higher pages."""
     shown = list(_shown(child))
     cells = [f"<td>{_thumbnail(owner, picture, 'daughters', known=known)}</td>" for owner, picture in shown]

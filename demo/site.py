@@ -12,21 +12,26 @@ In a test:
 """
 
 import argparse
+import contextlib
 import io
+import math
 import re
 import signal
 import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote
 
 from demo import pages
+from demo.faults import SOUND, Answer, Faults, endless_taxon, extra_rows, parse_faults, spoil_tree
 from demo.pictures import Picture, modules
 from demo.taxa import MODULES, Taxon
+from models.files import write_csv
 
 THUMBNAIL, FULL_SIZE = 120, 480  # widths in pixels
 HOMES = ("", "index.html", "Nannotax3", "Nannotax3/index.php", "system", "system/index.php")
@@ -41,6 +46,9 @@ PAGE_HEADERS = {  # what a PHP session sends; a good guest keeps no cookie, and 
 }
 
 
+BLANKS = b" " * 2**20
+
+
 @dataclass
 class Request:
     """One line of the site's log: who asked for what, when, and how it was answered."""
@@ -51,31 +59,25 @@ class Request:
     headers: dict[str, str]
     client: int  # the client's port: the same for all requests of one connection
     status: int = 0
-
-
-@dataclass
-class Answer:
-    """What goes back for a request."""
-
-    body: bytes
-    status: int = 200
-    type: str = "text/html; charset=UTF-8"
-    headers: dict[str, str] = field(default_factory=dict)
+    fault: str = ""  # the fault that spoiled the answer
 
 
 class DemoSite:
     """The site, served from a thread between `with` and its end.
 
-    wording: "later" or "2018". revised: after a taxonomic revision (`demo.pictures.revise`). port: 0 for a free one.
-    `url` is the address, `requests` the log. Raises OSError where the port is taken, KeyError for an unknown wording.
+    wording: "later" or "2018". faults: what goes wrong (`demo.faults.Faults`). revised: after a taxonomic revision
+    (`demo.pictures.revise`). port: 0 for a free one. `url` is the address, `away` one of a host that is not this one
+    but ends here too, so that the log shows who follows links to it; `requests` is the log. Call `set_up` to change the
+    site while it runs. Raises OSError where the port is taken, KeyError for an unknown wording.
     """
 
-    def __init__(self, wording: str = "later", *, revised: bool = False, port: int = 0):
-        self.wording = wording
+    def __init__(self, wording: str = "later", faults: Faults = SOUND, revised: bool = False, port: int = 0):
         self.requests: list[Request] = []
-        self.set_revised(revised)
+        self._asked = Counter()
+        self.set_up(wording, faults, revised)
         self._server = _Server(("127.0.0.1", port), self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.away = f"http://localhost:{self._server.server_port}"
 
     def __enter__(self):
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -85,9 +87,12 @@ class DemoSite:
         self._server.shutdown()
         self._server.server_close()
 
-    def set_revised(self, revised: bool) -> None:
-        """Show the site before or after the taxonomic revision, from the next request on."""
-        self.modules = modules(self.wording, revised)
+    def set_up(self, wording: str = "later", faults: Faults = SOUND, revised: bool = False) -> None:
+        """Make the site another one from the next request on; arguments as for the class."""
+        self.wording, self.faults = wording, faults
+        self.modules = modules(wording, revised)
+        for root in self.modules.values():
+            spoil_tree(root, faults)
         taxa = [taxon for root in self.modules.values() for taxon in root.walk()]
         self._by_id = {taxon.id: taxon for taxon in taxa}
         self._by_name = {(taxon.module, taxon.name): taxon for taxon in taxa}
@@ -98,12 +103,21 @@ class DemoSite:
                 self._pictures[f"{taxon.module}/thumbs/{picture.file}"] = picture, THUMBNAIL
                 self._pictures[f"{'/'.join(taxon.lineage)}/{picture.file}"] = picture, FULL_SIZE
 
+    def respond(self, request: Request) -> Answer:
+        """Return what goes back for `request`, faults included, and note in it how it went."""
+        time.sleep(self.faults.slow)
+        before = self._asked[request.path]
+        self._asked[request.path] += 1
+        answer, request.fault = self.faults.spoil(self.answer(request.path), request.path, before, self.away)
+        request.status = answer.status if answer.sent >= 0 else 0
+        return answer
+
     def answer(self, target: str) -> Answer:
         """Return what a sound site answers to a request for `target`, a path with or without a query."""
         path, _, query = target.partition("?")
         path = unquote(path).strip("/")
         if path == "robots.txt":
-            return Answer(b"User-agent: *\nDisallow: /Nannotax3/catalog/\nDisallow: /comments/\n", type="text/plain")
+            return self.faults.robots_txt()
         if path.startswith("images/"):
             return self._picture(path.removeprefix("images/"))
         if path == "css/basic_style.css":
@@ -112,9 +126,16 @@ class DemoSite:
             return Answer(pages.home(self.modules).encode())
         if path.startswith(("Nannotax3/", "system/")):
             taxon, asked = self._taxon(path, query)
-            text = pages.page(taxon, self.wording) if taxon else pages.wrong_page(asked)
-            return Answer(text.encode(), headers=PAGE_HEADERS)
+            return self._page(taxon) if taxon else Answer(pages.wrong_page(asked).encode(), headers=PAGE_HEADERS)
         return Answer(b"<html><body>Not found</body></html>", 404)
+
+    def _page(self, taxon: Taxon) -> Answer:
+        """The page of a taxon, with the faults that a taxonomy can have."""
+        text = pages.page(taxon, self.wording)
+        if rows := extra_rows(taxon, self.faults, self.away):
+            text = text.replace("</table>", f"{rows}</table>", 1)
+        padding = self.faults.huge * 2**20 if taxon.name == "Discoaster" else 0
+        return Answer(text.encode(), headers=PAGE_HEADERS, padding=padding)
 
     def _taxon(self, path: str, query: str) -> tuple[Taxon | None, str]:
         """The taxon that an address means, if there is one, and what it was asked for, in any of the four forms."""
@@ -125,6 +146,8 @@ class DemoSite:
             return self._by_folder.get(asked["dir"].strip("/")), asked["dir"]
         if "module" in asked:
             name, module = asked.get("taxon", asked["module"]), self._renamed(asked["module"])
+            if self.faults.endless and (level := re.fullmatch(r"Endless (\d{1,9})", name)):
+                return endless_taxon(self._by_name[module, "Discoaster"], int(level[1])), name
             return self._by_name.get((module, self._renamed(name))), name
         pretty = re.fullmatch(r"Nannotax3/(cenozoic|mesozoic)(?:/(.+))?", path)
         if not pretty:
@@ -181,7 +204,8 @@ class _Server(ThreadingHTTPServer):
     def server_close(self):
         super().server_close()
         for connection in list(self.connections):
-            connection.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # the client was faster
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -192,21 +216,23 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self):
+        """Answer, as well or as badly as the site is to answer."""
         site = self.server.site
         request = Request(time.time(), self.command, self.path, dict(self.headers), self.client_address[1])
         site.requests.append(request)
-        answer = site.answer(self.path)
-        request.status = answer.status
+        answer = site.respond(request)
+        self.close_connection |= answer.sent < 1
+        if answer.sent < 0:
+            return
         self.send_response(answer.status)
-        for name, value in {
-            "Content-Type": answer.type,
-            "Content-Length": str(len(answer.body)),
-            **answer.headers,
-        }.items():
+        size = len(answer.body) + answer.padding
+        for name, value in {"Content-Type": answer.type, "Content-Length": str(size), **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body)
+            self.wfile.write(answer.body[: math.ceil(len(answer.body) * answer.sent)])
+            for _ in range(0, answer.padding, len(BLANKS)):
+                self.wfile.write(BLANKS)
 
     do_HEAD = do_GET
 
@@ -216,30 +242,40 @@ class _Handler(BaseHTTPRequestHandler):
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(prog="python -m demo.site", description=__doc__.split("\n")[0])
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (a free one)")
-    parser.add_argument(
-        "--wording", choices=list(pages.WORDS), default="later", help="how pages are worded (%(default)s)"
+    known = "\n".join(f"  {one.name:<17} {one.metadata['help']} ({one.default!r})" for one in fields(Faults))
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.site",
+        description=__doc__.split("\n")[0],
+        epilog=f"faults and what they are without --fault:\n{known}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--wording", choices=list(pages.WORDS), default="later", help="how pages are worded")
     parser.add_argument("--revised", action="store_true", help="show the site after a taxonomic revision")
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME[=VALUE]", help="make something go wrong")
+    parser.add_argument("--log", metavar="FILE", help="write all requests to a CSV file at the end")
     return parser
 
 
 def main(argv=None) -> int:
-    """Serve until Ctrl-C."""
-    options = build_parser().parse_args(argv)
+    """Serve until Ctrl-C, which gives status 130."""
+    parser = build_parser()
+    options = parser.parse_args(argv)
     try:
-        site = DemoSite(options.wording, revised=options.revised, port=options.port)
-    except OSError as error:
-        print(f"Cannot serve on port {options.port}: {error.strerror}. Try another --port.", file=sys.stderr)
+        site = DemoSite(options.wording, parse_faults(options.fault), options.revised, options.port)
+    except ValueError as error:
+        parser.error(str(error))
+    except (OSError, OverflowError) as error:
+        print(f"Cannot serve on port {options.port} ({error}). Try another --port, or leave it out.", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with site:
-        print(f"{site.url}/ (Ctrl-C ends)", flush=True)
-        try:
+        print(f"The small Mikrotax answers at {site.url}/ until you press Ctrl-C.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            return 130
+    if options.log:
+        write_csv(options.log, [one.name for one in fields(Request)], map(asdict, site.requests))
+    return 130
 
 
 if __name__ == "__main__":
