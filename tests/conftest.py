@@ -1,0 +1,20 @@
+"""What many tests need: the demo site, served on 127.0.0.1 while a test runs."""
+
+import contextlib
+
+import pytest
+
+from demo.site import DemoSite
+
+
+@pytest.fixture
+def make_site():
+    """A function that serves a DemoSite, with the class's arguments, until the test ends."""
+    with contextlib.ExitStack() as sites:
+        yield lambda *arguments, **options: sites.enter_context(DemoSite(*arguments, **options))
+
+
+@pytest.fixture
+def demo_site(make_site):
+    """The demo site in its later wording, without faults."""
+    return make_site()
