@@ -66,7 +66,7 @@ class Faults:
     redirect_circle: float = _fault(0.0, "share that redirect in circles")
     html_pictures: float = _fault(0.0, "share of pictures answered by a page and status 200")
     tiny: float = _fault(0.0, "share of pictures that are 1x1")
-    bombs: float = _fault(0.0, "share of pictures that unpack to 30,000x30,000")
+    bombs: float = _fault(0.0, "share of pictures that unpack to 20,000x20,000")
     wrong_type: float = _fault(0.0, "share sent under a wrong content type")
     wrong_encoding: float = _fault(0.0, "share of pages in Latin-1 that say they are UTF-8")
     # of the whole site
@@ -119,9 +119,9 @@ class Faults:
             case "html_pictures" if picture:
                 return Answer(b"<html><body>This picture is not here</body></html>")
             case "tiny" if picture:
-                return replace(answer, body=_black(1, "JPEG"))
+                return replace(answer, body=_black(1, "PNG"))
             case "bombs" if picture:
-                return replace(answer, body=_black(30_000, "PNG"))
+                return replace(answer, body=_black(20_000, "PNG"))
             case "wrong_type":
                 return replace(answer, type="text/html" if picture else "application/octet-stream")
             case "wrong_encoding" if not picture:
@@ -172,7 +172,7 @@ def _black(size: int, kind: str) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.new("1" if kind == "PNG" else "L", (size, size)).save(file, kind)
+    Image.new("1", (size, size)).save(file, kind, compress_level=1)
     return file.getvalue()
 
 

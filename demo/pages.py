@@ -42,7 +42,7 @@ def page(taxon: Taxon, wording: str) -> str:
     return "".join(
         [
             debug + head(f"Nannotax3 - {taxon.module} - {taxon.name}"),
-            f"<h2>{taxon.name}</h2>\n" if taxon.parent else f"<h2>Nannofossils of the module {taxon.name}</h2>\n",
+            heading(taxon),
             "<!-- Links to navigate up taxonomy and to siblings get written in here--> \n",
             classification(taxon, words),
             features(taxon, wording),
@@ -93,6 +93,13 @@ def head(title: str) -> str:
 <input type ="search" name="search" placeholder="taxon search" value="">
 <img src="/system/graphics/glass.gif" alt=""></form></div>
 """
+
+
+def heading(taxon: Taxon) -> str:
+    """The taxon's name; words on the root of a module; nothing on informal groups."""
+    if taxon.rank == "Informal group":
+        return ""
+    return f"<h2>{taxon.name if taxon.parent else f'Nannofossils of the module {taxon.name}'}</h2>\n"
 
 
 def address(taxon: Taxon) -> str:

@@ -72,19 +72,20 @@ PLANKTON = (
     ("S. Atlantic: ; -29N; -13E; 3055m", "Nu2u/10"),
 )
 SEDIMENT = (
-    ("Demo Basin (N Nowhere); 52.2N; 10.2E; ", "DSDP Site 9999-3-2, 45cm"),
+    ("Demo Basin (N Nowhere); 52.2N; 10.2E;\n; ", "DSDP Site 9999-3-2, 45cm"),
     ("Pretend Hill; Demo County; 32.34N; -96.81E; ", "Sample LW-4; 5 feet above the base"),
     ("E Atlantic Ocean; 26.85N; -15.18E; ", "Demo Site 397"),
     ("Mont Exemple; Demo Trough; 44.39N; 5.51E; ", "Demo Marls; CP077"),
     ("-; ; ", "-"),
 )
 
+# One has letters in a wrong encoding and one is escaped twice, as old text on the site is.
 NOTES = (
     "",
     "",
     "",
     "also drawn on plate 1 of the demo",
-    "side view of the specimen, 2–3µm",
+    "side view, 2-3Âµm",
     "collapsed cocco&amp;amp;sphere",
 )
 
@@ -182,6 +183,7 @@ def _series(taxon: Taxon, number: int, letter: str, species: str, first: int = 1
                 file=file.format(shot=shot, **words),
                 source=source,
                 caption=caption.format(**words),
+                status="-" if sample else "",
                 notes=NOTES[(number + k) % len(NOTES)],
                 location=location,
                 sample=sample,

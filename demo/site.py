@@ -67,14 +67,14 @@ class DemoSite:
 
     wording: "later" or "2018". faults: what goes wrong (`demo.faults.Faults`). revised: after a taxonomic revision
     (`demo.pictures.revise`). port: 0 for a free one. `url` is the address, `away` one of a host that is not this one
-    but ends here too, so that the log shows who follows links to it; `requests` is the log. Call `set_up` to change the
+    but ends here too, so that the log shows who follows links to it; `requests` is the log. Call `change` to change the
     site while it runs. Raises OSError where the port is taken, KeyError for an unknown wording.
     """
 
     def __init__(self, wording: str = "later", faults: Faults = SOUND, revised: bool = False, port: int = 0):
         self.requests: list[Request] = []
         self._asked = Counter()
-        self.set_up(wording, faults, revised)
+        self.change(wording, faults, revised)
         self._server = _Server(("127.0.0.1", port), self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.away = f"http://localhost:{self._server.server_port}"
@@ -87,12 +87,15 @@ class DemoSite:
         self._server.shutdown()
         self._server.server_close()
 
-    def set_up(self, wording: str = "later", faults: Faults = SOUND, revised: bool = False) -> None:
-        """Make the site another one from the next request on; arguments as for the class."""
-        self.wording, self.faults = wording, faults
-        self.modules = modules(wording, revised)
+    def change(self, wording: str | None = None, faults: Faults | None = None, revised: bool | None = None) -> None:
+        """Make the site another one from the next request on; what is not given stays. Arguments as for the class."""
+        self.wording = self.wording if wording is None else wording
+        self.faults = self.faults if faults is None else faults
+        self.revised = self.revised if revised is None else revised
+        self.modules = modules(self.wording, self.revised)
+        self._asked.clear()
         for root in self.modules.values():
-            spoil_tree(root, faults)
+            spoil_tree(root, self.faults)
         taxa = [taxon for root in self.modules.values() for taxon in root.walk()]
         self._by_id = {taxon.id: taxon for taxon in taxa}
         self._by_name = {(taxon.module, taxon.name): taxon for taxon in taxa}
@@ -146,8 +149,9 @@ class DemoSite:
             return self._by_folder.get(asked["dir"].strip("/")), asked["dir"]
         if "module" in asked:
             name, module = asked.get("taxon", asked["module"]), self._renamed(asked["module"])
-            if self.faults.endless and (level := re.fullmatch(r"Endless (\d{1,9})", name)):
-                return endless_taxon(self._by_name[module, "Discoaster"], int(level[1])), name
+            parent = self._by_name.get((module, "Discoaster")) if self.faults.endless else None
+            if parent and (level := re.fullmatch(r"Endless (\d{1,9})", name)):
+                return endless_taxon(parent, int(level[1])), name
             return self._by_name.get((module, self._renamed(name))), name
         pretty = re.fullmatch(r"Nannotax3/(cenozoic|mesozoic)(?:/(.+))?", path)
         if not pretty:
@@ -200,6 +204,11 @@ class _Server(ThreadingHTTPServer):
     def shutdown_request(self, request):
         self.connections.discard(request)
         super().shutdown_request(request)
+
+    def handle_error(self, request, client_address):
+        """Let a client hang up when it likes; anything else is a mistake of ours and is shown."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     def server_close(self):
         super().server_close()
@@ -272,9 +281,14 @@ def main(argv=None) -> int:
     with site:
         print(f"The small Mikrotax answers at {site.url}/ until you press Ctrl-C.", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
-    if options.log:
-        write_csv(options.log, [one.name for one in fields(Request)], map(asdict, site.requests))
+            while True:
+                time.sleep(60)
+    try:
+        if options.log:
+            write_csv(options.log, [one.name for one in fields(Request)], map(asdict, site.requests))
+    except OSError as error:
+        print(f"Cannot write the log to {options.log} ({error}).", file=sys.stderr)
+        return 1
     return 130
 
 
