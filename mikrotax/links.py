@@ -1,0 +1,135 @@
+"""Addresses on the site: what a link on a page means, and how it is asked for."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from mikrotax.names import picture_path, same_name
+
+# The directory of a module's pages, by the beginning of its name; one that is not listed lies below /system/.
+DIRECTORIES = {"ntax_": "Nannotax3", "coccolithophores": "Nannotax3", "mesozoic": "Nannotax3", "pf_": "pforams"}
+DIRECTORIES |= {"rads_": "radiolaria"}
+
+# What one module has been called over the years. The page itself says what it is called now.
+ALIASES = (("ntax_cenozoic", "Coccolithophores", "ntax_main"), ("ntax_mesozoic", "Mesozoic"))
+
+# Scans of original descriptions, which are no pages of taxa.
+CATALOGUE = re.compile(r"/catalog|/farinacci|_cat\b|module=ntax_farinacci|\.pdf\b", re.IGNORECASE)
+PICTURE = re.compile(r"\.(jpe?g|png|gif|tiff?|bmp|webp)$", re.IGNORECASE)
+PARAMETER = re.compile(r"(?:^|&)(taxon|module|dpage|id|dir)=")
+
+
+class LinkError(ValueError):
+    """A link that is not followed; the message says why."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """An address of a page: absolute and percent-encoded, with what it says of the page ("" where it says nothing)."""
+
+    url: str
+    taxon: str = ""
+    module: str = ""
+
+
+def page_url(root: str, taxon: str, module: str) -> str:
+    """Return the address of a taxon's page below `root`, a directory of the site such as `https://…/Nannotax3`."""
+    return f"{root.rstrip('/')}/index.php?taxon={quote(taxon)}&module={quote(module)}"
+
+
+def site_directory(module: str) -> str:
+    """Return the directory in which the pages of `module` lie: `Nannotax3`, `pforams`, `radiolaria` or `system`."""
+    name = module.casefold()
+    return next((place for start, place in DIRECTORIES.items() if name.startswith(start)), "system")
+
+
+def other_names(module: str) -> list[str]:
+    """Return the names that `module` had or has besides this one."""
+    group = next((names for names in ALIASES if any(same_name(module, name) for name in names)), ())
+    return [name for name in group if not same_name(name, module)]
+
+
+def host(url: str) -> str:
+    """Return the host of `url` in the form in which hosts are compared: no `www.`, no scheme, no default port."""
+    parts = urlsplit(url)
+    port = "" if parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f":{parts.port}"
+    return (parts.hostname or "").removeprefix("www.") + port
+
+
+def page_link(base: str, href: str, text: str = "") -> Link:
+    """Return what the link `href` on the page at `base` means; `text` is what it shows, which may tell its blanks.
+
+    The site writes names raw, so a `+` is a plus and a `&` may belong to a name. `dpage` and the fragment are dropped.
+    Raises LinkError for a link that leads off the host, to a catalogue, or to no taxon.
+    """
+    path, _, query = _on_this_host(base, href.partition("#")[0]).partition("?")
+    if CATALOGUE.search(href):
+        raise LinkError("it leads to a catalogue of original descriptions")
+    spans = [*PARAMETER.finditer(query)]
+    ends = [span.start() for span in spans[1:]] + [len(query)]
+    values = {span.group(1): query[span.end() : end] for span, end in zip(spans, ends, strict=True)}
+    taxon, module = (_plain(values.get(key, ""), text) for key in ("taxon", "module"))
+    if taxon:
+        more = f"&module={quote(module)}" if module else ""
+        return Link(f"{path}?taxon={quote(taxon)}{more}", taxon, module)
+    if re.fullmatch(r"\d{1,12}", values.get("id", "")):
+        return Link(f"{path}?id={values['id']}")
+    if values.get("dir"):
+        folders = _plain(values["dir"]).strip("/")
+        return Link(f"{path}?dir={quote(folders)}", folders.rpartition("/")[2], folders.partition("/")[0])
+    last = path.rpartition("/")[2]
+    if not query and last and not re.search(r"\.(php|html?)$", last):
+        return Link(path, unquote(last).replace("_", " "))
+    raise LinkError("it names no taxon")
+
+
+def picture_url(base: str, src: str) -> str:
+    """Return the absolute, percent-encoded address of the picture `src` on the page at `base`.
+
+    Raises LinkError for what is no picture of a taxon: on another host, not below `/images/`, not a picture's name.
+    """
+    # A question mark may belong to a name; it begins a query only if no extension of a picture follows it.
+    src = src if PICTURE.search(src) else re.split(r"[?#]", src, maxsplit=1)[0]
+    url = _on_this_host(base, re.sub(r"[?#]", lambda found: quote(found.group()), src))
+    try:
+        key = picture_path(url)
+    except ValueError as error:
+        raise LinkError(str(error)) from None
+    if not urlsplit(url).path.startswith("/images/") or "/" not in key:
+        raise LinkError("it does not lie below /images/<module>/")
+    if not PICTURE.search(key):
+        raise LinkError("its name is not that of a picture")
+    return url
+
+
+def picture_lineage(url: str) -> list[str]:
+    """Return the lineage that the folder of a full-size picture tells: `/images/<module>/<order>/…/<taxon>/<file>`."""
+    parts = picture_path(url).split("/")[:-1] if url else []
+    return [] if "thumbs" in parts else parts
+
+
+def _on_this_host(base: str, href: str) -> str:
+    """Return `href` as an absolute address with an encoded path and a raw query; LinkError if it leaves the host."""
+    href = " ".join(href.split())
+    raw, question, query = href.partition("?")
+    try:
+        url = urljoin(base.partition("?")[0], raw.replace(" ", "%20"))
+        parts = urlsplit(url)
+        elsewhere = parts.scheme not in ("http", "https") or host(url) != host(base) or parts.username is not None
+    except ValueError:
+        raise LinkError("it is no address") from None
+    if elsewhere:
+        raise LinkError("it leads off the host")
+    here = urlsplit(base)
+    # Not urljoin's doing: an encoded `..` would be a way out as well.
+    if ".." in unquote(parts.path).split("/"):
+        raise LinkError("it leads out of its directory")
+    return f"{here.scheme}://{here.netloc}{quote(unquote(parts.path))}{question}{query}"
+
+
+def _plain(value: str, text: str = "") -> str:
+    """Return a raw parameter with percent-escapes undone; `+` is a blank only if the text that is shown says so."""
+    plain = unquote(value.strip())
+    if "+" in plain and " " not in plain and same_name(plain.replace("+", " "), text):
+        plain = plain.replace("+", " ")
+    return " ".join("".join(c for c in plain if c.isprintable() or c.isspace()).split())

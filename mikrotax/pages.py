@@ -1,0 +1,417 @@
+"""A page of the site: text in, page out. Nothing here asks the network or the disk for anything.
+
+Only what has stayed the same over the years is relied on: the labels (in each of their known wordings), the words
+`age window` in the head of the daughters' table, the addresses of links and pictures. Cells are never counted.
+"""
+
+import codecs
+import contextlib
+import html
+import re
+from dataclasses import asdict, dataclass, field, replace
+
+from lxml import etree
+from lxml import html as lxml_html
+
+from mikrotax.links import LinkError, page_link, picture_lineage, picture_url
+from mikrotax.names import same_name
+
+MAX_PAGE = 4_000_000  # characters; the largest pages of the site have some hundred thousand
+MAX_DEPTH = 25  # names in a lineage; the site's deepest have about ten
+HIDDEN = {"hidden", "deleted", "sandbox"}  # the editors' attic, which is not for visitors
+
+LINEAGE = re.compile(r"^\s*(?:Classification|Ancestry|Higher levels)\s*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
+SIBLINGS = re.compile(r"(?:Sister taxa|Other pages this level)\s*:", re.IGNORECASE)
+FEATURES = re.compile(
+    r"^[^\S\n]*(?:Distinguishing features|Short diagnosis)\s*:(?P<text>.*?)(?=\n[^\S\n]*\n|\Z)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
+THIS_TAXON = re.compile(r"\bThis taxon\s*:(?P<text>.*?)(?=\n[^\S\n]*\n|\Z)", re.IGNORECASE | re.DOTALL)
+RANK = re.compile(r"^\s*(?:taxonomic\s+)?rank\s*:[^\S\n]*(.{1,80})$", re.IGNORECASE | re.MULTILINE)
+FIRST = re.compile(r"First occurrence(?: \(base\))?\s*:(.*?)(?=\bLast occurrence|\n|\Z)", re.IGNORECASE)
+LAST = re.compile(r"Last occurrence(?: \(top\))?\s*:(.*?)(?=\bFirst occurrence|\n|\Z)", re.IGNORECASE)
+MA = re.compile(r"\(\s*(\d+(?:\.\d+)?)\s*[-–]\s*(\d+(?:\.\d+)?)\s*Ma\b")
+STABLE = re.compile(r"\bstables?\s+page\s+link\s*:?\s*\x02(\d+)\x03", re.IGNORECASE)
+BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
+AGE_WINDOW = re.compile(r"age[\s-]*window", re.IGNORECASE)
+
+FIELDS = {
+    "image source": "source",
+    "caption in source": "caption",
+    "status": "status",
+    "notes": "notes",
+    "location": "location",
+    "sample": "sample",
+    "geological age": "age",
+}
+BLOCKS = frozenset("article blockquote dd div dl dt form h1 h2 h3 h4 h5 h6 hr li ol p table tr ul".split())  # noqa: SIM905
+
+
+class PageError(ValueError):
+    """A page that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: addresses of thumbnail and full size, lineage (from its folder), and what the site says of it."""
+
+    thumb: str
+    full: str = ""
+    lineage: tuple[str, ...] = ()
+    source: str = ""
+    caption: str = ""
+    status: str = ""
+    notes: str = ""
+    location: str = ""
+    sample: str = ""
+    age: str = ""
+
+    @property
+    def richness(self) -> tuple[int, int]:
+        """How much is known of the picture: fields that say something, then letters in them."""
+        values = [getattr(self, name) for name in FIELDS.values()]
+        return sum(value not in ("", "-") for value in values), sum(map(len, values))
+
+
+@dataclass(frozen=True)
+class Daughter:
+    """One row of the daughters' table: the taxon's full name, its page's address, and the pictures beside it."""
+
+    taxon: str
+    url: str
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page says. `left_out`: (address, reason) of what is not followed; `notices`: what a person should see."""
+
+    url: str
+    lineage: tuple[str, ...]
+    id: int | None = None
+    rank: str = ""
+    features: str = ""
+    range: dict = field(default_factory=dict)
+    daughters: tuple[Daughter, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    notices: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> str:
+        """The module's name, as the page itself says it."""
+        return self.lineage[0]
+
+    @property
+    def taxon(self) -> str:
+        """The full name of the page's own taxon."""
+        return self.lineage[-1]
+
+
+def decode(content: bytes) -> str:
+    """Return the text of a page: UTF-8, but bytes that are none are read as Windows-1252, which old entries were."""
+    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8")):
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("utf-8", errors="mikrotax.cp1252")
+
+
+def _one_byte_of_windows(error: UnicodeError) -> tuple[str, int]:
+    return error.object[error.start : error.start + 1].decode("cp1252", errors="replace"), error.start + 1
+
+
+codecs.register_error("mikrotax.cp1252", _one_byte_of_windows)
+
+
+def parse_page(text: str, url: str) -> Page:
+    """Return what the page `text`, which came from the address `url`, says.
+
+    Raises PageError, and nothing else, for what is no page of a taxon: cut off, without a Classification, too large.
+    """
+    if len(text) > MAX_PAGE:
+        raise PageError(f"it has {len(text):,} characters; a page of the site has some hundred thousand")
+    page = _cut(text)
+    if not BODY_END.search(page) and not re.search(r"</body>\s*</html>\s*\Z", text[-200:], re.IGNORECASE):
+        raise PageError("it has no </body>: cut off, or the answer to a taxon asked for in the wrong module")
+    body = _tree(page)
+    seen = _Seen(url)
+    daughters = tuple(seen.daughters(body))
+    pictures = tuple(seen.gallery(body))
+    flow, hrefs = _flow(body)
+    lineage = _lineage(flow, hrefs, url)
+    if not daughters and not pictures:
+        seen.notices.append("it has neither pictures nor daughters")
+    return Page(
+        url=url,
+        lineage=lineage,
+        id=_stable_id(flow, hrefs),
+        rank=_first(RANK, flow),
+        features=_features(flow),
+        range=_range(flow),
+        daughters=daughters,
+        pictures=pictures,
+        left_out=tuple(dict.fromkeys(seen.left_out)),
+        notices=tuple(dict.fromkeys(seen.notices)),
+    )
+
+
+class _Seen:
+    """Collects daughters and pictures from a tree, taking them out of it, with notes on what was left out."""
+
+    def __init__(self, url: str):
+        self.url = url
+        self.left_out: list[tuple[str, str]] = []
+        self.notices: list[str] = []
+
+    def daughters(self, body) -> list[Daughter]:
+        """Return the taxa of the daughters' table (of each, where there are several), in its order."""
+        found = []
+        for table in _daughter_tables(body):
+            rows = table.xpath(".//tr")
+            if not AGE_WINDOW.search(_all_text(rows[0])):
+                self.notices.append(f"unknown heading of a table of taxa: {_tidy(rows[0].text_content())[:80]!r}")
+            else:
+                rows = rows[1:]
+            for row in rows:
+                found.extend(self._row(row))
+            _drop(table)
+        return found
+
+    def gallery(self, body) -> list[Picture]:
+        """Return the pictures of the page's own taxon, each once, in the order of the galleries."""
+        found = []
+        for place in body.xpath("//*[contains(concat(' ', @class, ' '), 'gallery')] | //a[contains(@rel, 'lightbox')]"):
+            found.extend(self._pictures(place))
+            _drop(place)
+        return list({picture.thumb: picture for picture in reversed(found)}.values())[::-1]
+
+    def _row(self, row) -> list[Daughter]:
+        pictures = self._pictures(row)
+        links = row.xpath(".//a[@href][not(ancestor::*[contains(@class, 'GDscroll')])][not(.//img)]")
+        marked = [a for a in links if a.xpath("descendant-or-self::*[contains(concat(@class, ' '), '_m ')]")]
+        plain = [a for a in links if not a.xpath("descendant-or-self::*[contains(concat(@class, ' '), '_s ')]")]
+        for a in marked or plain[:1]:
+            text = _tidy(a.text_content())
+            try:
+                link = page_link(self.url, a.get("href"), text)
+            except LinkError as error:
+                self.left_out.append((_tidy(a.get("href"))[:300], f"link not followed: {error}"))
+                continue
+            name = link.taxon or text
+            if name.casefold() in HIDDEN:
+                self.left_out.append((link.url, "below hidden"))
+                self.left_out.extend((picture.thumb, "below hidden") for picture in pictures)
+                return []
+            if name:
+                return [Daughter(name, link.url, tuple(pictures))]
+        if pictures:
+            self.notices.append(f"a row of {len(pictures)} pictures names no taxon")
+        return []
+
+    def _pictures(self, place) -> list[Picture]:
+        """Return the pictures below an element; those that cannot be used are noted with the reason."""
+        found = []
+        for img in place.xpath("descendant-or-self::img"):
+            link = next(iter(img.xpath("ancestor::a[@href][1]")), None)
+            # A page that loads its pictures lazily keeps the address in data-src.
+            src = img.get("data-src") or img.get("src") or ""
+            try:
+                thumb = picture_url(self.url, src)
+                full = picture_url(self.url, link.get("href")) if link is not None else ""
+            except LinkError as error:
+                self.left_out.append((_tidy(src)[:300], f"not a picture of a taxon: {error}"))
+                continue
+            lineage = tuple(picture_lineage(full))
+            if {part.casefold() for part in lineage} & HIDDEN:
+                self.left_out.append((thumb, "below hidden"))
+                continue
+            title = (link.get("title") if link is not None else None) or img.get("title") or ""
+            found.append(replace(Picture(thumb, full, lineage), **self._fields(title)))
+        return found
+
+    def _fields(self, title: str) -> dict[str, str]:
+        """Return what the title of a picture says: `<br>File name: …<br>Image Source: …`, by our names for it."""
+        values = {}
+        for line in re.split(r"<br\s*/?>", title, flags=re.IGNORECASE):
+            label, colon, value = line.partition(":")
+            name = FIELDS.get(_tidy(label).casefold())
+            if name:
+                values[name] = _tidy(value).rstrip("; ")
+            elif colon and _tidy(label).casefold() != "file name":
+                self.notices.append(f"unknown field of a picture: {_tidy(label)[:40]!r}")
+        return values
+
+
+def _cut(text: str) -> str:
+    """Return the page proper: without debug output before it, the comment form after it, and scripts within it."""
+    text = re.sub(r"[\x00-\x08\x0b-\x1f]", " ", text)
+    start = re.search(r"<!DOCTYPE|<html\b", text, re.IGNORECASE)
+    text = text[start.start() :] if start else text
+    end = re.search(r"<div\s[^<>]{0,200}?\bid\s*=\s*[\"']?cmtx_container\b", text, re.IGNORECASE)
+    text = text[: end.start()] if end else text
+    kept = []
+    for part in re.split(r"<script\b", text, flags=re.IGNORECASE):
+        # What follows the end of a script, or all of it before the first one.
+        kept.append(re.split(r"</script\s*>", part, maxsplit=1, flags=re.IGNORECASE)[-1])
+    return "".join(kept)
+
+
+def _mend(text: str) -> str:
+    """Write an apostrophe inside a single-quoted attribute as `&#39;`; the site writes names raw."""
+    parts, last, inside = [], 0, False
+    for found in re.finditer(r"(?P<open>\s(?:href|src|title|alt)\s*=\s*)?'(?P<close>\s*/?>|\s+[a-zA-Z-]+\s*=)?", text):
+        if found["open"]:
+            inside = not found["close"]
+        elif inside and found["close"]:
+            inside = False
+        elif inside:
+            parts += [text[last : found.start()], "&#39;"]
+            last = found.end()
+    return "".join([*parts, text[last:]])
+
+
+def _tree(page: str):
+    """Return the body of a page as an lxml tree."""
+    try:
+        parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+        return lxml_html.document_fromstring(_mend(page).encode("utf-8", errors="replace"), parser=parser)
+    except (etree.LxmlError, ValueError, AssertionError) as error:
+        raise PageError(f"it cannot be read as HTML: {error}") from None
+
+
+def _daughter_tables(body) -> list:
+    """Return the innermost tables that list taxa, known by their head or by the classes of the names in them."""
+    found = []
+    for table in body.xpath("//table[not(.//table)]"):
+        row = next(table.iter("tr"), None)
+        if row is None or not table.xpath(".//a[@href]"):
+            continue
+        marked = table.xpath(".//*[contains(concat(@class, ' '), '_m ')]")
+        if marked or AGE_WINDOW.search(_all_text(row)):
+            found.append(table)
+    return found
+
+
+def _all_text(element) -> str:
+    """Return the text of an element with that of its attributes, for the tooltips hold text too."""
+    return " ".join([element.text_content(), *(value for node in element.iter("*") for value in node.attrib.values())])
+
+
+def _drop(element) -> None:
+    """Take an element out of its tree, leaving the text that follows it."""
+    if element.getparent() is not None:
+        element.drop_tree()
+
+
+def _flow(body) -> tuple[str, list[str]]:
+    """Return the text of a page with a line for each `<br>` and a blank line round each block, and its links.
+
+    A link stands in the text as `\\x02<number>\\x03<what it shows>\\x04`; the number is its place in the list.
+    """
+    parts, hrefs = [], []
+    for event, node in etree.iterwalk(body, events=("start", "end")):
+        if not isinstance(node.tag, str) or node.tag in ("head", "style"):
+            if event == "end" and node.tail:
+                parts.append(" ".join(node.tail.split("\n")))
+            continue
+        is_link = node.tag == "a" and node.get("href")
+        if event == "start":
+            if node.tag in BLOCKS:
+                parts.append("\n\n")
+            if is_link:
+                parts.append(f"\x02{len(hrefs)}\x03")
+                hrefs.append(node.get("href"))
+            text = node.text
+        else:
+            if is_link:
+                parts.append("\x04")
+            if node.tag in BLOCKS or node.tag in ("br", "td"):
+                parts.append("\n\n" if node.tag in BLOCKS else "\n")
+            text = node.tail
+        if text:
+            parts.append(" ".join(text.split("\n")))
+    return "".join(parts), hrefs
+
+
+def _lineage(flow: str, hrefs: list[str], url: str) -> tuple[str, ...]:
+    """Return the lineage of the page's taxon, root first; full names from the links, the last one from the text."""
+    found = LINEAGE.search(flow)
+    line = SIBLINGS.split(found.group(1))[0] if found else ""
+    names = []
+    for item in re.split(r"->|→|»|›", line):
+        name = _tidy(re.sub(r"\x02\d+\x03|\x04", "", item))
+        link = re.search(r"\x02(\d+)\x03", item)
+        if link:
+            with contextlib.suppress(LinkError):
+                name = page_link(url, hrefs[int(link.group(1))], name).taxon or name
+        if name:
+            names.append(name)
+    if not names:
+        raise PageError("it has no Classification")
+    if len(names) > MAX_DEPTH:
+        raise PageError(f"its Classification has {len(names)} levels; {MAX_DEPTH} are the limit")
+    return tuple(names)
+
+
+def _features(flow: str) -> str:
+    """Return the distinguishing features of this taxon, leaving out its parent's, which later pages print first."""
+    found = [match for match in FEATURES.finditer(flow) if _tidy(match["text"])] or [*FEATURES.finditer(flow)]
+    if not found:
+        return ""
+    own = THIS_TAXON.search(flow, found[0].start())
+    if own:
+        return _tidy(own["text"])
+    text = _tidy(found[0]["text"])
+    return "" if text.startswith("Parent taxon") else text
+
+
+def _range(flow: str) -> dict:
+    """Return `{"first": …, "last": …}` in the site's words, with their bounds in Ma (youngest, oldest) if given."""
+    found = {}
+    for key, label in (("last", LAST), ("first", FIRST)):
+        text, _, source = _first(label, flow).partition("Data source:")
+        text = text.strip().rstrip(".")
+        if text:
+            ages = MA.search(text)
+            bounds = [float(age) for age in ages.groups()] if ages else None
+            found[key] = text
+            found[f"{key}_ma"] = [0.0, 0.0] if text.casefold() == "extant" else bounds
+            found[f"{key}_source"] = source.strip()
+    return found
+
+
+def _stable_id(flow: str, hrefs: list[str]) -> int | None:
+    """Return the number in the page's stable link, or None."""
+    found = STABLE.search(flow)
+    number = re.search(r"[?&]id=(\d{1,12})\b", hrefs[int(found.group(1))]) if found else None
+    return int(number.group(1)) if number else None
+
+
+def _first(pattern: re.Pattern, flow: str) -> str:
+    found = pattern.search(flow)
+    return _tidy(re.sub(r"\x02\d+\x03|\x04", "", found.group(1))) if found else ""
+
+
+def _tidy(text: str) -> str:
+    """Return text for reading: unescaped once more if it was escaped twice, no tags, no controls, single blanks."""
+    if "&" in text:
+        text = html.unescape(text)
+    if "<" in text:
+        text = re.sub(r"</?[a-zA-Z][^<>]{0,200}>", "", text)
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def check_asked(page: Page, taxon: str) -> None:
+    """Raise PageError unless `page` is that of the taxon that was asked for."""
+    if taxon and not same_name(page.taxon, taxon):
+        raise PageError(f"it is the page of {page.taxon!r}, not of {taxon!r}")
+
+
+def as_json(picture: Picture) -> dict:
+    """Return a picture as it stands in a record, without its thumbnail's address, which is the key there."""
+    fields = asdict(picture)
+    del fields["thumb"]
+    return fields | {"lineage": list(picture.lineage)}

@@ -1,0 +1,58 @@
+"""Pictures as they come from the site: whole and real, or refused."""
+
+import io
+import warnings
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "MPO")
+MAX_BYTES = 25_000_000
+MAX_PIXELS = 60_000_000  # looked at before anything is decoded; a decompression bomb has more
+MIN_SIDE = 8  # pixels; a picture of 1x1 is a counter, not a fossil
+QUICK = 1_000_000  # bytes; a stored file that is longer is not decoded again to see whether it is whole
+
+
+class PictureError(ValueError):
+    """Bytes that are no picture that could be used; the message says why."""
+
+
+def check_picture(content: bytes) -> None:
+    """Raise PictureError unless `content` is one whole picture of a sensible size, decoded to the last pixel."""
+    if not content:
+        raise PictureError("it is empty")
+    if content.lstrip()[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<br", b"<head", b"<body")):
+        raise PictureError("it is an HTML page in place of a picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+                _check_size(picture.size)
+                picture.verify()
+            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+                picture.load()
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError("it is not a picture") from None
+    # Whatever a hostile file provokes in a decoder is a reason to refuse it.
+    except Exception as error:
+        raise PictureError(f"it is broken or cut off ({error})") from None
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a whole picture lies at `path`."""
+    try:
+        size = path.stat().st_size
+        if size <= QUICK:
+            check_picture(path.read_bytes())
+        return size > 0
+    except (OSError, PictureError):
+        return False
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    if min(size) < MIN_SIDE:
+        raise PictureError(f"it is too small ({size[0]}x{size[1]} pixels)")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise PictureError(f"it is too large ({size[0]}x{size[1]} pixels)")

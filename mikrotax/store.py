@@ -1,0 +1,64 @@
+"""The pages as they came, kept on this machine: none is asked for twice, and `--offline` can do without the site."""
+
+import sqlite3
+from contextlib import contextmanager
+from datetime import timezone
+from pathlib import Path
+
+from requests import Request, Response
+from requests_cache import CachedResponse, SQLiteCache
+
+NAME = "pages.sqlite"
+
+
+class StoreError(Exception):
+    """The store cannot be read or written; the message says what to do."""
+
+
+class PageStore:
+    """Raw answers by the address that was asked for, in `<directory>/pages.sqlite` (requests-cache, JSON, no pickles).
+
+    The file is made when the first page is kept. Raises StoreError where it cannot be read or written.
+    """
+
+    def __init__(self, directory: Path):
+        self.path = directory / NAME
+        self._cache = self._open() if self.path.exists() else None
+
+    def get(self, url: str) -> CachedResponse | None:
+        """Return what was kept for `url`, or None; an entry that cannot be read counts as none."""
+        with self._plainly():
+            return self._cache.get_response(self._key(url)) if self._cache else None
+
+    def keep(self, url: str, response: Response) -> CachedResponse:
+        """Keep `response` as the answer to `url`, in one transaction, and return what was kept."""
+        self._cache = self._cache or self._open()
+        with self._plainly():
+            self._cache.save_response(response, self._key(url))
+        return self.get(url)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._cache:
+            self._cache.close()
+
+    def _open(self) -> SQLiteCache:
+        with self._plainly():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return SQLiteCache(self.path, serializer="json")
+
+    def _key(self, url: str) -> str:
+        return self._cache.create_key(Request("GET", url).prepare())
+
+    @contextmanager
+    def _plainly(self):
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            message = f"The store of pages {self.path} cannot be used ({error}). Move it away, or name another --cache."
+            raise StoreError(message) from None
+
+
+def fetched(response: CachedResponse) -> str:
+    """Return when an answer came, as `2026-11-24T05:33:02Z`."""
+    return response.created_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,76 @@
+"""The tables and notes that go with the records: credits of the pictures, how to cite, what failed."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from mikrotax.crawl import Failure
+from mikrotax.pages import FIELDS
+from mikrotax.records import Listed
+from models.files import write_csv, write_text
+
+CREDITS = ("file", "taxon", "lineage", *FIELDS.values(), "page", "fetched", "url")
+FAILURES = ("kind", "name", "url", "reason", "listed_on")
+
+CITATION = """\
+How to cite what lies here
+==========================
+
+Everything in these files comes from {site}. Cite the site, with the pages and the date on which you saw them. For
+Nannotax3 the editors ask for:
+
+  Young, J.R., Bown, P.R. & Lees, J.A. (eds) Nannotax3 website. International Nannoplankton Association.
+  {site}/Nannotax3, viewed {last}.
+
+For other modules of Mikrotax, see who compiled them at the foot of each page.
+
+Fetched here, with the dates of the first and the last page:
+
+{modules}
+The pictures come from many publications and collections; images/credits.csv names the source of each one. No licence
+for them is stated, so do not pass them on. The editors ask not to be used without being named: the database is not
+available for anonymous download, and they welcome research together. Write to them before you publish.
+"""
+
+
+def write_credits(path: Path, images: Path, listed: Iterable[Listed]) -> None:
+    """Write the table of pictures that lie below `images`; rows of pictures from earlier runs stay."""
+    rows = {row["file"]: row for row in read_table(path) if row.get("file") and (images / row["file"]).is_file()}
+    for entry in listed:
+        if (images / entry.file).is_file():
+            row = {name: getattr(entry.picture, name) for name in FIELDS.values()}
+            lineage = entry.picture.lineage
+            about = {"file": entry.file, "taxon": lineage[-1], "lineage": " > ".join(lineage)}
+            rows[entry.file] = about | row | {"page": entry.page, "fetched": entry.fetched, "url": entry.url}
+    table = [{name: row.get(name, "") for name in CREDITS} for _, row in sorted(rows.items())]
+    if table:
+        write_csv(path, CREDITS, table)
+
+
+def write_failures(path: Path, failures: Iterable[Failure]) -> None:
+    """Write the table of what could not be had; without any, an old table is removed."""
+    rows = [asdict(failure) for failure in failures]
+    if rows:
+        write_csv(path, FAILURES, rows)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_citation(path: Path, site: str, dates: dict[str, list[str]]) -> None:
+    """Write how to cite the site; `dates` holds, by module, when its pages were fetched (`2026-11-24T…`)."""
+    lines = [
+        f"  {module}: {len(days)} pages, {min(days)[:10]} to {max(days)[:10]}\n"
+        for module, days in sorted(dates.items())
+    ]
+    last = max(day for days in dates.values() for day in days)[:10]
+    write_text(path, CITATION.format(site=site, last=last, modules="".join(lines)))
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV table; none where it is missing or is no table."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return []
