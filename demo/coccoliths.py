@@ -26,12 +26,12 @@ class Species:
     box: tuple[float, float] = (1.0, 1.0)  # half width and half height of the specimen, in half lengths
     upright: bool = False  # shown standing, as spines and barrels are on plates
     states: dict = field(default_factory=dict)  # conditions that only a share of the specimens is in
-    polars: float = 0.75  # share of its light-micrographs taken between crossed polars; 0 if it is dark there
+    polars: float = 0.8  # share of its light-micrographs taken between crossed polars; 0 if it is dark there
 
 
 def _placolith(**parts):
     """A placolith; some lie with the proximal side up."""
-    return Species(f.placolith, parts, box=(1.0, parts["ellipticity"]), states={"proximal": 0.2})
+    return Species(f.placolith, parts, box=(1.0, parts["ellipticity"]), states={"proximal": 0.15})
 
 
 def _nannoconid(**parts):
@@ -43,7 +43,7 @@ def _horseshoe(dark=False, **parts):
     """A ceratolith in any direction; Amaurolithus stays dark between crossed polars."""
     height = (max(parts["arms"]) + parts["radius"] + parts.get("spine", parts["width"])) / 2
     return Species(
-        f.ceratolith, parts, box=(1.1 * (parts["radius"] + parts["width"]), height), polars=0.0 if dark else 0.75
+        f.ceratolith, parts, box=(1.1 * (parts["radius"] + parts["width"]), height), polars=0.0 if dark else 0.8
     )
 
 
@@ -124,10 +124,15 @@ SPECIES = {
     ),
     # Pontosphaeraceae
     "Pontosphaera multipora": _flat(
-        f.cribrilith, ellipticity=0.80, rim=0.12, cycles=((0.2, 6), (0.42, 14), (0.62, 20), (0.8, 28)), pore=0.055
+        f.cribrilith, ellipticity=0.80, rim=0.12, cycles=((0.27, 8), (0.52, 15), (0.75, 24)), pore=0.062
     ),
     "Pontosphaera japonica": _flat(
-        f.cribrilith, ellipticity=0.72, rim=0.2, cycles=((0.34, 8), (0.6, 16)), pore=0.05, slit=0.035
+        f.cribrilith,
+        ellipticity=0.72,
+        rim=0.09,
+        cycles=((0.36, 12), (0.5, 19), (0.64, 26), (0.78, 34)),
+        pore=0.032,
+        slit=0.035,
     ),
     "Scyphosphaera apsteinii": _standing(
         f.lopadolith, profile=((-0.95, 0.42), (-0.8, 0.6), (-0.3, 0.78), (0.2, 0.8), (0.6, 0.7), (0.82, 0.58))
@@ -311,23 +316,17 @@ def draw(species, specimen, shot="", technique="SEM", size=120, scene="photo"):
     (height, width), scale, x, y = _stage(kind, turn, tilt, aspect, taking, size)
     relief = kind.drawer(x, y, **_varied(kind, body))
     _weather(relief, x, y, body)
+    blur, noise = taking.uniform(0.3, 0.9), 0.015
     if scene == "drawing":
         values, blur, noise = microscope.pen_and_ink(relief, scale, taking), 0.0, 0.01
     elif technique == "SEM":
-        values, blur, noise = (
-            microscope.electrons(relief, scale, taking),
-            taking.uniform(0, 0.8),
-            taking.uniform(0.01, 0.045),
-        )
+        values, noise = microscope.electrons(relief, scale, taking), taking.uniform(0.01, 0.045)
+        blur -= 0.2
     elif taking.random() < kind.polars:
-        values, blur, noise = microscope.crossed_polars(relief, scale, taking, turn), taking.uniform(0.3, 0.9), 0.015
+        values = microscope.crossed_polars(relief, scale, taking, turn)
     else:
-        values, blur, noise = microscope.plane_light(relief, scale, taking), taking.uniform(0.3, 0.9), 0.015
-    picture = microscope.printed(values, (height, width), taking, blur=blur, noise=noise, size=size)
-    if technique == "LM" and scene == "photo":
-        picture = picture.convert("RGB")
-    microscope.labelled(picture, taking, light_ink=values.mean() < 0.5, size=size)
-    return picture
+        values = microscope.plane_light(relief, scale, taking)
+    return microscope.printed(values, (height, width), taking, blur=blur, noise=noise, size=size)
 
 
 def _generator(*key):

@@ -29,8 +29,10 @@ def _resized(array, shape, how):
 
 def clouds(rng, shape, cells):
     """Smooth noise with about `cells` blobs from side to side; mean 0, standard deviation about 0.6."""
-    rows = max(2, round(cells * shape[0] / shape[1]))
-    return _resized(rng.standard_normal((rows, cells), dtype=np.float32), shape, Image.BICUBIC)
+    # As many numbers for every shape: the picture at another size must meet the same generator afterwards.
+    lattice = Image.fromarray(rng.standard_normal((round(1.5 * cells), cells), dtype=np.float32))
+    part = (0, 0, cells, min(1.5 * cells, cells * shape[0] / shape[1]))
+    return np.asarray(lattice.resize(shape[::-1], Image.BICUBIC, part))
 
 
 def blurred(array, radius):
@@ -104,7 +106,9 @@ def crossed_polars(relief, scale, rng, turn):
     passed = blurred(passed, 0.03 * scale)
     glow = 0.05 * blurred(passed, 0.3 * scale)
     picture = _coloured(np.clip(passed + glow + 0.012 * clouds(rng, passed.shape, 18), 0, 1))
-    return picture if rng.random() < 0.75 else picture.mean(axis=2)
+    if rng.random() < 0.25:  # an old black-and-white plate
+        picture[:] = picture.mean(axis=2, keepdims=True)
+    return picture
 
 
 def _coloured(passed):
@@ -121,9 +125,9 @@ def plane_light(relief, scale, rng):
     outline = np.minimum(np.hypot(right, down), 2.5) / 2.5
     fringe = blurred(z, 0.16 * scale) - z
     body = np.clip(z * 4, 0, 1)
-    light = 1 - 0.55 * outline - 0.9 * np.clip(fringe, -0.2, 0.2) + 0.06 * body
+    light = 1 - 0.7 * outline - 1.1 * np.clip(fringe, -0.2, 0.2) + 0.06 * body
     light += 0.02 * clouds(rng, z.shape, 5) + 0.015 * clouds(rng, z.shape, 40)
-    light = 1 + (light - 1) * rng.uniform(0.8, 1.25)
+    light = 1 + (light - 1) * rng.uniform(0.85, 1.15)
     field = FIELDS[rng.integers(len(FIELDS))]
     return np.clip(light, 0, 1.3)[..., None] * field
 
@@ -135,19 +139,21 @@ def pen_and_ink(relief, scale, rng):
     """A line drawing as in a type description: outlines in ink, hollows and flanks stippled, white paper."""
     z = relief.z
     right, down = slopes(z, scale)
-    line = inside(np.hypot(right, down) - 1.6, 0.9)
     mask = solid(z)
+    line = inside(np.hypot(right, down) - 2.8, 1.2)
+    line = np.maximum(line, inside(np.hypot(*slopes(mask, scale)) - 9, 6))  # the outline, where the edge is gentle
     shade = np.clip(0.30 + 0.45 * (right - down) - 2.2 * (z - blurred(z, 0.2 * scale)), 0, 0.8) * mask
-    pitch = 0.055 * scale
-    rows, columns = np.indices(z.shape, np.float32) / pitch
-    cell_row, cell_column = rows.astype(np.intp), columns.astype(np.intp)
-    jitter = rng.uniform(0.3, 0.7, (2, 128, 128)).astype(np.float32)
-    off = np.hypot(
-        rows - cell_row - jitter[0][cell_row % 128, cell_column % 128],
-        columns - cell_column - jitter[1][cell_row % 128, cell_column % 128],
-    )
-    dots = inside(0.48 * np.sqrt(shade) - off, 0.2) * (shade > 0.06)
+    dots = _stipple(rng, z.shape, 0.05 * scale, 1.3 * shade)
     return 0.97 - 0.92 * np.maximum(line, dots)
+
+
+def _stipple(rng, shape, pitch, density):
+    """Dots of ink, one in each square of `pitch` pixels or none, the more the greater `density` (0 to 1)."""
+    along, down, chance = rng.uniform(0, 1, (3, 128, 128)).astype(np.float32)
+    row, column = np.indices(shape, np.float32) / np.float32(pitch)
+    cell = row.astype(np.intp) % 128, column.astype(np.intp) % 128
+    off = np.hypot(row % 1 - 0.3 - 0.4 * down[cell], column % 1 - 0.3 - 0.4 * along[cell])
+    return inside(0.28 - off, 0.2) * (chance[cell] < density)
 
 
 # ---- the plate ---------------------------------------------------------------------------------------------------
@@ -156,28 +162,6 @@ def pen_and_ink(relief, scale, rng):
 @lru_cache(maxsize=64)
 def _font(height):
     return ImageFont.load_default(height)
-
-
-def _micrometres(pen, x, y, number, height, ink):
-    """Write "<number> µm" with its foot in the middle at (x, y). Pillow's own font has no µ: a u gets a tail."""
-    font = _font(height)
-    text = f"{number} um"
-    left = x - font.getlength(text) / 2
-    foot = y - 0.15 * height
-    pen.text((left, foot), text, font=font, anchor="ls", fill=ink)
-    stem = left + font.getlength(f"{number} ") + 0.11 * height
-    pen.line([stem, foot - 0.2 * height, stem, foot + 0.18 * height], fill=ink, width=max(1, round(0.09 * height)))
-
-
-def printed(picture, shape, rng, *, blur, noise, size):
-    """The picture at its final `shape` (height, width), with the blur (pixels in 120) and noise of camera and print."""
-    pixels = Image.fromarray((np.clip(picture, 0, 1) * 255).astype(np.uint8))
-    pixels = pixels.resize(shape[::-1], Image.BOX if picture.shape[0] > shape[0] else Image.BICUBIC)
-    if blur > 0.25:
-        pixels = pixels.filter(ImageFilter.GaussianBlur(blur * size / 120))
-    values = np.asarray(pixels, np.float32)
-    grain = rng.standard_normal(shape, dtype=np.float32) * (255 * noise)
-    return Image.fromarray((values + (grain if values.ndim == 2 else grain[..., None])).clip(0, 255).astype(np.uint8))
 
 
 def _micrometres(pen, x, y, number, height, ink):
@@ -197,7 +181,7 @@ def _number(pen, rng, x, y, anchor, unit, ink, paper):
     pen.text((x, y), label, font=font, anchor=anchor, fill=ink)
 
 
-def labelled(picture, rng, *, light_ink, size):
+def _label(picture, rng, *, light_ink, size):
     """The marks of a plate, in place: sometimes a blank edge, a number, a scale bar (with or without its length)."""
     pen = ImageDraw.Draw(picture)
     width, height = picture.size
@@ -221,3 +205,18 @@ def labelled(picture, rng, *, light_ink, size):
         pen.rectangle([x, y, x + length, y + 1.6 * unit], fill=ink)
         if has_length:
             _micrometres(pen, x + length / 2, y - unit, rng.choice([1, 2, 5]), round(9 * unit), ink)
+
+
+def printed(picture, shape, rng, *, blur, noise, size):
+    """The finished plate, a PIL picture of `shape` (height, width): refocused, labelled, and with the camera's noise.
+
+    `blur` is in pixels of a thumbnail; `noise` is its standard deviation, 1 being white.
+    """
+    pixels = Image.fromarray((np.clip(picture, 0, 1) * 255).astype(np.uint8))
+    pixels = pixels.resize(shape[::-1], Image.BOX)
+    if blur > 0.25:
+        pixels = pixels.filter(ImageFilter.GaussianBlur(blur * (size / 120) ** 0.6))
+    _label(pixels, rng, light_ink=picture.mean() < 0.5, size=size)
+    values = np.asarray(pixels, np.float32)
+    grain = rng.standard_normal(shape, dtype=np.float32) * (255 * noise)
+    return Image.fromarray((values + (grain if values.ndim == 2 else grain[..., None])).clip(0, 255).astype(np.uint8))
