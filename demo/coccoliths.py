@@ -43,7 +43,7 @@ def _horseshoe(dark=False, **parts):
     """A ceratolith in any direction; Amaurolithus stays dark between crossed polars."""
     height = (max(parts["arms"]) + parts["radius"] + parts.get("spine", parts["width"])) / 2
     return Species(
-        f.ceratolith, parts, box=(1.1 * (parts["radius"] + parts["width"]), height), polars=0.0 if dark else 0.8
+        f.ceratolith, parts, box=(1.2 * (parts["radius"] + parts["width"]), 1.08 * height), polars=0.0 if dark else 0.8
     )
 
 
@@ -54,8 +54,9 @@ def _flat(drawer, **parts):
 
 def _standing(drawer, profile, states=None, **parts):
     """A body of revolution seen from the side, its box as large as its `profile` and its base."""
-    width = max(parts.get("base", 0), *(half for _, half in profile))
-    height = max(abs(y) for y, _ in profile)
+    base = parts.get("base", 0)  # it reaches below the profile
+    width = max(base, *(half for _, half in profile))
+    height = max(1.08 if base else 0, *(abs(y) for y, _ in profile))
     return Species(drawer, {"profile": profile, **parts}, box=(width, height), upright=True, states=states or {})
 
 

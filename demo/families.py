@@ -272,18 +272,18 @@ def rhabdolith(x, y, *, profile, base, facets=0, flare=0.0):
 
 
 def sphenolith(x, y, *, profile, origin, elements, spine_from):
-    """Sphenolithus: elements that radiate from `origin` (a height on the axis), and a spine above `spine_from`."""
-    z, _, around = lathe(x, y, profile)
-    r, t = polar(x, y - origin, 1.0)
+    """Sphenolithus: a basal column, elements radiating from the height `origin`, and a spine above `spine_from`."""
+    z, half, around = lathe(x, y, profile)
+    r, t = polar(x, y - origin)
     body = solid(z)
-    above = inside(y - spine_from, 0.08)
-    wedge = imbrication(t + 0.3, elements)
-    z = z * 0.8 + body * (0.15 + 0.08 * wedge - 0.1 * sutures(r, t + 0.3, elements, 0.025)) * (1 - above)
-    z += body * above * (0.15 - 0.05 * ridge(np.abs(around) - 0.5, 0.12))
-    lower = body * (1 - above) * ridge(y - origin + 0.08 + 0.06 * np.cos(around * 6), 0.035)
-    z -= 0.12 * lower
-    axis = np.where(y > spine_from, math.pi / 2, t)
-    return Relief(np.maximum(z, 0), axis, body * np.where(y > spine_from, 0.8, 0.95))
+    spine = inside(y - spine_from, 0.08)
+    column = inside(origin - 0.12 - y, 0.05) * (1 - spine)
+    radial = (1 - spine) * (1 - column)
+    z = z * 0.8 + 0.15 * body
+    z += body * radial * (0.08 * imbrication(t + 0.3, elements) - 0.1 * sutures(r, t + 0.3, elements, 0.025))
+    z -= body * column * (0.02 + 0.08 * ridge(fold(around, elements)[0] * half, 0.025))
+    z -= body * spine * 0.05 * ridge(np.abs(around) - 0.5, 0.12)
+    return Relief(np.maximum(z, 0), np.where(y > spine_from, math.pi / 2, t), body * (0.95 - 0.15 * spine))
 
 
 def nannoconid(x, y, *, profile, canal, rows, broken=False):
@@ -362,7 +362,7 @@ def ceratolith(x, y, *, radius, width, arms, spread=0.0, spine=0.0, teeth=0, kee
     `arms` are the lengths of the two, `spine` that of the apical spine, `spread` bends the arms outwards, `teeth` stand
     on the inner side of one.
     """
-    top = (max(arms) - radius - spine) / 2  # where the arch begins; so the whole lies about the middle
+    top = (max(arms) - radius - max(spine, width)) / 2  # where the arch begins; so the whole lies about the middle
     below = np.minimum(y - top, 0)
     bent = np.abs(x) - spread * below * below
     from_line = np.where(y > top, np.hypot(x, y - top), bent) - radius
