@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from PIL.Image import Image
 
 from demo import families as f
 from demo import microscope
@@ -289,12 +290,14 @@ SPECIES = {
     "Stephanolithion bigotii": _flat(f.spoked_ring, ellipticity=0.72, rim=0.15, outer=0.74, spokes=7, spines=6),
     "Rotelapillus laffittei": _flat(f.spoked_ring, ellipticity=1.0, rim=0.13, outer=0.74, spokes=8, spines=8, hub=0.1),
     # Eiffellithaceae: the direction of the cross
-    "Eiffellithus eximius": _flat(f.loxolith, ellipticity=0.74, rim=0.2, plate=0.48, cross=6.0, arm=0.1),
-    "Eiffellithus turriseiffelii": _flat(f.loxolith, ellipticity=0.70, rim=0.14, plate=0.56, cross=34.0, arm=0.09),
+    "Eiffellithus eximius": _flat(f.loxolith, ellipticity=0.74, rim=0.2, plate=0.48, cross=(6, 96), arm=0.1),
+    "Eiffellithus turriseiffelii": _flat(f.loxolith, ellipticity=0.70, rim=0.14, plate=0.56, cross=(34, -34), arm=0.09),
 }
 
 
-def draw(species, specimen, shot="", technique="SEM", size=120, scene="photo"):
+def draw(
+    species: str, specimen: int, shot: str = "", technique: str = "SEM", size: int = 120, scene: str = "photo"
+) -> Image:
     """Draw a picture of a specimen.
 
     species: full name, a key of `SPECIES`. specimen: a number; it decides the proportions within the species, the
@@ -310,8 +313,8 @@ def draw(species, specimen, shot="", technique="SEM", size=120, scene="photo"):
     if technique not in ("SEM", "LM") or scene not in ("photo", "drawing"):
         raise ValueError(f"technique {technique!r}, scene {scene!r}: must be 'SEM' or 'LM', and 'photo' or 'drawing'")
     kind = SPECIES[species]
-    body = _generator(species, specimen)
-    taking = _generator(species, specimen, shot, technique, scene)
+    body = _generator(species, int(specimen))
+    taking = _generator(species, int(specimen), shot, technique, scene)
     turn, tilt, aspect = _position(kind, body)
     turn += taking.normal(0, 0.06) if shot else 0.0
     (height, width), scale, x, y = _stage(kind, turn, tilt, aspect, taking, size)

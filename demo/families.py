@@ -50,15 +50,14 @@ def ridge(distance, width):
 
 
 def fold(t, count):
-    """The angle from the nearest of `count` evenly spread directions, and the number of that direction."""
+    """The angle from the nearest of `count` evenly spread directions, the first of them at 0."""
     turn = t * (count / TAU)
-    nearest = np.rint(turn)
-    return (turn - nearest) * (TAU / count), nearest
+    return (turn - np.rint(turn)) * (TAU / count)
 
 
 def sutures(r, t, count, width=0.02):
     """Radial sutures: 1 on the lines between `count` elements, 0 on the elements."""
-    return ridge(fold(t, count)[0] * np.maximum(r, 0.06), width)
+    return ridge(fold(t, count) * np.maximum(r, 0.06), width)
 
 
 def imbrication(t, count):
@@ -92,6 +91,7 @@ def lathe(x, y, profile):
     the angle around its axis (-pi/2 to pi/2).
     """
     ys, widths = zip(*profile, strict=True)
+    # A rounded outline in place of straight lines between the points of the profile.
     levels = np.linspace(ys[0], ys[-1], 97)
     smooth = np.convolve(np.pad(np.interp(levels, ys, widths), 6, "edge"), np.hanning(15)[1:-1] / 7, "valid")
     half = np.interp(y, levels, smooth, left=0, right=0).astype(x.dtype)
@@ -125,7 +125,7 @@ def placolith(
         z += shield * inside(step - r, 0.05) * 0.1
         z += tube * ring(r, centre, centre + 0.12, 0.08)
         if slits:
-            gap = inside(slits - np.abs(fold(lean, elements)[0]) * r, 0.02)
+            gap = inside(slits - np.abs(fold(lean, elements)) * r, 0.02)
             z *= 1 - gap * ring(r, centre + 0.12, 0.86, 0.05)
     core = inside(centre + 0.02 - r)
     if floor:
@@ -167,7 +167,7 @@ def cribrilith(x, y, *, ellipticity, rim, cycles, pore, slit=0.0):
     z = inside(1 - r) * (0.2 - 0.012 * sutures(r, t, 90, 0.01))
     z += 0.2 * ring(r, 1 - rim, 1, 0.05)
     for radius, count in cycles:
-        around = fold(t + 7 * radius, count)[0] * r
+        around = fold(t + 7 * radius, count) * r
         z *= 1 - inside(pore - np.hypot(around, r - radius), 0.035)
     if slit:
         z *= 1 - inside(slit - np.hypot(x / 5, y), 0.02)
@@ -178,7 +178,7 @@ def lopadolith(x, y, *, profile, ribs=26, striae=9):
     """Scyphosphaera: a barrel with a wide mouth, ribbed along and striated around."""
     z, half, around = lathe(x, y, profile)
     body = solid(z)
-    z = z * 0.8 + body * (0.12 - 0.05 * ridge(fold(around, ribs)[0] * half, 0.02))
+    z = z * 0.8 + body * (0.12 - 0.05 * ridge(fold(around, ribs) * half, 0.02))
     z -= body * 0.03 * ridge((y * striae / 2) % 1 - 0.5, 0.15)
     top, width = profile[-1]
     mouth = np.hypot(x, (y - top + 0.02) / 0.28) / width
@@ -194,14 +194,14 @@ def caneolith(x, y, *, ellipticity, laths, wall=0.16, hub=0.3, mound=0.1, nodes=
     `nodes` is a number of knobs on the wall, `lath_width` the share of the central area that the laths cover.
     """
     r, t = polar(x, y, ellipticity)
-    outline = 1 - (0.06 * ridge(fold(t, nodes)[0] * r, 0.05) - 0.06 if nodes else 0) - 0.06 * bool(nodes)
+    outline = 0.94 + 0.06 * ridge(fold(t, nodes) * r, 0.05) if nodes else 1
     inner = 1 - wall
     z = 0.16 * inside(outline - r) * inside(r - inner)
     z += 0.26 * ring(r, inner, inner + 0.07, 0.06) + 0.16 * ridge(r - outline + 0.04, 0.04)
     z -= 0.04 * ring(r, inner, 1) * sutures(r, t, 2 * laths, 0.012)
     if nodes:
-        z += 0.22 * ridge(np.hypot(fold(t, nodes)[0] * r, r - 0.95), 0.05)
-    across = np.abs(fold(t, laths)[0]) * (laths / math.pi)  # 0 in the middle of a lath, 1 between two
+        z += 0.22 * ridge(np.hypot(fold(t, nodes) * r, r - 0.95), 0.05)
+    across = np.abs(fold(t, laths)) * (laths / math.pi)  # 0 in the middle of a lath, 1 between two
     lath = inside(lath_width - across * inside(r - hub, 0.1), 0.25) * inside(inner + 0.03 - r)
     z = np.maximum(z, lath * (0.15 - 0.06 * across))
     z += mound * inside(1 - np.hypot(x / (hub + 0.15), y / 0.13), 0.6)
@@ -210,8 +210,11 @@ def caneolith(x, y, *, ellipticity, laths, wall=0.16, hub=0.3, mound=0.1, nodes=
 
 
 def loxolith(x, y, *, ellipticity, rim, plate, cross, arm, boss=0.14, elements=44):
-    """Eiffellithus: a rim of overlapping elements, an inner plate, and a cross whose arms stand `cross` degrees off the
-    long axis."""
+    """Eiffellithus: a rim of overlapping elements, an inner plate, and a cross.
+
+    `plate` is the radius of the opening in the plate; the bars of the `cross` stand at its two angles (degrees from the
+    long axis) and meet in a `boss`.
+    """
     r, t = polar(x, y, ellipticity)
     lean = t + 2.2 * (r - 1)
     z = ring(r, 1 - rim, 1) * (0.22 + 0.07 * imbrication(lean, elements) - 0.05 * sutures(r, lean, elements, 0.014))
@@ -219,12 +222,13 @@ def loxolith(x, y, *, ellipticity, rim, plate, cross, arm, boss=0.14, elements=4
     shelf = ring(r, plate, 1 - rim + 0.02)
     z += shelf * (0.15 - 0.03 * sutures(r, t, elements // 2, 0.02))
     within = inside(1 - rim + 0.02 - r)
-    angles = [math.radians(angle) for angle in ((cross, cross + 90) if cross < 15 else (cross, -cross))]
-    for angle in angles:
+    arms = np.zeros_like(x)
+    for angle in map(math.radians, cross):
         along = bar(x, y, angle, arm) * within
-        z = np.maximum(z, along * (0.3 - 0.1 * r - 0.05 * ridge(y * math.cos(angle) - x * math.sin(angle), 0.02)))
+        arms = np.maximum(arms, along)
+        furrow = ridge(y * math.cos(angle) - x * math.sin(angle), 0.02)
+        z = np.maximum(z, along * (0.3 - 0.1 * r - 0.05 * furrow))
     z = np.maximum(z, 0.42 * inside(boss - np.hypot(x, y), 0.12))
-    arms = np.maximum(bar(x, y, angles[0], arm), bar(x, y, angles[1], arm)) * within
     bright = 0.5 * ring(r, 1 - rim * 0.7, 1) + 0.95 * np.maximum(shelf, arms)
     return Relief(z, t + 0.5 * (1 - r) + 0.35 * arms, np.minimum(bright, 1) * solid(z))
 
@@ -232,10 +236,10 @@ def loxolith(x, y, *, ellipticity, rim, plate, cross, arm, boss=0.14, elements=4
 def spoked_ring(x, y, *, ellipticity, rim, outer, spokes, spines, spoke_width=0.05, hub=0.13):
     """Stephanolithiaceae: a ring with `spokes` to a hub and `spines` that stand out from it."""
     r, t = polar(x, y, ellipticity)
-    turn = math.pi / max(spines, 1) * (spokes != spines)
+    turn = math.pi / spines if spokes != spines else 0
     z = ring(r, outer - rim, outer) * (0.28 - 0.06 * sutures(r, t, 4 * spines, 0.015)) + 0.1 * ridge(r - outer, 0.03)
-    spoke = inside(spoke_width - np.abs(fold(t, spokes)[0]) * r) * inside(outer - r)
-    spine = inside((1.02 - r) * 0.45 - np.abs(fold(t + turn, spines)[0]) * r) * ring(r, outer - 0.05, 1)
+    spoke = inside(spoke_width - np.abs(fold(t, spokes)) * r) * inside(outer - r)
+    spine = inside((1.02 - r) * 0.45 - np.abs(fold(t + turn, spines)) * r) * ring(r, outer - 0.05, 1)
     z = np.maximum(z, 0.22 * spoke)
     z = np.maximum(z, 0.2 * spine)
     z = np.maximum(z, 0.36 * inside(hub - r, 0.1))
@@ -281,7 +285,7 @@ def sphenolith(x, y, *, profile, origin, elements, spine_from):
     radial = (1 - spine) * (1 - column)
     z = z * 0.8 + 0.15 * body
     z += body * radial * (0.08 * imbrication(t + 0.3, elements) - 0.1 * sutures(r, t + 0.3, elements, 0.025))
-    z -= body * column * (0.02 + 0.08 * ridge(fold(around, elements)[0] * half, 0.025))
+    z -= body * column * (0.02 + 0.08 * ridge(fold(around, elements) * half, 0.025))
     z -= body * spine * 0.05 * ridge(np.abs(around) - 0.5, 0.12)
     return Relief(np.maximum(z, 0), np.where(y > spine_from, math.pi / 2, t), body * (0.95 - 0.15 * spine))
 
@@ -320,14 +324,14 @@ def discoaster(
     (radians along the ray); `knob` is the radius of the central boss.
     """
     r, t = polar(x, y)
-    off, _ = fold(t - bend * r * r, rays)
+    off = fold(t - bend * r * r, rays)
     along, across = r * np.cos(off), np.abs(r * np.sin(off))
     half = width * (1 - taper * np.clip((along - disc) / (1 - disc), 0, 1))
     end = 1 - fork * 0.8 - notch * (1 - across / np.maximum(half, 0.02)).clip(0, 1)
     ray = inside(half - across, 0.03) * inside(end - along, tip) * inside(math.pi / 2 - np.abs(off), 0.1)
     if fork:
         branch = np.abs(across - (along - 1 + fork) * 0.9)
-        ray = np.maximum(ray, inside(half * 0.65 - branch, 0.03) * ring(along, 1 - fork - half.mean() * 0.3, 1, 0.04))
+        ray = np.maximum(ray, inside(half * 0.65 - branch, 0.03) * ring(along, 1 - fork - 0.2 * width, 1, 0.04))
     body = np.maximum(ray, inside(disc - r, 0.06))
     z = body * (0.2 + ridges * (1 - across / np.maximum(half, 0.03)).clip(0, 1) - 0.05 * r)
     z -= body * 0.06 * ridge(r * (np.abs(off) - math.pi / rays), 0.02)
@@ -341,16 +345,16 @@ def pentalith(x, y, *, dent, offset, thickness=0.25, laminae=3, to_corners=False
     `dent` is how far the sides bend inwards, `offset` how far the sutures miss the middle of a side, in radians.
     """
     r, t = polar(x, y)
-    off, _ = fold(t, 5)  # from the middle of the nearest side
+    off = fold(t, 5)  # from the middle of the nearest side
     side = r * np.cos(off)
     edge = math.cos(math.pi / 5) - dent * (1 - np.abs(off) / (math.pi / 5))
     body = inside(edge - side, 0.04)
     line = t + offset * inside(r - 0.1, 0.5) + (math.pi / 5 if to_corners else 0)
-    from_suture, _ = fold(line, 5)
+    from_suture = fold(line, 5)
     segment = np.floor(line * (5 / TAU))
     middle = (segment + 0.5) * (TAU / 5)
     depth = np.clip((edge - side) / edge, 0, 1)
-    steps = np.floor(depth * laminae * 2.0) / (laminae * 2.0)
+    steps = np.floor(depth * 2 * laminae) / (2 * laminae)  # the edges of the laminae, down to the middle
     z = body * (thickness + 0.08 * np.minimum(steps, 0.4) + 0.06 * np.cos(segment * 2.4))
     z -= body * 0.14 * ridge(from_suture * r, 0.022)
     return Relief(np.maximum(z, 0), middle + 0.3, 0.85 * body * (1 - 0.6 * ridge(from_suture * r, 0.03)))
