@@ -1,0 +1,136 @@
+"""Which class a picture belongs to, and which pictures are left out by what is written about them."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from dataset.records import Excluded, Lineage, Picture, exclude
+from mikrotax.names import squeeze
+
+Judged = tuple[list[Picture], list[Excluded]]
+
+# Whole words only: a substring `fig` would throw out the photograph `Bown_in_Gale2011 Fig52W.jpg`. An underscore or a
+# digit ends a word here, so that TypeFig_3 and drawing2 are found.
+_DRAWING = re.compile(
+    r"(?<![a-z])(type[ _-]?fig(ure)?s?|(line[ _-]?)?drawings?|line[ _-]?art|(type )?illustrations?|sketch(es)?"
+    r"|diagrams?|maps?|plots?|logos?|charts?|graphs?|graphics)(?![a-z])",
+    re.IGNORECASE,
+)
+_UNIDENTIFIED = re.compile(r"(sp\.|\s(sp|spp|indet)\.?)$", re.IGNORECASE)
+
+# Hints in file names and sources. JRYSEM and JRYlm are one collection's own marks.
+_SEM = re.compile(r"SEM(?![a-z])|(?<![A-Za-z])sem(?![A-Za-z])|scanning", re.ASCII)
+_LM = re.compile(
+    r"(?<![A-Za-z])(JRY)?(LM|lm|XPL|xpl|PPL|ppl|PPC|DIC|XP|PC|[Pp]hase|[Pp]olari[sz]ed|[Ll]ight)(?![A-Za-z])", re.ASCII
+)
+_COLOURED = 0.06  # mean difference between channels from which a picture counts as coloured, 0 to 1
+
+
+def leave_out_by_name(pictures: Iterable[Picture], keep_drawings: bool, keep_unidentified: bool) -> Judged:
+    """Part pictures from those below `hidden`, and unless kept from drawings and `sp.`."""
+    kept, excluded = [], []
+    for picture in pictures:
+        reason = _hidden(picture)
+        if not reason and not keep_drawings:
+            reason = _drawing(picture)
+        if not reason and not keep_unidentified:
+            reason = _unidentified(picture)
+        if reason:
+            excluded.append(exclude(picture, reason))
+        else:
+            kept.append(picture)
+    return kept, excluded
+
+
+def give_labels(pictures: Iterable[Picture], depth: int | str, ranks: Mapping[str, str]) -> Judged:
+    """Set the label of each picture: the entry of its lineage at `depth`, counted from 1 = module, or of that rank.
+
+    `ranks` holds the rank of each taxon (see `records.known_ranks`). A picture whose pages disagree is a conflict.
+    """
+    kept, excluded = [], []
+    for picture in pictures:
+        entries = {}
+        for lineage in reversed(picture.lineages):  # the deepest last, so that it gives the lineage
+            end = _position(lineage, depth, ranks)
+            if end:
+                entries[squeeze(lineage[end - 1])] = lineage[:end]
+        if len(entries) == 1:
+            ((picture.label, picture.lineage),) = entries.items()
+            kept.append(picture)
+            continue
+        missing = f"no entry at depth {depth}" if isinstance(depth, int) else f"no entry of rank {depth}"
+        reason = f"conflict: listed as {' and '.join(sorted(entries))}" if entries else missing
+        excluded.append(exclude(picture, reason))
+    return kept, excluded
+
+
+def classes_by_depth(pictures: Iterable[Picture]) -> dict[int, int]:
+    """Return how many classes each depth would give."""
+    names: dict[int, set[str]] = defaultdict(set)
+    for picture in pictures:
+        for depth, name in enumerate(picture.lineages[0], 1):
+            names[depth].add(squeeze(name))
+    return {depth: len(found) for depth, found in sorted(names.items())}
+
+
+def find_techniques(pictures: Iterable[Picture]) -> None:
+    """Set the technique of each picture and how sure that is: from names and sources, else from its own colours."""
+    for picture in pictures:
+        text = f"{PurePosixPath(picture.file).stem} {picture.facts.get('source', '')}"
+        sem, lm = bool(_SEM.search(text)), bool(_LM.search(text))
+        if sem != lm:
+            picture.technique, picture.technique_sure = ("SEM" if sem else "LM"), 0.95
+        elif picture.look is not None and picture.look.colour >= _COLOURED:
+            picture.technique, picture.technique_sure = "LM", 0.9
+        else:
+            picture.technique, picture.technique_sure = "SEM", 0.6
+
+
+def only_technique(pictures: Iterable[Picture], technique: str) -> Judged:
+    """Part the pictures made by `technique` from the others."""
+    kept, excluded = [], []
+    for picture in pictures:
+        if picture.technique == technique:
+            kept.append(picture)
+        else:
+            reason = f"technique: {picture.technique} (sure: {picture.technique_sure:.2f})"
+            excluded.append(exclude(picture, reason))
+    return kept, excluded
+
+
+def is_type(picture: Picture) -> bool:
+    """Tell whether the picture shows a type specimen (holotype, paratype, lectotype …) by its status."""
+    return re.search(r"type\b", picture.facts.get("status", ""), re.IGNORECASE) is not None
+
+
+def _hidden(picture: Picture) -> str:
+    names = {name.casefold() for lineage in picture.lineages[:1] for name in lineage} | {
+        taxon.casefold() for taxon in picture.taxa
+    }
+    return "hidden: the site itself does not show it" if "hidden" in names else ""
+
+
+def _drawing(picture: Picture) -> str:
+    texts = {"file name": PurePosixPath(picture.file).stem, "path": str(PurePosixPath(picture.file).parent)}
+    texts["address"] = "graphics" if "/graphics/" in picture.url else ""
+    texts |= {"source": picture.facts.get("source", ""), "caption": picture.facts.get("caption", "")}
+    for place, text in texts.items():
+        found = _DRAWING.search(text)
+        if found:
+            return f"drawing: '{found.group()}' in its {place}"
+    return ""
+
+
+def _unidentified(picture: Picture) -> str:
+    names = [*picture.lineages[0], *picture.taxa]
+    found = next((name for name in sorted(names, key=len) if _UNIDENTIFIED.search(name)), "")
+    return f"unidentified: {found}" if found else ""
+
+
+def _position(lineage: Lineage, depth: int | str, ranks: Mapping[str, str]) -> int:
+    """Return the place of the wanted entry in the lineage, counted from 1; 0 where there is none."""
+    if isinstance(depth, int):
+        return depth if depth <= len(lineage) else 0
+    places = [place for place, name in enumerate(lineage, 1) if ranks.get(squeeze(name).casefold()) == depth]
+    return places[0] if places else 0
