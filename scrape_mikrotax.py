@@ -10,12 +10,14 @@ whenever you like, and the same command goes on where it was.
 """
 
 import argparse
+import io
 import math
 import shlex
 import sys
 from collections import Counter, defaultdict
+from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,6 +46,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--full_size", action="store_true", help="fetch the full-size pictures in place of the thumbnails")
     add("--max_pages", type=int, default=10_000, metavar="N", help="read at most N pages (%(default)s)")
     add("--offline", action="store_true", help="ask the site for nothing; rebuild data/ from the stored pages")
+    add("--update", action="store_true", help="ask again for old pages; what has changed goes to <data>/changes.csv")
+    add(
+        "--max_age",
+        type=float,
+        default=30.0,
+        metavar="DAYS",
+        help="with --update: the age of an old page (%(default)s)",
+    )
     add("--dry_run", action="store_true", help="read the pages, fetch no picture; say how much there is and how long")
     return parser
 
@@ -68,6 +78,12 @@ def check_arguments(args: argparse.Namespace) -> str:
         return "--max_pages wants a number of 1 or more"
     if not math.isfinite(args.delay) or args.delay < 0:
         return "--delay wants a number of seconds, 0 or more"
+    if not args.max_age >= 0:
+        return "--max_age wants a number of days, 0 or more"
+    if args.update and args.offline:
+        return "--update asks the site again and --offline asks for nothing: give one of them"
+    if is_page(args.site) and (args.taxon or len(args.module) > 1):
+        return "--site is the address of a page, which says by itself where to start: leave out --module and --taxon"
     if args.offline or is_loopback(args.site):
         return ""
     if not args.contact.strip():
@@ -79,15 +95,24 @@ def check_arguments(args: argparse.Namespace) -> str:
     return ""
 
 
+def is_page(site: str) -> bool:
+    """Tell whether --site is the address of one page, in any of the four forms, and not of a directory."""
+    parts = urlsplit(site)
+    folders = [part for part in parts.path.split("/") if part]
+    return bool(parts.query) or (len(folders) > 1 and folders[-1] != "index.php" and not parts.path.endswith("/"))
+
+
 @dataclass
 class Run:
-    """What a run works with, and what it has come to."""
+    """What a run works with, and what it has come to. Modules go by the names that their pages give them."""
 
     args: argparse.Namespace
     reader: object
     pool: object
-    records: dict[str, list[dict]] = field(default_factory=lambda: defaultdict(list))  # outlines, by module
-    names: dict[str, object] = field(default_factory=dict)  # the files of a module's records
+    old: dict[str, list] = field(default_factory=dict)  # what the records of each directory said before
+    records: dict[str, list[dict]] = field(default_factory=lambda: defaultdict(list))  # outlines
+    names: dict[str, object] = field(default_factory=dict)  # the files of the records
+    whole: dict[str, bool] = field(default_factory=dict)  # was the module read from its root to its last page?
     counts: Counter = field(default_factory=Counter)
     left_out: dict[str, str] = field(default_factory=dict)  # reason by address
     notices: list[str] = field(default_factory=list)
@@ -95,17 +120,21 @@ class Run:
     waiting: int = 0
     stopped: BaseException | None = None
 
+    @property
+    def pages_read(self) -> int:
+        """How many pages were read so far, from the store or from the site."""
+        return sum(map(len, self.records.values()))
+
 
 def start(run: Run, module: str):
     """Return the first page of a module, or of --taxon in it; FetchError or PageError if there is none."""
     from mikrotax.crawl import first_page
     from mikrotax.links import Link, site_directory
 
-    parts = urlsplit(run.args.site)
-    folders = [part for part in parts.path.split("/") if part]
-    if parts.query or (len(folders) > 1 and folders[-1] != "index.php"):
+    if is_page(run.args.site):
         return run.reader.read(Link(run.args.site.partition("#")[0]))
-    folder = folders[0] if folders and folders[0] != "index.php" else site_directory(module)
+    parts = urlsplit(run.args.site)
+    folder = parts.path.removesuffix("index.php").strip("/") or site_directory(module)
     return first_page(run.reader, f"{parts.scheme}://{parts.netloc}/{folder}", module, run.args.taxon)
 
 
@@ -114,7 +143,7 @@ def read_module(run: Run, module: str) -> None:
     from tqdm import tqdm
 
     from mikrotax.crawl import Failure, Walk
-    from mikrotax.pages import PageError
+    from mikrotax.markup import PageError
     from mikrotax.session import FetchError
 
     try:
@@ -130,8 +159,10 @@ def read_module(run: Run, module: str) -> None:
                 note(run, visit)
                 bar.total = bar.n + 1 + len(walk.waiting)
                 bar.update()
-                if sum(map(len, run.records.values())) >= run.args.max_pages:
+                if run.pages_read >= run.args.max_pages:
                     break
+            root = len(first.page.lineage) == 1
+            run.whole[first.page.module] = root and not walk.failures and not walk.waiting
         finally:
             run.failures += walk.failures
             run.waiting += len(walk.waiting)
@@ -150,29 +181,54 @@ def note(run: Run, visit) -> None:
     run.records[page.module].append(record)
     path = record_path(run, record)
     run.counts["taxa", "known" if path.exists() else "new"] += 1
-    if not path.exists() and not run.args.dry_run:
+    if not (path.exists() or run.args.dry_run or run.args.update):
         write_record(path, complete(record, run.pool))
 
 
 def record_path(run: Run, record: dict) -> Path:
     """Return where the record of a taxon lies; two taxa never share a file."""
     from mikrotax.names import safe_part
-    from mikrotax.records import Files, old_records, record_file, record_key
+    from mikrotax.records import Files, record_file, record_key
 
-    module = record["lineage"][0]
-    folder = run.args.data / safe_part(module)
-    if module not in run.names:
-        old = old_records(folder)[0]
-        run.names[module] = Files({record_key(known.lineage, known.id): known.file for known in old})
     lineage = record["lineage"]
-    return folder / run.names[module].file(record_key(lineage, record["page"]["id"]), record_file(lineage[-1]))
+    folder = run.args.data / safe_part(lineage[0])
+    if lineage[0] not in run.names:
+        old = run.old.get(folder.name, [])
+        run.names[lineage[0]] = Files({record_key(known.lineage, known.id): known.file for known in old})
+    key = record_key(lineage, record["page"]["id"])
+    return folder / run.names[lineage[0]].file(key, record_file(lineage[-1]))
+
+
+def note_changes(run: Run, module: str) -> None:
+    """Write down what has changed in a module since its records were written, and put aside those of taxa now gone.
+
+    This comes before the records are written anew, so that a run that is killed in between tells it all the same.
+    """
+    from mikrotax.changes import changes, write_changes
+    from mikrotax.names import safe_part
+
+    folder = run.args.data / safe_part(module)
+    old, records = run.old.get(folder.name, []), run.records[module]
+    if not old:
+        return
+    whole = run.whole.get(module, False)
+    rows = list(changes(old, records, run.pool, whole))
+    write_changes(run.args.data / "changes.csv", f"{date.today()}", module, rows)
+    run.counts["changes", ""] += len(rows)
+    kept = {record_path(run, record).name for record in records}
+    ids = {record["page"]["id"] for record in records} - {None}
+    for known in old:
+        if known.file not in kept and (whole or known.id in ids):
+            (folder / known.file).replace(folder / f"{known.file}.gone")
 
 
 def write_records(run: Run) -> None:
     """Write each record again that has changed, now that the richest metadata of its pictures is known."""
     from mikrotax.records import complete, write_record
 
-    for records in run.records.values():
+    for module, records in run.records.items():
+        if run.args.update:
+            note_changes(run, module)
         for record in records:
             write_record(record_path(run, record), complete(record, run.pool))
 
@@ -209,13 +265,14 @@ def scrape(run: Run) -> None:
     """Read the pages of each module, then fetch the pictures; an interruption ends this, and is noted in the run."""
     from mikrotax.session import SiteError
 
-    missing = []
     try:
-        for module in run.args.module:
-            if sum(map(len, run.records.values())) < run.args.max_pages:
-                read_module(run, module)
-        if not run.args.dry_run:
-            write_records(run)
+        try:
+            for module in run.args.module:
+                if run.pages_read < run.args.max_pages:
+                    read_module(run, module)
+        finally:
+            if not run.args.dry_run:
+                write_records(run)
         missing = missing_pictures(run)
         if run.args.dry_run or run.args.offline:
             run.counts["pictures", "not fetched"] += len(missing)
@@ -231,8 +288,6 @@ def write_tables(run: Run) -> None:
     """Write what goes with the records: credits, how to cite, what failed."""
     from mikrotax.tables import write_citation, write_credits, write_failures
 
-    if run.stopped:
-        write_records(run)
     parts = urlsplit(run.args.site)
     dates = {module: [record["page"]["fetched"] for record in records] for module, records in run.records.items()}
     write_citation(run.args.data / "CITATION.txt", f"{parts.scheme}://{parts.netloc}", dates)
@@ -251,6 +306,8 @@ def summary(run: Run) -> str:
     ]
     if counts["pictures", "not fetched"]:
         lines.append(f"{counts['pictures', 'not fetched']:,} pictures are not here and were not asked for.")
+    if counts["changes", ""]:
+        lines.append(f"{counts['changes', '']:,} changes since the last time stand in {run.args.data / 'changes.csv'}.")
     if run.waiting:
         lines.append(f"{run.waiting:,} pages that are listed were not read yet.")
     if run.left_out:
@@ -270,25 +327,39 @@ def forecast(run: Run) -> str:
     return f"A run would fetch {number:,} pictures: about {time} at one request every {delay:g} seconds."
 
 
+def begin(args: argparse.Namespace, store) -> Run:
+    """Clear up after a run that was killed, and read what earlier runs have left."""
+    from mikrotax.crawl import Reader
+    from mikrotax.records import Files, Pool, old_records, sweep
+    from mikrotax.session import Guest
+
+    old, files = {}, {}
+    for folder in sorted(path for path in args.data.glob("*") if path.is_dir()):
+        sweep(folder)
+        old[folder.name], known = old_records(folder)
+        files |= known
+    sweep(args.images)
+    guest = None if args.offline else Guest(args.site, args.delay, args.contact)
+    reader = Reader(store, guest, args.max_age if args.update else None)
+    return Run(args, reader, Pool(Files(files), args.full_size), old)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the script; return its status: 0, 1 if something could not be had, 2 for a wrong command, 130 for Ctrl-C."""
     parser = build_parser()
     args = parser.parse_args(argv)
     if problem := check_arguments(args):
         parser.error(problem)
-    from mikrotax.crawl import Reader
-    from mikrotax.records import Files, Pool, old_records
-    from mikrotax.session import Guest
     from mikrotax.store import PageStore, StoreError
 
+    for stream in (sys.stdout, sys.stderr):
+        # A name that this terminal cannot show is no reason to stop.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        given = {}
-        for folder in sorted(path for path in args.data.glob("*") if path.is_dir()):
-            given |= old_records(folder)[1]
-        store = PageStore(args.cache)
-        guest = None if args.offline else Guest(args.site, args.delay, args.contact)
-        run = Run(args, Reader(store, guest), Pool(Files(given), args.full_size))
-        scrape(run)
+        with closing(PageStore(args.cache)) as store:
+            run = begin(args, store)
+            scrape(run)
     except (OSError, StoreError) as error:
         print(f"scrape_mikrotax.py: {error}", file=sys.stderr)
         return 1

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from mikrotax.links import Link, other_names, page_link, page_url
+from mikrotax.markup import PageError, decode
 from mikrotax.names import folded, same_name
-from mikrotax.pages import MAX_DEPTH, Page, PageError, check_asked, decode, parse_page
+from mikrotax.pages import MAX_DEPTH, Page, check_asked, parse_page
 from mikrotax.session import FetchError, Guest
 from mikrotax.store import PageStore, fetched
 
@@ -64,6 +65,10 @@ class Reader:
                 return Visit(kept.page, kept.fetched, False, str(error))
             raise
         return Visit(page, fetched(self.store.keep(link.url, response)), True)
+
+    def has(self, link: Link) -> bool:
+        """Tell whether a good page is stored for `link`."""
+        return self._kept(link) is not None
 
     def _kept(self, link: Link) -> Visit | None:
         response = self.store.get(link.url)
@@ -132,13 +137,14 @@ class Walk:
 def first_page(reader: Reader, root: str, module: str, taxon: str = "") -> Visit:
     """Return the page from which a module is walked: its root, or the page of `taxon`.
 
-    A module that the site does not know by this name is asked for by its older and newer ones. Raises what the first
-    name raised if none is known.
+    A module that the site does not know by this name is asked for by its older and newer ones; one that is stored comes
+    first, so that a name in vain is not tried twice. Raises what the first name raised if none is known.
     """
+    links = [Link(page_url(root, taxon or name, name), taxon or name, name) for name in (module, *other_names(module))]
     trouble = None
-    for name in (module, *other_names(module)):
+    for link in sorted(links, key=lambda link: not reader.has(link)):
         try:
-            return reader.read(Link(page_url(root, taxon or name, name), taxon or name, name))
+            return reader.read(link)
         except (FetchError, PageError) as error:
             trouble = trouble or error
     raise trouble

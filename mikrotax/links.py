@@ -62,7 +62,8 @@ def page_link(base: str, href: str, text: str = "") -> Link:
     The site writes names raw, so a `+` is a plus and a `&` may belong to a name. `dpage` and the fragment are dropped.
     Raises LinkError for a link that leads off the host, to a catalogue, or to no taxon.
     """
-    path, _, query = _on_this_host(base, href.partition("#")[0]).partition("?")
+    # A `#` may stand in a name; what begins a fragment has no further parameter behind it.
+    path, _, query = _on_this_host(base, re.sub(r"#[^#&]*\Z", "", href)).partition("?")
     if CATALOGUE.search(href):
         raise LinkError("it leads to a catalogue of original descriptions")
     spans = [*PARAMETER.finditer(query)]

@@ -4,16 +4,12 @@ Only what has stayed the same over the years is relied on: the labels (in each o
 `age window` in the head of the daughters' table, the addresses of links and pictures. Cells are never counted.
 """
 
-import codecs
 import contextlib
-import html
 import re
 from dataclasses import asdict, dataclass, field, replace
 
-from lxml import etree
-from lxml import html as lxml_html
-
 from mikrotax.links import LinkError, page_link, picture_lineage, picture_url
+from mikrotax.markup import BODY_END, PageError, all_text, cut, drop, flow, tidy, tree
 from mikrotax.names import same_name
 
 MAX_PAGE = 4_000_000  # characters; the largest pages of the site have some hundred thousand
@@ -32,7 +28,6 @@ FIRST = re.compile(r"First occurrence(?: \(base\))?\s*:(.*?)(?=\bLast occurrence
 LAST = re.compile(r"Last occurrence(?: \(top\))?\s*:(.*?)(?=\bFirst occurrence|\n|\Z)", re.IGNORECASE)
 MA = re.compile(r"\(\s*(\d+(?:\.\d+)?)\s*[-–]\s*(\d+(?:\.\d+)?)\s*Ma\b")
 STABLE = re.compile(r"\bstables?\s+page\s+link\s*:?\s*\x02(\d+)\x03", re.IGNORECASE)
-BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 AGE_WINDOW = re.compile(r"age[\s-]*window", re.IGNORECASE)
 
 FIELDS = {
@@ -44,11 +39,6 @@ FIELDS = {
     "sample": "sample",
     "geological age": "age",
 }
-BLOCKS = frozenset("article blockquote dd div dl dt form h1 h2 h3 h4 h5 h6 hr li ol p table tr ul".split())  # noqa: SIM905
-
-
-class PageError(ValueError):
-    """A page that cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -108,24 +98,6 @@ class Page:
         return self.lineage[-1]
 
 
-def decode(content: bytes) -> str:
-    """Return the text of a page: UTF-8, but bytes that are none are read as Windows-1252, which old entries were."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8")):
-        if content.startswith(mark):
-            return content[len(mark) :].decode(encoding, errors="replace")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("utf-8", errors="mikrotax.cp1252")
-
-
-def _one_byte_of_windows(error: UnicodeError) -> tuple[str, int]:
-    return error.object[error.start : error.start + 1].decode("cp1252", errors="replace"), error.start + 1
-
-
-codecs.register_error("mikrotax.cp1252", _one_byte_of_windows)
-
-
 def parse_page(text: str, url: str) -> Page:
     """Return what the page `text`, which came from the address `url`, says.
 
@@ -133,24 +105,24 @@ def parse_page(text: str, url: str) -> Page:
     """
     if len(text) > MAX_PAGE:
         raise PageError(f"it has {len(text):,} characters; a page of the site has some hundred thousand")
-    page = _cut(text)
+    page = cut(text)
     if not BODY_END.search(page) and not re.search(r"</body>\s*</html>\s*\Z", text[-200:], re.IGNORECASE):
         raise PageError("it has no </body>: cut off, or the answer to a taxon asked for in the wrong module")
-    body = _tree(page)
+    body = tree(page)
     seen = _Seen(url)
     daughters = tuple(seen.daughters(body))
     pictures = tuple(seen.gallery(body))
-    flow, hrefs = _flow(body)
-    lineage = _lineage(flow, hrefs, url)
+    text, hrefs = flow(body)
+    lineage = _lineage(text, hrefs, url)
     if not daughters and not pictures:
         seen.notices.append("it has neither pictures nor daughters")
     return Page(
         url=url,
         lineage=lineage,
-        id=_stable_id(flow, hrefs),
-        rank=_first(RANK, flow),
-        features=_features(flow),
-        range=_range(flow),
+        id=_stable_id(text, hrefs),
+        rank=_first(RANK, text),
+        features=_features(text),
+        range=_range(text),
         daughters=daughters,
         pictures=pictures,
         left_out=tuple(dict.fromkeys(seen.left_out)),
@@ -171,13 +143,13 @@ class _Seen:
         found = []
         for table in _daughter_tables(body):
             rows = table.xpath(".//tr")
-            if not AGE_WINDOW.search(_all_text(rows[0])):
-                self.notices.append(f"unknown heading of a table of taxa: {_tidy(rows[0].text_content())[:80]!r}")
+            if not AGE_WINDOW.search(all_text(rows[0])):
+                self.notices.append(f"unknown heading of a table of taxa: {tidy(rows[0].text_content())[:80]!r}")
             else:
                 rows = rows[1:]
             for row in rows:
                 found.extend(self._row(row))
-            _drop(table)
+            drop(table)
         return found
 
     def gallery(self, body) -> list[Picture]:
@@ -185,7 +157,7 @@ class _Seen:
         found = []
         for place in body.xpath("//*[contains(concat(' ', @class, ' '), 'gallery')] | //a[contains(@rel, 'lightbox')]"):
             found.extend(self._pictures(place))
-            _drop(place)
+            drop(place)
         return list({picture.thumb: picture for picture in reversed(found)}.values())[::-1]
 
     def _row(self, row) -> list[Daughter]:
@@ -194,11 +166,11 @@ class _Seen:
         marked = [a for a in links if a.xpath("descendant-or-self::*[contains(concat(@class, ' '), '_m ')]")]
         plain = [a for a in links if not a.xpath("descendant-or-self::*[contains(concat(@class, ' '), '_s ')]")]
         for a in marked or plain[:1]:
-            text = _tidy(a.text_content())
+            text = tidy(a.text_content())
             try:
                 link = page_link(self.url, a.get("href"), text)
             except LinkError as error:
-                self.left_out.append((_tidy(a.get("href"))[:300], f"link not followed: {error}"))
+                self.left_out.append((tidy(a.get("href"))[:300], f"link not followed: {error}"))
                 continue
             name = link.taxon or text
             if name.casefold() in HIDDEN:
@@ -222,7 +194,7 @@ class _Seen:
                 thumb = picture_url(self.url, src)
                 full = picture_url(self.url, link.get("href")) if link is not None else ""
             except LinkError as error:
-                self.left_out.append((_tidy(src)[:300], f"not a picture of a taxon: {error}"))
+                self.left_out.append((tidy(src)[:300], f"not a picture of a taxon: {error}"))
                 continue
             lineage = tuple(picture_lineage(full))
             if {part.casefold() for part in lineage} & HIDDEN:
@@ -237,49 +209,12 @@ class _Seen:
         values = {}
         for line in re.split(r"<br\s*/?>", title, flags=re.IGNORECASE):
             label, colon, value = line.partition(":")
-            name = FIELDS.get(_tidy(label).casefold())
+            name = FIELDS.get(tidy(label).casefold())
             if name:
-                values[name] = _tidy(value).rstrip("; ")
-            elif colon and _tidy(label).casefold() != "file name":
-                self.notices.append(f"unknown field of a picture: {_tidy(label)[:40]!r}")
+                values[name] = tidy(value).rstrip("; ")
+            elif colon and tidy(label).casefold() != "file name":
+                self.notices.append(f"unknown field of a picture: {tidy(label)[:40]!r}")
         return values
-
-
-def _cut(text: str) -> str:
-    """Return the page proper: without debug output before it, the comment form after it, and scripts within it."""
-    text = re.sub(r"[\x00-\x08\x0b-\x1f]", " ", text)
-    start = re.search(r"<!DOCTYPE|<html\b", text, re.IGNORECASE)
-    text = text[start.start() :] if start else text
-    end = re.search(r"<div\s[^<>]{0,200}?\bid\s*=\s*[\"']?cmtx_container\b", text, re.IGNORECASE)
-    text = text[: end.start()] if end else text
-    kept = []
-    for part in re.split(r"<script\b", text, flags=re.IGNORECASE):
-        # What follows the end of a script, or all of it before the first one.
-        kept.append(re.split(r"</script\s*>", part, maxsplit=1, flags=re.IGNORECASE)[-1])
-    return "".join(kept)
-
-
-def _mend(text: str) -> str:
-    """Write an apostrophe inside a single-quoted attribute as `&#39;`; the site writes names raw."""
-    parts, last, inside = [], 0, False
-    for found in re.finditer(r"(?P<open>\s(?:href|src|title|alt)\s*=\s*)?'(?P<close>\s*/?>|\s+[a-zA-Z-]+\s*=)?", text):
-        if found["open"]:
-            inside = not found["close"]
-        elif inside and found["close"]:
-            inside = False
-        elif inside:
-            parts += [text[last : found.start()], "&#39;"]
-            last = found.end()
-    return "".join([*parts, text[last:]])
-
-
-def _tree(page: str):
-    """Return the body of a page as an lxml tree."""
-    try:
-        parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
-        return lxml_html.document_fromstring(_mend(page).encode("utf-8", errors="replace"), parser=parser)
-    except (etree.LxmlError, ValueError, AssertionError) as error:
-        raise PageError(f"it cannot be read as HTML: {error}") from None
 
 
 def _daughter_tables(body) -> list:
@@ -290,59 +225,18 @@ def _daughter_tables(body) -> list:
         if row is None or not table.xpath(".//a[@href]"):
             continue
         marked = table.xpath(".//*[contains(concat(@class, ' '), '_m ')]")
-        if marked or AGE_WINDOW.search(_all_text(row)):
+        if marked or AGE_WINDOW.search(all_text(row)):
             found.append(table)
     return found
 
 
-def _all_text(element) -> str:
-    """Return the text of an element with that of its attributes, for the tooltips hold text too."""
-    return " ".join([element.text_content(), *(value for node in element.iter("*") for value in node.attrib.values())])
-
-
-def _drop(element) -> None:
-    """Take an element out of its tree, leaving the text that follows it."""
-    if element.getparent() is not None:
-        element.drop_tree()
-
-
-def _flow(body) -> tuple[str, list[str]]:
-    """Return the text of a page with a line for each `<br>` and a blank line round each block, and its links.
-
-    A link stands in the text as `\\x02<number>\\x03<what it shows>\\x04`; the number is its place in the list.
-    """
-    parts, hrefs = [], []
-    for event, node in etree.iterwalk(body, events=("start", "end")):
-        if not isinstance(node.tag, str) or node.tag in ("head", "style"):
-            if event == "end" and node.tail:
-                parts.append(" ".join(node.tail.split("\n")))
-            continue
-        is_link = node.tag == "a" and node.get("href")
-        if event == "start":
-            if node.tag in BLOCKS:
-                parts.append("\n\n")
-            if is_link:
-                parts.append(f"\x02{len(hrefs)}\x03")
-                hrefs.append(node.get("href"))
-            text = node.text
-        else:
-            if is_link:
-                parts.append("\x04")
-            if node.tag in BLOCKS or node.tag in ("br", "td"):
-                parts.append("\n\n" if node.tag in BLOCKS else "\n")
-            text = node.tail
-        if text:
-            parts.append(" ".join(text.split("\n")))
-    return "".join(parts), hrefs
-
-
-def _lineage(flow: str, hrefs: list[str], url: str) -> tuple[str, ...]:
+def _lineage(text: str, hrefs: list[str], url: str) -> tuple[str, ...]:
     """Return the lineage of the page's taxon, root first; full names from the links, the last one from the text."""
-    found = LINEAGE.search(flow)
+    found = LINEAGE.search(text)
     line = SIBLINGS.split(found.group(1))[0] if found else ""
     names = []
     for item in re.split(r"->|→|»|›", line):
-        name = _tidy(re.sub(r"\x02\d+\x03|\x04", "", item))
+        name = tidy(re.sub(r"\x02\d+\x03|\x04", "", item))
         link = re.search(r"\x02(\d+)\x03", item)
         if link:
             with contextlib.suppress(LinkError):
@@ -356,23 +250,23 @@ def _lineage(flow: str, hrefs: list[str], url: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _features(flow: str) -> str:
+def _features(text: str) -> str:
     """Return the distinguishing features of this taxon, leaving out its parent's, which later pages print first."""
-    found = [match for match in FEATURES.finditer(flow) if _tidy(match["text"])] or [*FEATURES.finditer(flow)]
+    found = [match for match in FEATURES.finditer(text) if tidy(match["text"])] or [*FEATURES.finditer(text)]
     if not found:
         return ""
-    own = THIS_TAXON.search(flow, found[0].start())
+    own = THIS_TAXON.search(text, found[0].start())
     if own:
-        return _tidy(own["text"])
-    text = _tidy(found[0]["text"])
+        return tidy(own["text"])
+    text = tidy(found[0]["text"])
     return "" if text.startswith("Parent taxon") else text
 
 
-def _range(flow: str) -> dict:
+def _range(text: str) -> dict:
     """Return `{"first": …, "last": …}` in the site's words, with their bounds in Ma (youngest, oldest) if given."""
     found = {}
     for key, label in (("last", LAST), ("first", FIRST)):
-        text, _, source = _first(label, flow).partition("Data source:")
+        text, _, source = _first(label, text).partition("Data source:")
         text = text.strip().rstrip(".")
         if text:
             ages = MA.search(text)
@@ -383,25 +277,16 @@ def _range(flow: str) -> dict:
     return found
 
 
-def _stable_id(flow: str, hrefs: list[str]) -> int | None:
+def _stable_id(text: str, hrefs: list[str]) -> int | None:
     """Return the number in the page's stable link, or None."""
-    found = STABLE.search(flow)
+    found = STABLE.search(text)
     number = re.search(r"[?&]id=(\d{1,12})\b", hrefs[int(found.group(1))]) if found else None
     return int(number.group(1)) if number else None
 
 
-def _first(pattern: re.Pattern, flow: str) -> str:
-    found = pattern.search(flow)
-    return _tidy(re.sub(r"\x02\d+\x03|\x04", "", found.group(1))) if found else ""
-
-
-def _tidy(text: str) -> str:
-    """Return text for reading: unescaped once more if it was escaped twice, no tags, no controls, single blanks."""
-    if "&" in text:
-        text = html.unescape(text)
-    if "<" in text:
-        text = re.sub(r"</?[a-zA-Z][^<>]{0,200}>", "", text)
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+def _first(pattern: re.Pattern, text: str) -> str:
+    found = pattern.search(text)
+    return tidy(re.sub(r"\x02\d+\x03|\x04", "", found.group(1))) if found else ""
 
 
 def check_asked(page: Page, taxon: str) -> None:

@@ -8,7 +8,7 @@ from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "MPO")
 MAX_BYTES = 25_000_000
-MAX_PIXELS = 60_000_000  # looked at before anything is decoded; a decompression bomb has more
+MAX_PIXELS = 30_000_000  # looked at before anything is decoded; a decompression bomb has more
 MIN_SIDE = 8  # pixels; a picture of 1x1 is a counter, not a fossil
 QUICK = 1_000_000  # bytes; a stored file that is longer is not decoded again to see whether it is whole
 

@@ -112,8 +112,8 @@ def _of_picture(listed: Listed) -> dict:
 
 
 def record_key(lineage: list[str] | tuple[str, ...], number: int | None) -> str:
-    """Return what tells the records of one module apart: the stable id, else the full name."""
-    return lineage[-1] if number is None else str(number)
+    """Return what tells the files of one module's records apart: full name and stable id (a new name, a new file)."""
+    return lineage[-1] if number is None else f"{lineage[-1]} {number}"
 
 
 def record_file(taxon: str) -> str:
@@ -152,3 +152,9 @@ def old_records(directory: Path) -> tuple[list[Old], dict[str, str]]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return records, files
+
+
+def sweep(directory: Path) -> None:
+    """Remove the temporary files that a killed run has left below `directory`."""
+    for path in directory.rglob(".*.part"):
+        path.unlink(missing_ok=True)

@@ -167,6 +167,10 @@ class Guest(LimiterSession):
         text = response.content.decode("utf-8", errors="replace") if response.status_code == 200 else ""
         self._robots = Protego.parse(text)
         longer = self._robots.crawl_delay(PROGRAM) or 0
+        if not longer <= LONGEST_WAIT:
+            raise SiteError(
+                f"{url} asks for a pause of {longer:g} seconds between requests: it does not want programs."
+            )
         if longer > self.delay:
             self.delay = longer
             self._bucket = _bucket(longer)

@@ -9,6 +9,7 @@ from requests import Request, Response
 from requests_cache import CachedResponse, SQLiteCache
 
 NAME = "pages.sqlite"
+LOCK = "in_use.sqlite"
 
 
 class StoreError(Exception):
@@ -18,7 +19,8 @@ class StoreError(Exception):
 class PageStore:
     """Raw answers by the address that was asked for, in `<directory>/pages.sqlite` (requests-cache, JSON, no pickles).
 
-    The file is made when the first page is kept. Raises StoreError where it cannot be read or written.
+    The file is made when the first page is kept, and belongs to one process at a time: two would ask the site twice as
+    often. Raises StoreError where it is in use, or cannot be read or written.
     """
 
     def __init__(self, directory: Path):
@@ -41,10 +43,21 @@ class PageStore:
         """Close the file."""
         if self._cache:
             self._cache.close()
+            self._lock.close()
 
     def _open(self) -> SQLiteCache:
         with self._plainly():
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # An open transaction on an empty database is a lock that every system lifts when the process ends, however.
+            self._lock = sqlite3.connect(self.path.with_name(LOCK), timeout=0, isolation_level=None)
+        try:
+            self._lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            self._lock.close()
+            raise StoreError(
+                f"Another scraper is at work with the pages in {self.path.parent}; let it finish."
+            ) from None
+        with self._plainly():
             return SQLiteCache(self.path, serializer="json")
 
     def _key(self, url: str) -> str:
