@@ -115,7 +115,7 @@ class Run:
     whole: dict[str, bool] = field(default_factory=dict)  # was the module read from its root to its last page?
     counts: Counter = field(default_factory=Counter)
     left_out: dict[str, str] = field(default_factory=dict)  # reason by address
-    notices: list[str] = field(default_factory=list)
+    notices: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # names of taxa by what is odd
     failures: list = field(default_factory=list)
     waiting: int = 0
     stopped: BaseException | None = None
@@ -176,7 +176,8 @@ def note(run: Run, visit) -> None:
     run.pool.add(page, visit.fetched)
     run.counts["pages", "new" if visit.new else "known"] += 1
     run.left_out |= dict(page.left_out)
-    run.notices += [f"{page.taxon}: {notice}" for notice in page.notices]
+    for notice in page.notices:
+        run.notices[notice].append(page.taxon)
     record = outline(page, visit.fetched)
     run.records[page.module].append(record)
     path = record_path(run, record)
@@ -314,8 +315,7 @@ def summary(run: Run) -> str:
         lines.append("Left out:")
         lines += [f"  {number:>6,}  {reason}" for reason, number in Counter(run.left_out.values()).most_common(SHOWN)]
     if run.notices:
-        lines += ["Worth a look:", *(f"  {notice}" for notice in run.notices[:SHOWN])]
-        lines += [f"  … and {len(run.notices) - SHOWN:,} more"] * (len(run.notices) > SHOWN)
+        lines += ["Worth a look:", *(f"  {notice}: {', '.join(names)}" for notice, names in run.notices.items())]
     return "\n".join(lines)
 
 

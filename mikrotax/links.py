@@ -70,17 +70,18 @@ def page_link(base: str, href: str, text: str = "") -> Link:
     ends = [span.start() for span in spans[1:]] + [len(query)]
     values = {span.group(1): query[span.end() : end] for span, end in zip(spans, ends, strict=True)}
     taxon, module = (_plain(values.get(key, ""), text) for key in ("taxon", "module"))
-    if taxon:
+    if taxon.strip():
         more = f"&module={quote(module)}" if module else ""
-        return Link(f"{path}?taxon={quote(taxon)}{more}", taxon, module)
+        return Link(f"{path}?taxon={quote(taxon)}{more}", _readable(taxon), _readable(module))
     if re.fullmatch(r"\d{1,12}", values.get("id", "")):
         return Link(f"{path}?id={values['id']}")
     if values.get("dir"):
         folders = _plain(values["dir"]).strip("/")
-        return Link(f"{path}?dir={quote(folders)}", folders.rpartition("/")[2], folders.partition("/")[0])
+        taxon, module = folders.rpartition("/")[2], folders.partition("/")[0]
+        return Link(f"{path}?dir={quote(folders)}", _readable(taxon), _readable(module))
     last = path.rpartition("/")[2]
     if not query and last and not re.search(r"\.(php|html?)$", last):
-        return Link(path, unquote(last).replace("_", " "))
+        return Link(path, _readable(unquote(last).replace("_", " ")))
     raise LinkError("it names no taxon")
 
 
@@ -96,7 +97,7 @@ def picture_url(base: str, src: str) -> str:
         key = picture_path(url)
     except ValueError as error:
         raise LinkError(str(error)) from None
-    if not urlsplit(url).path.startswith("/images/") or "/" not in key:
+    if "/graphics/" in url or "/" not in key:
         raise LinkError("it does not lie below /images/<module>/")
     if not PICTURE.search(key):
         raise LinkError("its name is not that of a picture")
@@ -111,8 +112,8 @@ def picture_lineage(url: str) -> list[str]:
 
 def _on_this_host(base: str, href: str) -> str:
     """Return `href` as an absolute address with an encoded path and a raw query; LinkError if it leaves the host."""
-    href = " ".join(href.split())
-    raw, question, query = href.partition("?")
+    # As browsers do: a line break in an address is none, blanks at its ends do not count, those within it do.
+    raw, question, query = re.sub(r"[\t\r\n]", "", href).strip(" ").partition("?")
     try:
         url = urljoin(base.partition("?")[0], raw.replace(" ", "%20"))
         parts = urlsplit(url)
@@ -130,7 +131,12 @@ def _on_this_host(base: str, href: str) -> str:
 
 def _plain(value: str, text: str = "") -> str:
     """Return a raw parameter with percent-escapes undone; `+` is a blank only if the text that is shown says so."""
-    plain = unquote(value.strip())
+    plain = unquote(value)
     if "+" in plain and " " not in plain and same_name(plain.replace("+", " "), text):
         plain = plain.replace("+", " ")
-    return " ".join("".join(c for c in plain if c.isprintable() or c.isspace()).split())
+    return plain
+
+
+def _readable(name: str) -> str:
+    """Return a name as it is compared and written down: printable, single blanks."""
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())

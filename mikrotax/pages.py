@@ -6,9 +6,10 @@ Only what has stayed the same over the years is relied on: the labels (in each o
 
 import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
-from mikrotax.links import LinkError, page_link, picture_lineage, picture_url
+from mikrotax.links import LinkError, other_names, page_link, picture_lineage, picture_url
 from mikrotax.markup import BODY_END, PageError, all_text, cut, drop, flow, tidy, tree
 from mikrotax.names import same_name
 
@@ -16,7 +17,8 @@ MAX_PAGE = 4_000_000  # characters; the largest pages of the site have some hund
 MAX_DEPTH = 25  # names in a lineage; the site's deepest have about ten
 HIDDEN = {"hidden", "deleted", "sandbox"}  # the editors' attic, which is not for visitors
 
-LINEAGE = re.compile(r"^\s*(?:Classification|Ancestry|Higher levels)\s*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
+LINEAGE = re.compile(r"\b(?:Classification|Ancestry|Higher levels)\s*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
+ARROW = re.compile(r"-+>|\s>\s|→|»|›")
 SIBLINGS = re.compile(r"(?:Sister taxa|Other pages this level)\s*:", re.IGNORECASE)
 FEATURES = re.compile(
     r"^[^\S\n]*(?:Distinguishing features|Short diagnosis)\s*:(?P<text>.*?)(?=\n[^\S\n]*\n|\Z)",
@@ -26,9 +28,12 @@ THIS_TAXON = re.compile(r"\bThis taxon\s*:(?P<text>.*?)(?=\n[^\S\n]*\n|\Z)", re.
 RANK = re.compile(r"^\s*(?:taxonomic\s+)?rank\s*:[^\S\n]*(.{1,80})$", re.IGNORECASE | re.MULTILINE)
 FIRST = re.compile(r"First occurrence(?: \(base\))?\s*:(.*?)(?=\bLast occurrence|\n|\Z)", re.IGNORECASE)
 LAST = re.compile(r"Last occurrence(?: \(top\))?\s*:(.*?)(?=\bFirst occurrence|\n|\Z)", re.IGNORECASE)
+CREDIT = re.compile(r"Image Source\s*:|File name\s*:", re.IGNORECASE)
 MA = re.compile(r"\(\s*(\d+(?:\.\d+)?)\s*[-–]\s*(\d+(?:\.\d+)?)\s*Ma\b")
 STABLE = re.compile(r"\bstables?\s+page\s+link\s*:?\s*\x02(\d+)\x03", re.IGNORECASE)
 AGE_WINDOW = re.compile(r"age[\s-]*window", re.IGNORECASE)
+
+MARKED = "contains(concat(@class, ' '), '_m ')"  # the class of a daughter's name: taxon_m, smallcaps_m
 
 FIELDS = {
     "image source": "source",
@@ -114,8 +119,9 @@ def parse_page(text: str, url: str) -> Page:
     pictures = tuple(seen.gallery(body))
     text, hrefs = flow(body)
     lineage = _lineage(text, hrefs, url)
+    daughters = tuple(seen.of_module(daughters, lineage[0]))
     if not daughters and not pictures:
-        seen.notices.append("it has neither pictures nor daughters")
+        seen.notices.append("neither pictures nor daughters")
     return Page(
         url=url,
         lineage=lineage,
@@ -142,15 +148,29 @@ class _Seen:
         """Return the taxa of the daughters' table (of each, where there are several), in its order."""
         found = []
         for table in _daughter_tables(body):
-            rows = table.xpath(".//tr")
-            if not AGE_WINDOW.search(all_text(rows[0])):
-                self.notices.append(f"unknown heading of a table of taxa: {tidy(rows[0].text_content())[:80]!r}")
-            else:
+            rows = [row for row in table.iter("tr") if next(row.iterancestors("table")) is table]
+            if AGE_WINDOW.search(all_text(rows[0])):
                 rows = rows[1:]
+            else:
+                self.notices.append(f"unknown heading of a table of taxa: {tidy(rows[0].text_content())[:80]!r}")
             for row in rows:
                 found.extend(self._row(row))
             drop(table)
         return found
+
+    def of_module(self, daughters: tuple[Daughter, ...], module: str) -> Iterator[Daughter]:
+        """Yield the daughters whose links stay within the module, by one of its names or by the one it was asked by."""
+        names = [
+            module,
+            *other_names(module),
+            page_link(self.url, self.url).module if "module=" in self.url else module,
+        ]
+        for daughter in daughters:
+            asked = page_link(self.url, daughter.url).module
+            if not asked or any(same_name(asked, name) for name in names):
+                yield daughter
+            else:
+                self.left_out.append((daughter.url, f"link not followed: it leads to the module {asked}"))
 
     def gallery(self, body) -> list[Picture]:
         """Return the pictures of the page's own taxon, each once, in the order of the galleries."""
@@ -163,7 +183,7 @@ class _Seen:
     def _row(self, row) -> list[Daughter]:
         pictures = self._pictures(row)
         links = row.xpath(".//a[@href][not(ancestor::*[contains(@class, 'GDscroll')])][not(.//img)]")
-        marked = [a for a in links if a.xpath("descendant-or-self::*[contains(concat(@class, ' '), '_m ')]")]
+        marked = [a for a in links if a.xpath(f"descendant-or-self::*[{MARKED}]")]
         plain = [a for a in links if not a.xpath("descendant-or-self::*[contains(concat(@class, ' '), '_s ')]")]
         for a in marked or plain[:1]:
             text = tidy(a.text_content())
@@ -188,21 +208,29 @@ class _Seen:
         found = []
         for img in place.xpath("descendant-or-self::img"):
             link = next(iter(img.xpath("ancestor::a[@href][1]")), None)
-            # A page that loads its pictures lazily keeps the address in data-src.
-            src = img.get("data-src") or img.get("src") or ""
-            try:
-                thumb = picture_url(self.url, src)
-                full = picture_url(self.url, link.get("href")) if link is not None else ""
-            except LinkError as error:
-                self.left_out.append((tidy(src)[:300], f"not a picture of a taxon: {error}"))
+            # A page that loads its pictures lazily keeps the address in data-src, and a blank in src.
+            thumb = self._address(img.get("data-src"), img.get("src"))
+            if not thumb:
                 continue
+            full = self._address(link.get("href")) if link is not None else ""
             lineage = tuple(picture_lineage(full))
             if {part.casefold() for part in lineage} & HIDDEN:
                 self.left_out.append((thumb, "below hidden"))
                 continue
-            title = (link.get("title") if link is not None else None) or img.get("title") or ""
+            said = [*(link.attrib.values() if link is not None else ()), *img.attrib.values()]
+            title = next((value for value in said if CREDIT.search(value)), "")
             found.append(replace(Picture(thumb, full, lineage), **self._fields(title)))
         return found
+
+    def _address(self, *candidates: str | None) -> str:
+        """Return the first candidate that is a picture's address, in full; "" if none is, and that is noted."""
+        for src in filter(None, candidates):
+            try:
+                return picture_url(self.url, src)
+            except LinkError as error:
+                reason = (tidy(src)[:300], f"not a picture of a taxon: {error}")
+        self.left_out += [reason] if any(candidates) else []
+        return ""
 
     def _fields(self, title: str) -> dict[str, str]:
         """Return what the title of a picture says: `<br>File name: …<br>Image Source: …`, by our names for it."""
@@ -218,16 +246,13 @@ class _Seen:
 
 
 def _daughter_tables(body) -> list:
-    """Return the innermost tables that list taxa, known by their head or by the classes of the names in them."""
-    found = []
-    for table in body.xpath("//table[not(.//table)]"):
-        row = next(table.iter("tr"), None)
-        if row is None or not table.xpath(".//a[@href]"):
-            continue
-        marked = table.xpath(".//*[contains(concat(@class, ' '), '_m ')]")
-        if marked or AGE_WINDOW.search(all_text(row)):
-            found.append(table)
-    return found
+    """Return the tables that list taxa: known by the age window in their heads, else by the classes of their names."""
+    tables = [table for table in body.iter("table") if next(table.iter("tr"), None) is not None]
+    found = [table for table in tables if AGE_WINDOW.search(all_text(next(table.iter("tr"))))]
+    found = found or [table for table in tables if table.xpath(f".//a[@href][descendant-or-self::*[{MARKED}]]")]
+    # A table that only lays out another one is none itself.
+    outer = {above for table in found for above in table.iterancestors("table")}
+    return [table for table in found if table not in outer]
 
 
 def _lineage(text: str, hrefs: list[str], url: str) -> tuple[str, ...]:
@@ -235,7 +260,7 @@ def _lineage(text: str, hrefs: list[str], url: str) -> tuple[str, ...]:
     found = LINEAGE.search(text)
     line = SIBLINGS.split(found.group(1))[0] if found else ""
     names = []
-    for item in re.split(r"->|→|»|›", line):
+    for item in ARROW.split(line):
         name = tidy(re.sub(r"\x02\d+\x03|\x04", "", item))
         link = re.search(r"\x02(\d+)\x03", item)
         if link:
@@ -247,6 +272,8 @@ def _lineage(text: str, hrefs: list[str], url: str) -> tuple[str, ...]:
         raise PageError("it has no Classification")
     if len(names) > MAX_DEPTH:
         raise PageError(f"its Classification has {len(names)} levels; {MAX_DEPTH} are the limit")
+    if {name.casefold() for name in names} & HIDDEN:
+        raise PageError("it lies below hidden")
     return tuple(names)
 
 
