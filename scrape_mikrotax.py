@@ -305,6 +305,8 @@ def summary(run: Run) -> str:
         f"{kind:10}" + "".join(f"{counts[kind, column]:>10,}" for column in ("new", "known", "failed"))
         for kind in ("pages", "taxa", "pictures")
     ]
+    if run.reader.guest:
+        lines.append(f"The site was asked {run.reader.guest.asked:,} times.")
     if counts["pictures", "not fetched"]:
         lines.append(f"{counts['pictures', 'not fetched']:,} pictures are not here and were not asked for.")
     if counts["changes", ""]:

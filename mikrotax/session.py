@@ -61,6 +61,7 @@ class Guest(LimiterSession):
         self.delay = delay
         self.asked = 0
         self._unanswered = 0
+        self._failed: dict[str, str] = {}
         self._robots: Protego | None = None
         self.headers["User-Agent"] = user_agent(contact)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -83,16 +84,26 @@ class Guest(LimiterSession):
         """
         if self._robots is None:
             self._read_robots()
-        visited = set()
+        visited: set[str] = set()
+        try:
+            return self._follow(url, limit, visited)
+        except FetchError as error:
+            # Many addresses may redirect to one that fails; it is not asked for again in this run.
+            self._failed |= dict.fromkeys(visited, str(error))
+            raise
+
+    def _follow(self, url: str, limit: int, visited: set[str]) -> Response:
         while True:
+            if url in self._failed:
+                raise FetchError(self._failed[url])
             if not self._robots.can_fetch(url, PROGRAM):
                 raise FetchError("robots.txt asks programs to stay away from it")
+            visited.add(url)
             response = self._ask(url, limit)
             if not response.is_redirect:
                 if response.status_code != 200:
                     raise FetchError(f"the site answered {response.status_code} {response.reason or ''}".strip())
                 return response
-            visited.add(url)
             url = self._redirected(url, response, visited)
 
     def _ask(self, url: str, limit: int) -> Response:
@@ -140,8 +151,9 @@ class Guest(LimiterSession):
 
     def _redirected(self, url: str, response: Response, visited: set[str]) -> str:
         """Return where a redirect leads; FetchError if off the host, in a circle, or on and on."""
-        target = urljoin(url, self.get_redirect_target(response))
+        target = self.get_redirect_target(response)
         try:
+            target = urljoin(url, target)
             allowed = urlsplit(target).scheme in ("http", "https") and host(target) == host(url)
         except ValueError:
             allowed = False
