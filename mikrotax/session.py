@@ -5,9 +5,9 @@ wait after a failure, Protego reads robots.txt. What is fetched is kept by `mikr
 """
 
 import math
-import time
 from datetime import datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
+from time import monotonic, sleep
 from urllib.parse import urljoin, urlsplit
 
 from protego import Protego
@@ -126,7 +126,7 @@ class Guest(LimiterSession):
             if wait > LONGEST_WAIT or (response is not None and response.status_code in BUSY and attempt == TRIES):
                 raise SiteError(f"{trouble} for {url}, try {attempt}: it wants to be left alone. {_try_again(wait)}")
             if attempt < TRIES:
-                time.sleep(wait)
+                sleep(wait)
         self._unanswered += 1
         if self._unanswered >= PATIENCE:
             raise SiteError(f"The site failed at {PATIENCE} addresses in a row, lastly because {trouble}. Try later.")
@@ -134,17 +134,21 @@ class Guest(LimiterSession):
 
     def _once(self, url: str, limit: int) -> Response:
         """Ask once, and read the answer: at most `limit` bytes, within SLOWEST seconds."""
-        deadline = time.monotonic() + SLOWEST
+        deadline = monotonic() + SLOWEST
         request = self.prepare_request(Request("GET", url))
         settings = self.merge_environment_settings(url, {}, True, None, None)
-        response = self.send(request, timeout=TIMEOUT, allow_redirects=False, **settings)
+        try:
+            response = self.send(request, timeout=TIMEOUT, allow_redirects=False, **settings)
+        except ValueError as error:
+            # requests looks at where a redirect leads even if it does not go there.
+            raise FetchError(f"it redirects to what is no address ({error})") from None
         with response:
             content = bytearray()
             for piece in response.iter_content(16_384):
                 content += piece
                 if len(content) > limit:
                     raise FetchError(f"the answer is longer than {limit:,} bytes")
-                if time.monotonic() > deadline:
+                if monotonic() > deadline:
                     raise FetchError(f"the answer took longer than {SLOWEST} seconds")
             response._content = bytes(content)
         return response
