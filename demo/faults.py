@@ -207,7 +207,7 @@ def spoil_tree(root: Taxon, faults: Faults) -> None:
 
 
 def endless_taxon(parent: Taxon, number: int) -> Taxon:
-    """The taxon `Endless <number>`, that many levels below `parent` (a hundred at most), and one more."""
+    """Return the taxon `Endless <number>`, that many levels below `parent` (a hundred at most), and one more."""
     for level in range(max(1, number - 100), number + 1):
         taxon = Taxon(f"Endless {level}", "Informal group", 100_000 + level, parent=parent)
         parent = taxon

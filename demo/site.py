@@ -147,17 +147,17 @@ class DemoSite:
             return self._by_id.get(int(asked["id"]) if asked["id"].isdecimal() else -1), asked["id"]
         if "dir" in asked:
             return self._by_folder.get(asked["dir"].strip("/")), asked["dir"]
-        if "module" in asked:
-            name, module = asked.get("taxon", asked["module"]), self._renamed(asked["module"])
-            parent = self._by_name.get((module, "Discoaster")) if self.faults.endless else None
-            if parent and (level := re.fullmatch(r"Endless (\d{1,9})", name)):
-                return endless_taxon(parent, int(level[1])), name
-            return self._by_name.get((module, self._renamed(name))), name
         pretty = re.fullmatch(r"Nannotax3/(cenozoic|mesozoic)(?:/(.+))?", path)
-        if not pretty:
+        if "module" in asked:
+            module, name = self._renamed(asked["module"]), self._renamed(asked.get("taxon", asked["module"]))
+        elif pretty:
+            module = MODULES[self.wording][pretty[1]]
+            name = pretty[2].replace("_", " ") if pretty[2] else module
+        else:
             return None, path
-        module = MODULES[self.wording][pretty[1]]
-        name = (pretty[2] or module).replace("_", " ") if pretty[2] else module
+        parent = self._by_name.get((module, "Discoaster"))
+        if self.faults.endless and parent and (level := re.fullmatch(r"Endless (\d{1,9})", name)):
+            return endless_taxon(parent, int(level[1])), name
         return self._by_name.get((module, name)), name
 
     def _renamed(self, name: str) -> str:
