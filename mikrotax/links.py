@@ -68,7 +68,7 @@ def page_link(base: str, href: str, text: str = "") -> Link:
         raise LinkError("it leads to a catalogue of original descriptions")
     spans = [*PARAMETER.finditer(query)]
     ends = [span.start() for span in spans[1:]] + [len(query)]
-    values = {span.group(1): query[span.end() : end] for span, end in zip(spans, ends, strict=True)}
+    values = {span.group(1): query[span.end() : end] for span, end in zip(spans, ends, strict=False)}
     taxon, module = (_plain(values.get(key, ""), text) for key in ("taxon", "module"))
     if taxon.strip():
         more = f"&module={quote(module)}" if module else ""

@@ -76,12 +76,6 @@ def all_text(element) -> str:
     return " ".join([element.text_content(), *(value for node in element.iter("*") for value in node.attrib.values())])
 
 
-def drop(element) -> None:
-    """Take an element out of its tree, leaving the text that follows it."""
-    if element.getparent() is not None:
-        element.drop_tree()
-
-
 def flow(body) -> tuple[str, list[str]]:
     """Return the text of a page with a line for each `<br>` and a blank line round each block, and its links.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
 from mikrotax.links import LinkError, other_names, page_link, picture_lineage, picture_url
-from mikrotax.markup import BODY_END, PageError, all_text, cut, drop, flow, tidy, tree
+from mikrotax.markup import BODY_END, PageError, all_text, cut, flow, tidy, tree
 from mikrotax.names import same_name
 
 MAX_PAGE = 4_000_000  # characters; the largest pages of the site have some hundred thousand
@@ -33,6 +33,8 @@ MA = re.compile(r"\(\s*(\d+(?:\.\d+)?)\s*[-–]\s*(\d+(?:\.\d+)?)\s*Ma\b")
 STABLE = re.compile(r"\bstables?\s+page\s+link\s*:?\s*\x02(\d+)\x03", re.IGNORECASE)
 AGE_WINDOW = re.compile(r"age[\s-]*window", re.IGNORECASE)
 
+GALLERY = "//*[contains(@class, 'gallery') or contains(@rel, 'lightbox')]"
+GALLERY += "[not(ancestor::*[contains(@class, 'gallery') or contains(@rel, 'lightbox')])]"
 MARKED = "contains(concat(@class, ' '), '_m ')"  # the class of a daughter's name: taxon_m, smallcaps_m
 
 FIELDS = {
@@ -155,7 +157,7 @@ class _Seen:
                 self.notices.append(f"unknown heading of a table of taxa: {tidy(rows[0].text_content())[:80]!r}")
             for row in rows:
                 found.extend(self._row(row))
-            drop(table)
+            table.clear(keep_tail=True)
         return found
 
     def of_module(self, daughters: tuple[Daughter, ...], module: str) -> Iterator[Daughter]:
@@ -175,9 +177,9 @@ class _Seen:
     def gallery(self, body) -> list[Picture]:
         """Return the pictures of the page's own taxon, each once, in the order of the galleries."""
         found = []
-        for place in body.xpath("//*[contains(concat(' ', @class, ' '), 'gallery')] | //a[contains(@rel, 'lightbox')]"):
+        for place in body.xpath(GALLERY):
             found.extend(self._pictures(place))
-            drop(place)
+            place.clear(keep_tail=True)
         return list({picture.thumb: picture for picture in reversed(found)}.values())[::-1]
 
     def _row(self, row) -> list[Daughter]:
@@ -293,13 +295,13 @@ def _range(text: str) -> dict:
     """Return `{"first": …, "last": …}` in the site's words, with their bounds in Ma (youngest, oldest) if given."""
     found = {}
     for key, label in (("last", LAST), ("first", FIRST)):
-        text, _, source = _first(label, text).partition("Data source:")
-        text = text.strip().rstrip(".")
-        if text:
-            ages = MA.search(text)
+        words, _, source = _first(label, text).partition("Data source:")
+        words = words.strip().rstrip(".")
+        if words:
+            ages = MA.search(words)
             bounds = [float(age) for age in ages.groups()] if ages else None
-            found[key] = text
-            found[f"{key}_ma"] = [0.0, 0.0] if text.casefold() == "extant" else bounds
+            found[key] = words
+            found[f"{key}_ma"] = [0.0, 0.0] if words.casefold() == "extant" else bounds
             found[f"{key}_source"] = source.strip()
     return found
 
