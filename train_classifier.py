@@ -10,13 +10,14 @@ best state by validation accuracy), `model.history.csv` (a row for each epoch) a
 """
 
 import argparse
-import math
 import signal
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from models.command_line import make_parser, positive_float, positive_int
 
 if TYPE_CHECKING:
     from training.data import Data
@@ -42,10 +43,7 @@ HEAD = "Epoch  train loss  accuracy  validate loss  accuracy  pictures/s"
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    title, commands = __doc__.split("\n", 1)
-    parser = argparse.ArgumentParser(
-        description=title, epilog=commands, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     add = parser.add_argument
     add("--directory", type=Path, default=Path(), metavar="DIR", help="where train/ and validate/ lie (default: here)")
     add("--save_model", type=Path, default=Path("model"), metavar="FILE", help="the file to write (default: model)")
@@ -89,24 +87,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="arithmetic of the network; auto takes bf16 where the device is faster with it (default)",
     )
     return parser
-
-
-def positive_int(text: str) -> int:
-    """Read a whole number above 0. Raises ArgumentTypeError."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"a whole number above 0 is needed, not {text!r}")
-    return int(text)
-
-
-def positive_float(text: str) -> float:
-    """Read a number above 0. Raises ArgumentTypeError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"a number above 0 is needed, not {text!r}")
-    return value
 
 
 def train(options: argparse.Namespace) -> "Run":

@@ -1,10 +1,11 @@
 """Pictures on their way into the network: reading, the store in memory, augmentation, normalising."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -154,10 +155,10 @@ class Store:
         return Store(self.pictures.to(device), self.labels.to(device), self.paths)
 
 
-def read_store(samples: list[tuple[Path, int]], size: int, progress: Callable[[Iterable], Iterable] = iter) -> Store:
+def read_store(samples: list[tuple[Path, int]], size: int, tick: Callable[[int], Any] = lambda _: None) -> Store:
     """Read pictures, given as (path, label), into a Store of `size` pixels, several at a time.
 
-    `progress` wraps the loop over the pictures (tqdm does). Raises OSError at the first that cannot be read.
+    `tick` is called with 1 after each picture (tqdm.update). Raises OSError at the first that cannot be read.
     """
     pixels = np.empty((len(samples), size, size, 3), np.uint8)
 
@@ -165,18 +166,10 @@ def read_store(samples: list[tuple[Path, int]], size: int, progress: Callable[[I
         pixels[index] = fit_square(read_picture(samples[index][0]), size)
 
     with ThreadPoolExecutor() as pool:
-        for _ in progress(pool.map(read, range(len(samples)))):
-            pass
+        for _ in pool.map(read, range(len(samples))):
+            tick(1)
     labels = torch.tensor([label for _, label in samples], dtype=torch.int64)
     return Store(torch.from_numpy(pixels).permute(0, 3, 1, 2), labels, [Path(path) for path, _ in samples])
-
-
-def batches(store: Store, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Give (pictures uint8, labels) in batches of `size`, in `order` (indices) or as they stand."""
-    order = torch.arange(len(store)) if order is None else order
-    for indices in order.split(size):
-        indices = indices.to(store.pictures.device)
-        yield store.pictures[indices], store.labels[indices]
 
 
 def augment(pictures: Tensor, generator: Generator) -> Tensor:

@@ -1,12 +1,13 @@
 """What a network says of pictures."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from models.hardware import Hardware
-from models.images import Normalisation, Store, batches
+from models.images import Normalisation, Store
 
 BATCH_SIZE = 64
 
@@ -17,16 +18,17 @@ def predict(
     store: Store,
     normalisation: Normalisation,
     hardware: Hardware,
-    progress: Callable[[Iterable], Iterable] = iter,
+    tick: Callable[[int], Any] = lambda _: None,
 ) -> Tensor:
     """Give the network's logits for a store, in its order: float32 (n, classes) on the CPU.
 
-    `progress` wraps the loop over the batches (tqdm does).
+    `tick` is called with the number of pictures after each batch (tqdm.update).
     """
     network.eval()
     answers = []
-    for pictures, _ in progress(batches(store, BATCH_SIZE)):
-        pictures = hardware.place_pictures(normalisation.apply(pictures))
+    for pictures in store.pictures.split(BATCH_SIZE):
         with hardware.autocast():
-            answers.append(network(pictures).float().cpu())
+            logits = network(hardware.place_pictures(normalisation.apply(pictures)))
+        answers.append(logits.float().cpu())
+        tick(len(pictures))
     return torch.cat(answers)

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -33,8 +32,9 @@ def read_data(directory: Path, size: int | None = None) -> Data:
     if len(classes) < 2:
         raise ValueError(f"{directory / 'train'} has one class only, {classes[0]}: nothing can be told apart")
     size = size or native_size([path for path, _ in samples])
-    bar = partial(tqdm, total=len(samples) + len(validate_samples), desc="Reading pictures", unit=" pictures")
-    read = read_store([*samples, *validate_samples], size, bar)
+    both = [*samples, *validate_samples]
+    with tqdm(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
+        read = read_store(both, size, bar.update)
     lineages, digest = _dataset_facts(directory / "dataset.json", classes)
     return Data(read[: len(samples)], read[len(samples) :], classes, size, lineages, digest)
 
