@@ -201,7 +201,7 @@ def choose(args: argparse.Namespace, pictures: list) -> tuple[list, list]:
 
 def build(args: argparse.Namespace, images: Path, used: list, excluded: list) -> dict:
     """Write the layout, audit it and swap it in. Returns what dataset.json says."""
-    from dataset import DataSetError, audit, layout, summary
+    from dataset import DataSetError, audit, contact_sheet, layout, summary
     from models.files import write_json
 
     new, copied = layout.place_pictures(args.train, images, used, args.link)
@@ -230,6 +230,7 @@ def build(args: argparse.Namespace, images: Path, used: list, excluded: list) ->
         "classes": classes,
         "audit": result,
     }
+    contact_sheet.draw_sheet(new, classes, used)
     write_json(new / "dataset.json", described)
     layout.swap_in(args.train)
     return described
@@ -254,7 +255,7 @@ def report(args: argparse.Namespace, described: dict, used: list, excluded: list
     for remark in [*summary.warnings(described["classes"], used), *remarks]:
         print(f"Note: {remark}")
     places = ", ".join(str(args.train / name) for name in ("train", "validate", "test") if counts.get(name))
-    print(f"Wrote {places}, and beside them dataset.json, manifest.csv and excluded.csv.")
+    print(f"Wrote {places}, and beside them dataset.json, dataset.png, manifest.csv and excluded.csv.")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -276,11 +277,13 @@ def main(argv: list[str] | None = None) -> int:
         described = build(args, images, used, excluded)
         report(args, described, used, excluded, remarks)
     except KeyboardInterrupt:
-        print("Stopped; what stood in the directory before still stands.", file=sys.stderr)
+        print("Stopped. Nothing of a half-made data set is left.", file=sys.stderr)
         return 130
     except (DataSetError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    finally:
+        layout.recover(args.train)
     return 0
 
 

@@ -10,6 +10,7 @@ outline. The thresholds were chosen on real pictures; NOTES.md tells how.
 import hashlib
 import io
 import os
+import signal
 import threading
 import time
 import warnings
@@ -23,7 +24,7 @@ import numpy as np
 from PIL import Image
 from scipy import fft
 
-HASH_BITS = 10  # of 64: pictures whose hashes differ in more bits are not looked at again
+HASH_BITS = 12  # of 64: pictures whose hashes differ in more bits are not looked at again
 COARSE = 0.65  # least correlation of the 32x32 pictures
 DETAIL = 0.6  # least correlation of the fine detail of two copies ...
 SURPRISE = 0.23  # ... and least of it times the root of the share of the picture that holds detail
@@ -32,6 +33,7 @@ SHIFT = 6  # pixels of 64 by which the detail may be displaced
 
 SMALLEST = 16  # pixels; a picture with a shorter side shows nothing
 FLAT = 8  # grey levels between the darkest and the brightest place; a picture with fewer is of one colour
+BLACK = 12  # grey level below which an edge is padding
 FINE = 64  # pixels a side of the detail
 STEPS = 40  # levels for one unit of detail, which is kept in bytes
 
@@ -75,7 +77,7 @@ def look_at(path: Path) -> Look:
     picture, kind = _decode(content)
     if min(picture.size) < SMALLEST:
         raise BadPicture(f"too small: {picture.width}x{picture.height} pixels")
-    grey = picture.convert("L").resize((FINE, FINE), Image.Resampling.LANCZOS)
+    grey = _trim(picture.convert("L")).resize((FINE, FINE), Image.Resampling.LANCZOS)
     coarse = np.asarray(grey.resize((32, 32), Image.Resampling.BOX))
     if np.ptp(np.asarray(grey)) < FLAT:
         raise BadPicture("one colour")
@@ -98,8 +100,11 @@ def look_at_all(paths: Sequence[Path], workers: int = 0) -> Iterator[Look | BadP
     if workers == 1 or len(paths) < 400:  # starting processes takes longer than that
         yield from map(_look_or_fault, paths)
         return
-    with ProcessPoolExecutor(workers, initializer=_end_with, initargs=(os.getpid(),)) as pool:
+    pool = ProcessPoolExecutor(workers, initializer=_serve, initargs=(os.getpid(),))
+    try:
         yield from pool.map(_look_or_fault, paths, chunksize=50)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def alike_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:
@@ -113,10 +118,11 @@ def alike_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
     for turn, i, j in _close_hashes(hashes):
         rough = _correlation(coarse[i], turn(coarse[j]))
-        i, j, rough = (values[rough >= COARSE] for values in (i, j, rough))
+        room = np.sqrt(np.minimum(textured[i], textured[j]))
+        open_ = (rough >= COARSE) & (room >= SURPRISE) | (rough >= COPY[0])
+        i, j, rough, room = (values[open_] for values in (i, j, rough, room))
         fine = _shifted_correlation(detail[i], turn(detail[j]))
-        surprise = fine * np.sqrt(np.minimum(textured[i], textured[j]))
-        alike = (fine >= DETAIL) & (surprise >= SURPRISE) | (rough >= COPY[0]) & (fine >= COPY[1])
+        alike = (fine >= DETAIL) & (fine * room >= SURPRISE) | (rough >= COPY[0]) & (fine >= COPY[1])
         found.update(zip(i[alike].tolist(), j[alike].tolist(), strict=True))
     return sorted(found)
 
@@ -128,8 +134,9 @@ def _look_or_fault(path: Path) -> Look | BadPicture:
         return fault
 
 
-def _end_with(parent: int) -> None:
-    """Let this worker end when its parent was killed, which would leave it waiting for ever."""
+def _serve(parent: int) -> None:
+    """Let this worker leave Ctrl-C to its parent, and end when its parent was killed instead of waiting for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -149,6 +156,15 @@ def _decode(content: bytes) -> tuple[Image.Image, str]:
                 return picture.convert("RGB"), picture.format or ""
     except Exception as error:  # Pillow's plugins raise whatever they like on broken files
         raise BadPicture(f"corrupt: {' '.join(str(error).split())[:100] or type(error).__name__}") from None
+
+
+def _trim(grey: Image.Image) -> Image.Image:
+    """Cut off black edges, with which thumbnails are padded, so that they make no difference."""
+    levels = np.asarray(grey)
+    rows, columns = (np.flatnonzero(levels.max(axis) >= BLACK) for axis in (1, 0))
+    if min(len(rows), len(columns)) < SMALLEST:
+        return grey
+    return grey.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
 
 
 def _blur(sigma: float) -> np.ndarray:
