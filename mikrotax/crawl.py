@@ -98,8 +98,8 @@ class Walk:
         asked = {_link_key(Link(self.first.page.url, self.first.page.taxon))}
         known = {_page_key(self.first.page)}
         self._note(self.first)
-        yield self.first
         self._add(self.first.page, 1, asked)
+        yield self.first
         while self.waiting:
             link, depth, parent = self.waiting.popleft()
             try:
@@ -112,8 +112,8 @@ class Walk:
                 continue
             known.add(_page_key(visit.page))
             self._note(visit)
-            yield visit
             self._add(visit.page, depth + 1, asked)
+            yield visit
 
     def _add(self, page: Page, depth: int, asked: set) -> None:
         for daughter in page.daughters:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "MPO")
+FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP")
 MAX_BYTES = 25_000_000
 MAX_PIXELS = 30_000_000  # looked at before anything is decoded; a decompression bomb has more
 MIN_SIDE = 8  # pixels; a picture of 1x1 is a counter, not a fossil

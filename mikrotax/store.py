@@ -1,11 +1,12 @@
 """The pages as they came, kept on this machine: none is asked for twice, and `--offline` can do without the site."""
 
+import hashlib
 import sqlite3
 from contextlib import contextmanager
 from datetime import timezone
 from pathlib import Path
 
-from requests import Request, Response
+from requests import Response
 from requests_cache import CachedResponse, SQLiteCache
 
 NAME = "pages.sqlite"
@@ -30,14 +31,16 @@ class PageStore:
     def get(self, url: str) -> CachedResponse | None:
         """Return what was kept for `url`, or None; an entry that cannot be read counts as none."""
         with self._plainly():
-            return self._cache.get_response(self._key(url)) if self._cache else None
+            return self._cache.get_response(_key(url)) if self._cache else None
 
     def keep(self, url: str, response: Response) -> CachedResponse:
         """Keep `response` as the answer to `url`, in one transaction, and return what was kept."""
         self._cache = self._cache or self._open()
+        kept = CachedResponse.from_response(response)
         with self._plainly():
-            self._cache.save_response(response, self._key(url))
-        return self.get(url)
+            # Not by save_response, which puts the parameters of the address into another order.
+            self._cache.responses[_key(url)] = kept
+        return kept
 
     def close(self) -> None:
         """Close the file."""
@@ -60,9 +63,6 @@ class PageStore:
         with self._plainly():
             return SQLiteCache(self.path, serializer="json")
 
-    def _key(self, url: str) -> str:
-        return self._cache.create_key(Request("GET", url).prepare())
-
     @contextmanager
     def _plainly(self):
         try:
@@ -70,6 +70,10 @@ class PageStore:
         except (sqlite3.Error, OSError) as error:
             message = f"The store of pages {self.path} cannot be used ({error}). Move it away, or name another --cache."
             raise StoreError(message) from None
+
+
+def _key(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 def fetched(response: CachedResponse) -> str:
