@@ -405,8 +405,9 @@ def test_the_four_forms_of_an_address():
         "/Nannotax3/catalog/index.php?taxon=A",
         "/Farinacci/x",
         "/a/b.pdf",
-    ]
-    + ["index.php?taxon=A&module=ntax_Farinacci", "index.php?id=12345678901234"],
+        "index.php?taxon=A&module=ntax_Farinacci",
+        "index.php?id=12345678901234",
+    ],
 )
 def test_links_that_are_not_followed(link):
     with pytest.raises(LinkError):
