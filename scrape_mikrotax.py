@@ -287,13 +287,14 @@ def scrape(run: Run) -> None:
 
 def write_tables(run: Run) -> None:
     """Write what goes with the records: credits, how to cite, what failed."""
-    from mikrotax.tables import write_citation, write_credits, write_failures
+    from mikrotax.tables import write_citation, write_credits, write_failures, write_notices
 
     parts = urlsplit(run.args.site)
     dates = {module: [record["page"]["fetched"] for record in records] for module, records in run.records.items()}
     write_citation(run.args.data / "CITATION.txt", f"{parts.scheme}://{parts.netloc}", dates)
     write_credits(run.args.images / "credits.csv", run.args.images, run.pool.listed.values())
     write_failures(run.args.data / "failures.csv", run.failures)
+    write_notices(run.args.data / "notices.csv", run.notices)
 
 
 def summary(run: Run) -> str:
@@ -317,8 +318,14 @@ def summary(run: Run) -> str:
         lines.append("Left out:")
         lines += [f"  {number:>6,}  {reason}" for reason, number in Counter(run.left_out.values()).most_common(SHOWN)]
     if run.notices:
-        lines += ["Worth a look:", *(f"  {notice}: {', '.join(names)}" for notice, names in run.notices.items())]
+        lines += ["Worth a look:", *(f"  {notice}: {listed(names)}" for notice, names in run.notices.items())]
     return "\n".join(lines)
+
+
+def listed(names: list[str]) -> str:
+    """Return names in one line, the first ones of many."""
+    more = f" … and {len(names) - SHOWN:,} more, in notices.csv" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def forecast(run: Run) -> str:

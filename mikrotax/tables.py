@@ -1,7 +1,7 @@
 """The tables and notes that go with the records: credits of the pictures, how to cite, what failed."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -50,9 +50,18 @@ def write_credits(path: Path, images: Path, listed: Iterable[Listed]) -> None:
 
 def write_failures(path: Path, failures: Iterable[Failure]) -> None:
     """Write the table of what could not be had; without any, an old table is removed."""
-    rows = [asdict(failure) for failure in failures]
+    _write_or_remove(path, FAILURES, [asdict(failure) for failure in failures])
+
+
+def write_notices(path: Path, notices: Mapping[str, Iterable[str]]) -> None:
+    """Write the table of what a person should look at: taxa by what is odd about their pages; none, no table."""
+    rows = [{"notice": notice, "taxon": taxon} for notice, taxa in notices.items() for taxon in taxa]
+    _write_or_remove(path, ("notice", "taxon"), rows)
+
+
+def _write_or_remove(path: Path, columns: tuple[str, ...], rows: list[dict]) -> None:
     if rows:
-        write_csv(path, FAILURES, rows)
+        write_csv(path, columns, rows)
     else:
         path.unlink(missing_ok=True)
 

@@ -152,6 +152,9 @@ def test_credits_and_citation(crawled):
     text = (folder / "data" / "CITATION.txt").read_text("utf-8")
     assert "Young, J.R., Bown, P.R. & Lees, J.A." in text and "ntax_cenozoic: 5 pages" in text
     assert not (folder / "data" / "failures.csv").exists()
+    assert rows(folder / "data" / "notices.csv") == [
+        {"notice": "neither pictures nor daughters", "taxon": "Coccolithus pelagicus HOL"}
+    ]
 
 
 def test_the_first_thing_asked_is_robots_txt_and_nothing_is_asked_twice(crawled):
@@ -472,7 +475,7 @@ def test_hostile_names_stay_in_their_directories_and_hostile_links_are_not_follo
     assert outside == [] and not any("localhost" in request.headers["Host"] for request in site.requests)
     places = {path.relative_to(folder).parts[:2] for path in folder.rglob("*") if path.is_file()}
     assert places <= {
-        *[("data", name) for name in ("ntax_mesozoic", ".pages", "CITATION.txt", "failures.csv")],
+        *[("data", name) for name in ("ntax_mesozoic", ".pages", "CITATION.txt", "failures.csv", "notices.csv")],
         *[("images", name) for name in ("ntax_mesozoic", "credits.csv")],
     }
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if ".pages" not in path.parts]
