@@ -145,22 +145,29 @@ def gather(args: argparse.Namespace) -> tuple[Path, list, list, list[str]]:
     listed, excluded = records.list_pictures(read)
     if not args.images.is_dir():
         raise DataSetError(f"There is no directory {args.images}: give the one with the picture files as --images.")
-    depths = labels.classes_by_depth(listed)
-    pictures, out = labels.give_labels(listed, args.depth, records.known_ranks(read))
+    ranks = records.known_ranks(read)
+    pictures, out = labels.give_labels(listed, args.depth, ranks)
     excluded += out
     if not pictures:
-        offered = ", ".join(f"{depth} ({count} classes)" for depth, count in depths.items())
-        raise DataSetError(f"No picture has an entry at depth {args.depth}; there are the depths {offered or 'none'}.")
+        raise DataSetError(_no_class(args.depth, labels.classes_by_depth(listed), sorted(set(ranks.values()))))
     pictures, out = labels.leave_out_by_name(pictures, args.keep_drawings, args.keep_unidentified)
     excluded += out
     images, pictures, out = find_files(args.images, pictures)
     excluded += out
     if out:
-        remarks.append(
-            f"{len(out)} listed pictures have no file below {images}, the first is {out[0].file}: {_MISSING}"
-        )
+        remarks.append(f"No file below {images} for {len(out)} listed, such as {out[0].file}: {_MISSING}")
     pictures, out = look(images, pictures)
     return images, pictures, excluded + out, remarks
+
+
+def _no_class(depth: int | str, depths: dict[int, int], ranks: list[str]) -> str:
+    """Say what --depth could be instead."""
+    if not depths:
+        return "The records list no picture: run scrape_mikrotax.py again, or give another directory as --data."
+    offered = ", ".join(f"{number} ({count} classes)" for number, count in depths.items())
+    return f"No picture has an entry at depth {depth}. Depths that --depth can be: {offered}" + (
+        f"; ranks: {', '.join(ranks)}." if ranks else "; no ranks are known."
+    )
 
 
 _MISSING = "run scrape_mikrotax.py again to fetch what is missing, or give another directory as --images."
@@ -180,7 +187,8 @@ def choose(args: argparse.Namespace, pictures: list) -> tuple[list, list]:
     pairs = alike_pairs([picture.look for picture in pictures])
     pictures, out, pairs = groups.drop_conflicts(pictures, pairs)
     excluded += out
-    groups.give_groups(pictures, pairs, args.group_by)
+    pictures, out = groups.give_groups(pictures, pairs, args.group_by)
+    excluded += out
     shares = {
         "train": 1 - args.validate_share - args.test_share,
         "validate": args.validate_share,
@@ -252,7 +260,7 @@ def report(args: argparse.Namespace, described: dict, used: list, excluded: list
         "stand in two splits."
     )
     print(f"Always naming the largest class is right for {described['majority_share']:.1%}: what a model must beat.")
-    for remark in [*summary.warnings(described["classes"], used), *remarks]:
+    for remark in [*summary.warnings(described["classes"], used, args.validate_share), *remarks]:
         print(f"Note: {remark}")
     places = ", ".join(str(args.train / name) for name in ("train", "validate", "test") if counts.get(name))
     print(f"Wrote {places}, and beside them dataset.json, dataset.png, manifest.csv and excluded.csv.")

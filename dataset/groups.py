@@ -1,8 +1,8 @@
 """What must stay on one side of a split: shots of a specimen, one sample, one source, and pictures that look alike."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -16,8 +16,8 @@ from mikrotax.names import squeeze
 _SHOT = re.compile(
     r"(?<=\d)[a-z]{1,2}$|[ _-]*(?<![a-z])(xpl|ppl|xp|pc|dic|phase|gypsum)$|(?<=\d)mos[a-z]*([ _-]square)?$"
 )
-# Figures of one plate of one publication: `K_S 1983 20-4`, `Bown 1987 pl11-05`.
-_PLATE = re.compile(r"^(.*(?<!\d)(?:1[89]|20)\d\d(?!\d).*?[ _-](?:pl|plate)?\.? ?\d+(?:[ _-]\d+)*)[ _-]+\d+[a-z]?$")
+# Figures of one plate of one publication: `K_S 1983 20-4`, `Bown 1987 pl11-05`, `Bown_2001_PGA_Fig5-11`.
+_PLATE = re.compile(r"(.*(?<!\d)(?:1[89]|20)\d\d(?!\d).*?[ _-](?:pl|plate|fig)?\.? ?\d+(?:[ _-]\d+)*)[ _-]+\d+")
 
 
 def drop_identical(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Excluded]]:
@@ -65,20 +65,61 @@ def drop_conflicts(
     )
 
 
-def give_groups(pictures: Sequence[Picture], pairs: Iterable[tuple[int, int]], group_by: str) -> None:
+def give_groups(
+    pictures: Sequence[Picture], pairs: Iterable[tuple[int, int]], group_by: str
+) -> tuple[list[Picture], list[Excluded]]:
     """Set the group of each picture: named after the first of the pictures that are bound together by any link.
 
-    `group_by` is one of LINKS. Whatever it says, pictures that look alike (`pairs` of places) stay together.
+    `group_by` is one of LINKS. Whatever it says, pictures that look alike (`pairs` of places) stay together. Returns
+    the pictures, and with `source` those left out because they would make one group of two sources.
     """
-    links = list(pairs)
-    first: dict[tuple, int] = {}
-    for place, picture in enumerate(pictures):
-        keys = [key for keys_of in LINKS[group_by] for key in keys_of(picture)]
-        links += [(first.setdefault(key, place), place) for key in keys]
-    for members in _components(len(pictures), links):
+    keys_of = LINKS[group_by]
+    by_specimen = _components(len(pictures), [*pairs, *_links(pictures, keys_of[:1])])
+    excluded: list[Excluded] = []
+    if group_by == "source":
+        by_specimen, excluded = _one_source_each(pictures, by_specimen)
+    bound = [(members[0], place) for members in by_specimen for place in members]
+    for members in _components(len(pictures), bound + _links(pictures, keys_of[1:])):
         name = min(pictures[place].file for place in members)
         for place in members:
             pictures[place].group = name
+    out = {left.file for left in excluded}
+    return [picture for picture in pictures if picture.file not in out], excluded
+
+
+def _links(pictures: Sequence[Picture], keys_of: Iterable[Callable[[Picture], list[tuple]]]) -> list[tuple[int, int]]:
+    """Return pairs of places that hold pictures with a key in common together."""
+    first: dict[tuple, int] = {}
+    return [
+        (first.setdefault(key, place), place)
+        for keys in keys_of
+        for place, picture in enumerate(pictures)
+        for key in keys(picture)
+    ]
+
+
+def _one_source_each(
+    pictures: Sequence[Picture], specimens: Iterable[list[int]]
+) -> tuple[list[list[int]], list[Excluded]]:
+    """Leave of each specimen the pictures of one source, the one with most.
+
+    Sources are few, and one reprinted figure would make two of them one, in the end all of them.
+    """
+    source_of = {
+        place: members[0]
+        for members in _components(len(pictures), _links(pictures, (source_keys,)))
+        for place in members
+        if source_keys(pictures[place])
+    }
+    kept, excluded = [], []
+    for members in specimens:
+        sources = Counter(source_of[place] for place in members if place in source_of)
+        most = max(sources, key=lambda source: (sources[source], -source), default=None)
+        stay = [place for place in members if source_of.get(place, most) == most]
+        reason = f"two sources: the same specimen or picture as {pictures[stay[0]].file}"
+        excluded += [exclude(pictures[place], reason) for place in members if place not in stay]
+        kept.append(stay)
+    return kept, excluded
 
 
 def specimen_keys(picture: Picture) -> list[tuple]:
@@ -87,11 +128,9 @@ def specimen_keys(picture: Picture) -> list[tuple]:
     Only within one taxon: a plate of a publication shows many.
     """
     taxon = squeeze(picture.lineages[0][-1]).casefold()
-    if len(picture.taxa) == 1 and len(picture.lineages[0]) > 1:
-        taxon = squeeze(min(picture.taxa)).casefold() or taxon
-    stem = PurePosixPath(picture.file).stem.casefold().strip()
-    keys = [("shot", taxon, _SHOT.sub("", stem))]
-    plate = _PLATE.match(stem)
+    shot = _SHOT.sub("", PurePosixPath(picture.file).stem.casefold().strip())
+    keys = [("shot", taxon, shot)]
+    plate = _PLATE.fullmatch(shot)
     if plate:
         keys.append(("plate", taxon, plate.group(1)))
     if "holotype" in picture.facts.get("status", "").casefold():
@@ -124,7 +163,7 @@ def _components(size: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
     return list(members.values())
 
 
-# What --group_by may say, and what it keeps together.
+# What --group_by may say, and what it keeps together: first what tells a specimen, then more.
 LINKS = {
     "specimen": (specimen_keys,),
     "sample": (specimen_keys, sample_keys),

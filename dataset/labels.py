@@ -5,6 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+import numpy as np
+
+from dataset.likeness import Look
 from dataset.records import Excluded, Lineage, Picture, exclude
 from mikrotax.names import squeeze
 
@@ -24,7 +27,8 @@ _SEM = re.compile(r"SEM(?![a-z])|(?<![A-Za-z])sem(?![A-Za-z])|scanning", re.ASCI
 _LM = re.compile(
     r"(?<![A-Za-z])(JRY)?(LM|lm|XPL|xpl|PPL|ppl|PPC|DIC|XP|PC|[Pp]hase|[Pp]olari[sz]ed|[Ll]ight)(?![A-Za-z])", re.ASCII
 )
-_COLOURED = 0.06  # mean difference between channels from which a picture counts as coloured, 0 to 1
+_COLOURED = 0.02  # mean difference between channels from which a picture counts as coloured, 0 to 1
+_BRIGHT = 130  # grey level of the edges from which light came from behind, 0 to 255
 
 
 def leave_out_by_name(pictures: Iterable[Picture], keep_drawings: bool, keep_unidentified: bool) -> Judged:
@@ -66,7 +70,7 @@ def give_labels(pictures: Iterable[Picture], depth: int | str, ranks: Mapping[st
 
 
 def classes_by_depth(pictures: Iterable[Picture]) -> dict[int, int]:
-    """Return how many classes each depth would give."""
+    """Return how many classes each depth would give, counted from 1 = module."""
     names: dict[int, set[str]] = defaultdict(set)
     for picture in pictures:
         for depth, name in enumerate(picture.lineages[0], 1):
@@ -75,16 +79,23 @@ def classes_by_depth(pictures: Iterable[Picture]) -> dict[int, int]:
 
 
 def find_techniques(pictures: Iterable[Picture]) -> None:
-    """Set the technique of each picture and how sure that is: from names and sources, else from its own colours."""
+    """Set the technique of each picture, and how sure that is, 0 to 1: by name and source, else by its own colours."""
     for picture in pictures:
         text = f"{PurePosixPath(picture.file).stem} {picture.facts.get('source', '')}"
         sem, lm = bool(_SEM.search(text)), bool(_LM.search(text))
         if sem != lm:
             picture.technique, picture.technique_sure = ("SEM" if sem else "LM"), 0.95
-        elif picture.look is not None and picture.look.colour >= _COLOURED:
-            picture.technique, picture.technique_sure = "LM", 0.9
-        else:
-            picture.technique, picture.technique_sure = "SEM", 0.6
+        elif picture.look:
+            picture.technique, picture.technique_sure = _guess(picture.look)
+
+
+def _guess(look: Look) -> tuple[str, float]:
+    """Electrons know no colour; of grey pictures, those on a bright ground were probably lit from behind."""
+    if look.colour >= _COLOURED:
+        return "LM", 0.9
+    grey = look.coarse
+    edges = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    return ("LM" if np.median(edges) >= _BRIGHT else "SEM"), 0.6
 
 
 def only_technique(pictures: Iterable[Picture], technique: str) -> Judged:

@@ -47,6 +47,10 @@ def check_place(train: Path) -> None:
     if train.exists() and not train.is_dir():
         raise DataSetError(f"{train} is a file: give a directory as --train.")
     recover(train)
+    _refuse_foreign(train)
+
+
+def _refuse_foreign(train: Path) -> None:
     standing = [name for name in NAMES if os.path.lexists(train / name)]
     if not standing or all(_holds_no_file(train / name) for name in standing):
         return
@@ -133,7 +137,11 @@ def write_excluded(new: Path, excluded: Iterable[Excluded]) -> Path:
 
 
 def swap_in(train: Path) -> None:
-    """Put the new layout in the place of the old one; the module's text says how."""
+    """Put the new layout in the place of the old one; the module's text says how.
+
+    Raises DataSetError where something else has come to stand in the way since `check_place`.
+    """
+    _refuse_foreign(train)
     if hasattr(os, "sync"):
         os.sync()  # so that a power cut finds the links and copies on the disk when the names move
     (train / BUILDING).rename(train / LEAVING)

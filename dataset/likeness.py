@@ -108,9 +108,16 @@ def look_at_all(paths: Sequence[Path], workers: int = 0) -> Iterator[Look | BadP
 
 
 def alike_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:
-    """Return the pairs (i, j), i < j, of pictures that look alike under any rotation by 90 degrees or mirroring."""
+    """Return the pairs (i, j), i < j, of pictures that look alike under any rotation by 90 degrees or mirroring.
+
+    Whether two pictures are a pair hangs on nothing but these two.
+    """
     if len(looks) < 2:
         return []
+    # Turning one of a pair is not quite the same as turning the other; their bytes tell which is turned.
+    order = sorted(range(len(looks)), key=lambda place: looks[place].sha256)
+    place = np.array(order)
+    looks = [looks[i] for i in order]
     hashes = np.stack([look.hashes for look in looks])
     coarse = np.stack([look.coarse for look in looks])
     detail = np.stack([look.detail for look in looks])
@@ -123,7 +130,8 @@ def alike_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:
         i, j, rough, room = (values[open_] for values in (i, j, rough, room))
         fine = _shifted_correlation(detail[i], turn(detail[j]))
         alike = (fine >= DETAIL) & (fine * room >= SURPRISE) | (rough >= COPY[0]) & (fine >= COPY[1])
-        found.update(zip(i[alike].tolist(), j[alike].tolist(), strict=True))
+        ends = np.sort(np.stack([place[i[alike]], place[j[alike]]]), axis=0)
+        found.update(zip(*ends.tolist(), strict=True))
     return sorted(found)
 
 

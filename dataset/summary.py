@@ -41,9 +41,14 @@ def majority_share(classes: dict[str, dict[str, Any]], split: str = "validate") 
     return max(counts) / sum(counts)
 
 
-def warnings(classes: dict[str, dict[str, Any]], pictures: Sequence[Picture]) -> list[str]:
-    """Return sentences on what a reader of the results should know."""
+def warnings(classes: dict[str, dict[str, Any]], pictures: Sequence[Picture], wanted: float) -> list[str]:
+    """Return sentences on what a reader of the results should know; `wanted` is the share of validate, 0 to 1."""
     found = []
+    share = sum(picture.split == "validate" for picture in pictures) / len(pictures)
+    if abs(share - wanted) > 0.05:
+        found.append(
+            f"validate/ has {share:.0%} of the pictures where {wanted:.0%} were wanted: the groups are too large."
+        )
     if len(classes) == 1:
         found.append("There is only one class: nothing to tell apart.")
     single = [name for name, known in classes.items() if known["sources"] == 1]
