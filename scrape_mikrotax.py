@@ -47,13 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--max_pages", type=int, default=10_000, metavar="N", help="read at most N pages (%(default)s)")
     add("--offline", action="store_true", help="ask the site for nothing; rebuild data/ from the stored pages")
     add("--update", action="store_true", help="ask again for old pages; what has changed goes to <data>/changes.csv")
-    add(
-        "--max_age",
-        type=float,
-        default=30.0,
-        metavar="DAYS",
-        help="with --update: the age of an old page (%(default)s)",
-    )
+    add("--max_age", type=float, default=30.0, metavar="DAYS", help="with --update: when a page is old (%(default)s)")
     add("--dry_run", action="store_true", help="read the pages, fetch no picture; say how much there is and how long")
     return parser
 
@@ -111,7 +105,7 @@ class Run:
     pool: object
     old: dict[str, list] = field(default_factory=dict)  # what the records of each directory said before
     records: dict[str, list[dict]] = field(default_factory=lambda: defaultdict(list))  # outlines
-    names: dict[str, object] = field(default_factory=dict)  # the files of the records
+    names: dict[str, object] = field(default_factory=dict)  # the files of the records in each directory
     whole: dict[str, bool] = field(default_factory=dict)  # was the module read from its root to its last page?
     counts: Counter = field(default_factory=Counter)
     left_out: dict[str, str] = field(default_factory=dict)  # reason by address
@@ -152,6 +146,8 @@ def read_module(run: Run, module: str) -> None:
         name = run.args.taxon or module
         run.failures.append(Failure("page", name, run.args.site, f"no page to start from: {error}"))
         return
+    if first.page.module in run.records:
+        return  # one module, given by two of its names
     walk = Walk(run.reader, first)
     with tqdm(unit="page", desc=f"{first.page.module}: pages") as bar:
         try:
@@ -189,15 +185,11 @@ def note(run: Run, visit) -> None:
 def record_path(run: Run, record: dict) -> Path:
     """Return where the record of a taxon lies; two taxa never share a file."""
     from mikrotax.names import safe_part
-    from mikrotax.records import Files, record_file, record_key
+    from mikrotax.records import Files, record_file
 
-    lineage = record["lineage"]
-    folder = run.args.data / safe_part(lineage[0])
-    if lineage[0] not in run.names:
-        old = run.old.get(folder.name, [])
-        run.names[lineage[0]] = Files({record_key(known.lineage, known.id): known.file for known in old})
-    key = record_key(lineage, record["page"]["id"])
-    return folder / run.names[lineage[0]].file(key, record_file(lineage[-1]))
+    taxon = record["lineage"][-1]
+    folder = run.args.data / safe_part(record["lineage"][0])
+    return folder / run.names.setdefault(folder.name, Files()).file(taxon, record_file(taxon))
 
 
 def note_changes(run: Run, module: str) -> None:
@@ -290,7 +282,13 @@ def write_tables(run: Run) -> None:
     from mikrotax.tables import write_citation, write_credits, write_failures, write_notices
 
     parts = urlsplit(run.args.site)
-    dates = {module: [record["page"]["fetched"] for record in records] for module, records in run.records.items()}
+    dates = defaultdict(dict)
+    for folder, records in run.old.items():
+        for known in records:
+            if (run.args.data / folder / known.file).exists():
+                dates[known.lineage[0]][known.file] = known.fetched
+    for module, records in run.records.items():
+        dates[module] |= {record_path(run, record).name: record["page"]["fetched"] for record in records}
     write_citation(run.args.data / "CITATION.txt", f"{parts.scheme}://{parts.netloc}", dates)
     write_credits(run.args.images / "credits.csv", run.args.images, run.pool.listed.values())
     write_failures(run.args.data / "failures.csv", run.failures)
@@ -329,11 +327,12 @@ def listed(names: list[str]) -> str:
 
 
 def forecast(run: Run) -> str:
-    """Return how long the pictures that are not here would take."""
+    """Return how long it would take to fetch what is not here."""
     number = run.counts["pictures", "not fetched"]
     delay = run.reader.guest.delay if run.reader.guest else run.args.delay
-    time = timedelta(seconds=round(number * delay))
-    return f"A run would fetch {number:,} pictures: about {time} at one request every {delay:g} seconds."
+    time = timedelta(seconds=round((number + run.waiting) * delay))
+    more = f" and at least {run.waiting:,} pages" if run.waiting else ""
+    return f"A run would fetch {number:,} pictures{more}: about {time} at one request every {delay:g} seconds."
 
 
 def begin(args: argparse.Namespace, store) -> Run:
@@ -342,15 +341,18 @@ def begin(args: argparse.Namespace, store) -> Run:
     from mikrotax.records import Files, Pool, old_records, sweep
     from mikrotax.session import Guest
 
-    old, files = {}, {}
-    for folder in sorted(path for path in args.data.glob("*") if path.is_dir()):
-        sweep(folder)
-        old[folder.name], known = old_records(folder)
-        files |= known
+    old, names, files = {}, {}, {}
+    sweep(args.data)
     sweep(args.images)
+    for folder in sorted(path for path in args.data.glob("*") if path.is_dir()):
+        old[folder.name], known, by_hand = old_records(folder)
+        files |= known
+        names[folder.name] = Files({record.lineage[-1]: record.file for record in old[folder.name]})
+        for name in by_hand:
+            names[folder.name].file(f"written by hand: {name}", name)
     guest = None if args.offline else Guest(args.site, args.delay, args.contact)
     reader = Reader(store, guest, args.max_age if args.update else None)
-    return Run(args, reader, Pool(Files(files), args.full_size), old)
+    return Run(args, reader, Pool(Files(files), args.full_size), old, names=names)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -369,13 +371,16 @@ def main(argv: list[str] | None = None) -> int:
         with closing(PageStore(args.cache)) as store:
             run = begin(args, store)
             scrape(run)
+        print(summary(run))
+        if args.dry_run:
+            print(forecast(run))
+        return farewell(run, argv)
     except (OSError, StoreError) as error:
         print(f"scrape_mikrotax.py: {error}", file=sys.stderr)
         return 1
-    print(summary(run))
-    if args.dry_run:
-        print(forecast(run))
-    return farewell(run, argv)
+    except KeyboardInterrupt:
+        print("scrape_mikrotax.py: interrupted", file=sys.stderr)
+        return 130
 
 
 def farewell(run: Run, argv: list[str] | None) -> int:

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta, timezone
 from mikrotax.links import Link, other_names, page_link, page_url
 from mikrotax.markup import PageError, decode
 from mikrotax.names import folded, same_name
-from mikrotax.pages import MAX_DEPTH, Page, check_asked, parse_page
+from mikrotax.pages import MAX_DEPTH, MAX_PAGE, Page, check_asked, parse_page
 from mikrotax.session import FetchError, Guest
 from mikrotax.store import PageStore, fetched
 
-MAX_PAGE_BYTES = 4_000_000
+MAX_LINKS = 100_000  # pages that are listed in one walk; the largest module has some thousand
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Reader:
         if self.guest is None:
             raise FetchError("it is not stored, and --offline asks the site for nothing")
         try:
-            response = self.guest.fetch(link.url, MAX_PAGE_BYTES)
+            response = self.guest.fetch(link.url, MAX_PAGE)
             page = _checked(response, link)
         except (FetchError, PageError) as error:
             if kept:
@@ -117,6 +117,10 @@ class Walk:
 
     def _add(self, page: Page, depth: int, asked: set) -> None:
         for daughter in page.daughters:
+            if len(asked) >= MAX_LINKS:
+                reason = f"its daughters are not read: more than {MAX_LINKS:,} pages are listed"
+                self.failures.append(Failure("page", page.taxon, page.url, reason))
+                return
             link = page_link(page.url, daughter.url)
             if _link_key(link) not in asked:
                 asked.add(_link_key(link))

@@ -99,7 +99,9 @@ def flow(body) -> tuple[str, list[str]]:
             text = node.tail
         if text:
             parts.append(text.translate(NO_BREAKS))
-    return "".join(parts), hrefs
+    # Without long runs of white space, no search in the text takes more than one pass, whatever a page holds.
+    text = re.sub(r"[^\S\n]+", " ", "".join(parts))
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r" ?\n ?", "\n", text)), hrefs
 
 
 def tidy(text: str) -> str:

@@ -13,7 +13,7 @@ from mikrotax.links import LinkError, other_names, page_link, picture_lineage, p
 from mikrotax.markup import BODY_END, PageError, all_text, cut, flow, tidy, tree
 from mikrotax.names import same_name
 
-MAX_PAGE = 4_000_000  # characters; the largest pages of the site have some hundred thousand
+MAX_PAGE = 2_000_000  # characters (and bytes); the largest pages of the site have some hundred thousand
 MAX_DEPTH = 25  # names in a lineage; the site's deepest have about ten
 HIDDEN = {"hidden", "deleted", "sandbox"}  # the editors' attic, which is not for visitors
 
@@ -21,11 +21,11 @@ LINEAGE = re.compile(r"\b(?:Classification|Ancestry|Higher levels)\s*:\s*(.+)$",
 ARROW = re.compile(r"-+>|\s>\s|→|»|›")
 SIBLINGS = re.compile(r"(?:Sister taxa|Other pages this level)\s*:", re.IGNORECASE)
 FEATURES = re.compile(
-    r"^[^\S\n]*(?:Distinguishing features|Short diagnosis)\s*:(?P<text>.*?)(?=\n[^\S\n]*\n|\Z)",
+    r"^(?:Distinguishing features|Short diagnosis)\s*:(?P<text>.*?)(?=\n\n|\Z)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
-THIS_TAXON = re.compile(r"\bThis taxon\s*:(?P<text>.*?)(?=\n[^\S\n]*\n|\Z)", re.IGNORECASE | re.DOTALL)
-RANK = re.compile(r"^\s*(?:taxonomic\s+)?rank\s*:[^\S\n]*(.{1,80})$", re.IGNORECASE | re.MULTILINE)
+THIS_TAXON = re.compile(r"\bThis taxon\s*:(?P<text>.*?)(?=\n\n|\Z)", re.IGNORECASE | re.DOTALL)
+RANK = re.compile(r"^(?:taxonomic )?rank\s*: ?(.{1,80})$", re.IGNORECASE | re.MULTILINE)
 FIRST = re.compile(r"First occurrence(?: \(base\))?\s*:(.*?)(?=\bLast occurrence|\n|\Z)", re.IGNORECASE)
 LAST = re.compile(r"Last occurrence(?: \(top\))?\s*:(.*?)(?=\bFirst occurrence|\n|\Z)", re.IGNORECASE)
 CREDIT = re.compile(r"Image Source\s*:|File name\s*:", re.IGNORECASE)

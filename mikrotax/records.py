@@ -72,6 +72,7 @@ class Old:
     file: str
     id: int | None
     lineage: tuple[str, ...]
+    fetched: str
     pictures: dict[str, tuple[str, ...]]  # by key, with the lineage of each
 
 
@@ -111,11 +112,6 @@ def _of_picture(listed: Listed) -> dict:
     return {"full": known.pop("full"), "file": listed.file} | known | {"page": listed.page, "fetched": listed.fetched}
 
 
-def record_key(lineage: list[str] | tuple[str, ...], number: int | None) -> str:
-    """Return what tells the files of one module's records apart: full name and stable id (a new name, a new file)."""
-    return lineage[-1] if number is None else f"{lineage[-1]} {number}"
-
-
 def record_file(taxon: str) -> str:
     """Return the name of a taxon's JSON file, before it is kept apart from others of that name."""
     return safe_part(squeeze(taxon) + ".json")
@@ -133,28 +129,32 @@ def write_record(path: Path, record: dict) -> bool:
     return True
 
 
-def old_records(directory: Path) -> tuple[list[Old], dict[str, str]]:
-    """Return what a module's records said before this run, and the file of each picture by its key.
+def old_records(directory: Path) -> tuple[list[Old], dict[str, str], list[str]]:
+    """Return what a module's records said before this run, the file of each picture by its key, and others' files.
 
-    Files that are no records of this program (written by hand, or broken) are passed over.
+    Those are records that were written by hand, with `hierarchy` and `samples` alone. What is broken is passed over.
     """
-    records, files = [], {}
+    records, files, by_hand = [], {}, []
     for path in sorted(directory.glob("*.json")):
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
+            if "hierarchy" in value and "page" not in value:
+                by_hand.append(path.name)
+                continue
             pictures = {}
             for thumb, picture in value["pictures"].items():
                 key = picture_path(thumb)
                 pictures[key] = tuple(picture["lineage"])
                 small = picture["file"] in (picture_file(thumb), apart(picture_file(thumb), key))
                 files[key if small else picture_path(picture["full"])] = picture["file"]
-            records.append(Old(path.name, value["page"]["id"], tuple(value["lineage"]), pictures))
+            about = value["page"]
+            records.append(Old(path.name, about["id"], tuple(value["lineage"]), about["fetched"], pictures))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
-    return records, files
+    return records, files, by_hand
 
 
 def sweep(directory: Path) -> None:
-    """Remove the temporary files that a killed run has left below `directory`."""
-    for path in directory.rglob(".*.part"):
+    """Remove the temporary files that a killed run of `models.files` has left below `directory`."""
+    for path in directory.rglob(".*.????????.part"):
         path.unlink(missing_ok=True)

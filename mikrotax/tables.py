@@ -66,13 +66,11 @@ def _write_or_remove(path: Path, columns: tuple[str, ...], rows: list[dict]) -> 
         path.unlink(missing_ok=True)
 
 
-def write_citation(path: Path, site: str, dates: dict[str, list[str]]) -> None:
-    """Write how to cite the site; `dates` holds, by module, when its pages were fetched (`2026-11-24T…`)."""
-    lines = [
-        f"  {module}: {len(days)} pages, {min(days)[:10]} to {max(days)[:10]}\n"
-        for module, days in sorted(dates.items())
-    ]
-    last = max(day for days in dates.values() for day in days)[:10]
+def write_citation(path: Path, site: str, dates: Mapping[str, Mapping[str, str]]) -> None:
+    """Write how to cite the site; `dates` holds, by module and record, when a page was fetched (`2026-11-24T…`)."""
+    days = {module: sorted(known.values()) for module, known in sorted(dates.items())}
+    lines = [f"  {name}: {len(known)} pages, {known[0][:10]} to {known[-1][:10]}\n" for name, known in days.items()]
+    last = max(known[-1] for known in days.values())[:10]
     write_text(path, CITATION.format(site=site, last=last, modules="".join(lines)))
 
 

@@ -254,9 +254,9 @@ def test_leftovers_of_a_killed_run_are_cleared_away(copy):
     folder, site = copy
     before = tree(folder)
     for place in (
-        "data/ntax_cenozoic/.Aus.json.x.part",
-        "images/ntax_cenozoic/.a.jpg.x.part",
-        "images/.credits.csv.x.part",
+        "data/ntax_cenozoic/.Aus.json.x3_k9ab2.part",
+        "images/ntax_cenozoic/.a.jpg.abcdefgh.part",
+        "data/.CITATION.txt.x3_k9ab2.part",
     ):
         (folder / place).write_bytes(b"half")
     assert scrape(site, folder, "--taxon", GENUS) == 0
@@ -343,9 +343,13 @@ def test_max_pages_ends_early_and_says_so(demo_site, tmp_path, capsys):
 
 
 def test_help_answers_at_once():
-    begun = time.perf_counter()
-    help = subprocess.run([sys.executable, ROOT / "scrape_mikrotax.py", "--help"], capture_output=True, text=True)
-    assert time.perf_counter() - begun < 0.5 and help.returncode == 0 and "--contact" in help.stdout
+    times = []
+    for _ in range(3):  # the quickest, for another program may be busy
+        begun = time.perf_counter()
+        help = subprocess.run([sys.executable, ROOT / "scrape_mikrotax.py", "--help"], capture_output=True, text=True)
+        times.append(time.perf_counter() - begun)
+        assert help.returncode == 0 and "--contact" in help.stdout
+    assert min(times) < 0.5
 
 
 @pytest.mark.parametrize(
@@ -655,6 +659,19 @@ def test_taxa_whose_names_differ_in_blanks_or_case_alone_do_not_share_a_file(tmp
     found = records(tmp_path)
     assert len({name.casefold() for name in found}) == 4 and tree(tmp_path) == before
     assert sorted(record["lineage"][-1] for record in found.values()) == sorted([*names, "m"])
+
+
+def test_a_record_that_was_written_by_hand_is_left_alone_and_a_broken_one_replaced(tmp_path):
+    pages = {"m": page(("m",), table(row("Aus", module="m"))), "Aus": page(("m", "Aus"), link="")}
+    by_hand = json.dumps({"hierarchy": ["m", "Aus"], "samples": []})
+    (tmp_path / "data" / "m").mkdir(parents=True)
+    (tmp_path / "data" / "m" / "Aus.json").write_text(by_hand)
+    (tmp_path / "data" / "m" / "m.json").write_text('{"hierarchy": ["m"], "samp')
+    with OwnSite(pages) as site:
+        assert scrape(site, tmp_path, "--module", "m") == 0
+    found = records(tmp_path)
+    assert (tmp_path / "data" / "m" / "Aus.json").read_text() == by_hand
+    assert len(found) == 3 and found["m/m.json"]["samples"][0]["taxon"] == "Aus"
 
 
 def test_two_pictures_never_share_a_file_and_keep_theirs(tmp_path):
