@@ -207,6 +207,11 @@ def choose(args: argparse.Namespace, pictures: list) -> tuple[list, list]:
     return used, excluded + out
 
 
+def _none_left(reasons: dict[str, int]) -> str:
+    counts = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
+    return f"No class is left to learn from. Pictures were left out for: {counts}."
+
+
 def build(args: argparse.Namespace, images: Path, used: list, excluded: list) -> dict:
     """Write the layout, audit it and swap it in. Returns what dataset.json says."""
     from dataset import DataSetError, audit, contact_sheet, layout, summary
@@ -280,8 +285,7 @@ def main(argv: list[str] | None = None) -> int:
         used, out = choose(args, pictures)
         excluded += out
         if not used:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in summary.count_reasons(excluded).items())
-            raise DataSetError(f"No class is left to learn from; the pictures were left out for: {reasons}.")
+            raise DataSetError(" ".join([_none_left(summary.count_reasons(excluded)), *remarks]))
         described = build(args, images, used, excluded)
         report(args, described, used, excluded, remarks)
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 MISSING = 1e6  # what it costs that a class is missing from a split: more than any unevenness
-TRIES = 8  # starts from different orders; the best counts
+TRIES = 16  # starts from different orders; the best counts
 
 
 def chance(seed: int, *names: str) -> str:
@@ -31,6 +31,7 @@ def split_groups(
     add up to 1), and `held` the only split that a group may go to, where it has one. Classes that share no group are
     independent of each other, so each such set of classes is solved alone.
     """
+    groups = {name: Counter(dict(sorted(groups[name].items()))) for name in sorted(groups)}
     chosen: dict[str, str] = {}
     for names in _independent(groups):
         part = {name: groups[name] for name in names}

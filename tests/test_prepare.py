@@ -1,0 +1,476 @@
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from drawn import SITE, picture, record, small_set, write
+from PIL import Image
+
+import prepare_image_model as script
+from dataset import audit, groups, layout
+from mikrotax.names import picture_file
+
+TOP = Path(__file__).resolve().parent.parent
+
+
+def prepare(*options) -> int:
+    return script.main([str(option) for option in options])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as table:
+        return list(csv.DictReader(table))
+
+
+def manifest(tmp_path: Path) -> list[dict[str, str]]:
+    return rows(tmp_path / "set" / "manifest.csv")
+
+
+def reasons(tmp_path: Path) -> dict[str, str]:
+    return {row["picture"]: row["reason"] for row in rows(tmp_path / "set" / "excluded.csv")}
+
+
+def described(tmp_path: Path) -> dict:
+    return json.loads((tmp_path / "set" / "dataset.json").read_text(encoding="utf-8"))
+
+
+def test_hand_written_records_become_a_layout(tmp_path, capsys):
+    assert prepare(*small_set(tmp_path)) == 0
+    listed = manifest(tmp_path)
+    assert len(listed) == 18
+    assert Counter(row["split"] for row in listed) == {"train": 15, "validate": 3}
+    for row in listed:
+        image = tmp_path / "images" / row["file"]
+        assert row["path"].startswith(f"{row['split']}/{row['class']}/f")
+        assert (tmp_path / "set" / row["path"]).samefile(image)
+    known = described(tmp_path)
+    assert list(known["classes"]) == ["Family0", "Family1", "Family2"]
+    assert known["classes"]["Family1"]["hierarchy"] == ["M", "Order", "Family1"]
+    assert known["classes"]["Family1"]["train"] == 5
+    assert known["audit"] == audit.audit(tmp_path / "set")
+    assert not audit.leaks(known["audit"])
+    with Image.open(tmp_path / "set" / "dataset.png") as sheet:
+        assert sheet.width > 600
+    printed = capsys.readouterr().out
+    assert "18 pictures are listed, 18 are used, 0 are left out" in printed
+    assert "33.3%" in printed
+
+
+def test_torchvision_reads_the_layout(tmp_path):
+    datasets = pytest.importorskip("torchvision.datasets")
+    assert prepare(*small_set(tmp_path)) == 0
+    folder = datasets.ImageFolder(str(tmp_path / "set" / "train"))
+    assert folder.classes == ["Family0", "Family1", "Family2"]
+    assert len(folder) == 15
+
+
+@pytest.mark.parametrize("link", ["hard", "copy", "symbolic"])
+def test_links(tmp_path, link):
+    assert prepare(*small_set(tmp_path), "--link", link) == 0
+    path = tmp_path / "set" / manifest(tmp_path)[0]["path"]
+    source = tmp_path / "images" / manifest(tmp_path)[0]["file"]
+    assert path.is_symlink() == (link == "symbolic")
+    assert path.samefile(source) == (link != "copy")
+    assert path.read_bytes() == source.read_bytes()
+
+
+def test_a_picture_on_many_pages_is_used_once_and_its_folder_gives_the_class(tmp_path):
+    options = small_set(tmp_path, families=2)
+    content = record(tmp_path / "data", ["M"], [f"f0 specimen-{number}.png" for number in range(6)])
+    record(tmp_path / "data", ["M", "Order"], [f"f1 specimen-{number}.png" for number in range(6)])
+    url = content["samples"][0]["thumbs"][0]
+    known = {url: {"lineage": ["M", "Other order", "Family1"], "file": "M/f0 specimen-0.png", "source": "Me 1999"}}
+    record(tmp_path / "data", ["M"], ["f0 specimen-0.png"], pictures=known)
+    assert prepare(*options) == 0
+    listed = manifest(tmp_path)
+    assert len({row["file"] for row in listed}) == len(listed) == 12
+    moved = next(row for row in listed if row["file"] == "M/f0 specimen-0.png")
+    assert (moved["class"], moved["source"]) == ("Family1", "Me 1999")
+    assert moved["lineage"] == "M > Other order > Family1"
+
+
+def test_what_is_left_out_and_why(tmp_path):
+    options = small_set(tmp_path, families=2)
+    data, images = tmp_path / "data", tmp_path / "images"
+    place = ["M", "Order", "Family0"]
+    odd = ["TypeFig Aus bus.png", "Fig52W photograph.png", "Map of the world.png", "broken.png", "tiny.png", "flat.png"]
+    record(data, [*place, "Genus"], [*odd, "absent.png", "same.png"])
+    record(data, [*place, "Genus", "Genus sp."], ["nobody knows.png"])
+    record(data, ["M", "hidden", "deleted"], ["gone.png"])
+    record(data, ["M", "Order"], ["shallow.png"])
+    for number, name in enumerate([*odd, "nobody knows.png", "gone.png", "shallow.png"]):
+        write(images, "M", name, 500 + number)
+    (images / "M" / "broken.png").write_bytes(b"\xff\xd8 no picture")
+    Image.new("L", (9, 90)).save(images / "M" / "tiny.png")
+    Image.new("L", (90, 90), 77).save(images / "M" / "flat.png")
+    (images / "M" / "same.png").write_bytes((images / "M" / "f0 specimen-1.png").read_bytes())
+    assert prepare(*options) == 0
+    found = {name.removeprefix("M/"): reason.split(":")[0] for name, reason in reasons(tmp_path).items()}
+    assert found == {
+        "TypeFig Aus bus.png": "drawing",
+        "Map of the world.png": "drawing",
+        "broken.png": "corrupt",
+        "tiny.png": "too small",
+        "flat.png": "one colour",
+        "absent.png": "missing file",
+        "same.png": "same bytes",
+        "nobody knows.png": "unidentified",
+        "gone.png": "hidden",
+        "shallow.png": "no entry at depth 3",
+    }
+    assert any(row["file"] == "M/Fig52W photograph.png" for row in manifest(tmp_path))
+    assert prepare(*options, "--keep_drawings", "--keep_unidentified") == 0
+    assert len(reasons(tmp_path)) == 7
+
+
+def test_alike_pictures_under_two_labels_are_a_conflict_and_under_one_a_group(tmp_path):
+    options = small_set(tmp_path, families=3)
+    images = tmp_path / "images" / "M"
+    picture(0).transpose(Image.Transpose.ROTATE_90).save(images / "f1 specimen-0.png")
+    picture(12).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(images / "f2 specimen-5.png")
+    (images / "f1 specimen-2.png").write_bytes((images / "f0 specimen-2.png").read_bytes())
+    assert prepare(*options) == 0
+    left = reasons(tmp_path)
+    assert set(left) == {f"M/f{family} specimen-{number}.png" for family in (0, 1) for number in (0, 2)}
+    assert all(reason.startswith("conflict:") for reason in left.values())
+    group = {row["file"]: row["group"] for row in manifest(tmp_path)}
+    assert group["M/f2 specimen-0.png"] == group["M/f2 specimen-5.png"]
+    assert len(set(group.values())) == len(group) - 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("JRYSEM-288-65.JPG", "JRYSEM-288-65p.JPG", True),
+        ("Young_etal_2003_117(ex113)-81.JPG", "Young_etal_2003_117(ex113)-81b.JPG", True),
+        ("JRYlm-BedX 8-5um095.JPG", "JRYlm-BedX 8-5um095mos.JPG", True),
+        ("K_S 1983 20-4.jpg", "K_S 1983 20-7.jpg", True),
+        ("Bown 1987 pl11-01.JPG", "Bown 1987 pl11-05.JPG", True),
+        ("JRYSEM-288-65.JPG", "JRYSEM-288-66.JPG", False),
+        ("Burnett1998-6-09-26.jpg", "Burnett1998-6-15-6.jpg", False),
+        ("albaillella_2.jpg", "albaillella_3.jpg", False),
+    ],
+)
+def test_shots_of_one_specimen_are_known_by_their_names(tmp_path, one, other, same):
+    names = [one, other, *(f"another {number}.png" for number in range(4))]
+    record(tmp_path / "data", ["M", "O", "F", "G", "species"], names)
+    for number, name in enumerate(names):
+        write(tmp_path / "images", "M", name, 40 + number)
+    assert prepare(*small_set(tmp_path, families=1, first=90)) == 0
+    group = {row["file"]: row["group"] for row in manifest(tmp_path)}
+    assert (group[f"M/{one}"] == group[f"M/{other}"]) == same
+
+
+def test_sources_stay_apart_and_a_reprint_joins_none(tmp_path):
+    names = [f"{source}-{number}.png" for source in "abcd" for number in range(4)]
+    for family in ("F0", "F1"):
+        own = [f"{family}{name}" for name in names]
+        facts = {f"{SITE}/M/thumbs/{name}": {"source": f"Collection {name[2]}"} for name in own}
+        record(tmp_path / "data", ["M", "O", family], own, pictures=facts)
+        for number, name in enumerate(own):
+            write(tmp_path / "images", "M", name, 200 + 20 * int(family[1]) + number)
+    (tmp_path / "images" / "M" / "F0b-0.png").unlink()
+    picture(200).transpose(Image.Transpose.ROTATE_180).save(tmp_path / "images" / "M" / "F0b-0.png")
+    where = ["--data", tmp_path / "data", "--images", tmp_path / "images", "--train", tmp_path / "set"]
+    assert prepare(*where, "--group_by", "source", "--validate_share", 0.25) == 0
+    splits = {}
+    for row in manifest(tmp_path):
+        splits.setdefault(row["source"], set()).add(row["split"])
+    assert sorted(map(len, splits.values())) == [1, 1, 1, 1]
+    assert list(reasons(tmp_path)) == ["M/F0b-0.png"]
+    assert set(script.GROUPINGS) == set(groups.LINKS)
+
+
+def test_limits_leave_something_on_both_sides(tmp_path):
+    options = small_set(tmp_path, families=4)
+    for number in range(6, 8):
+        record(tmp_path / "data", ["M", "Order", "Family2", f"G{number}"], [f"more {number}.png"])
+        record(tmp_path / "data", ["M", "Order", "Family3", f"G{number}"], [f"other {number}.png"])
+        write(tmp_path / "images", "M", f"more {number}.png", 300 + number)
+        write(tmp_path / "images", "M", f"other {number}.png", 310 + number)
+    assert prepare(*options, "--class_limit", 2, "--sample_limit", 3) == 0
+    counts = Counter((row["class"], row["split"]) for row in manifest(tmp_path))
+    assert counts == {
+        ("Family2", "train"): 2,
+        ("Family2", "validate"): 1,
+        ("Family3", "train"): 2,
+        ("Family3", "validate"): 1,
+    }
+    assert described(tmp_path)["counts"]["reasons"] == {"class limit": 12, "sample limit": 10}
+
+
+def test_rare_classes_are_dropped_or_pooled(tmp_path):
+    options = small_set(tmp_path, families=2)
+    for number in range(3):
+        record(tmp_path / "data", ["M", "Order", f"Rare{number}"], [f"r{number}.png"])
+        write(tmp_path / "images", "M", f"r{number}.png", 400 + number)
+    assert prepare(*options) == 0
+    assert set(described(tmp_path)["classes"]) == {"Family0", "Family1"}
+    assert described(tmp_path)["counts"]["reasons"] == {"too few pictures": 3}
+    assert prepare(*options, "--rare", "pool") == 0
+    assert described(tmp_path)["classes"]["other Order"]["train"] == 2
+
+
+def test_ranks_by_name_and_types_held_out(tmp_path):
+    options = small_set(tmp_path, families=2)
+    for family in range(2):
+        path = tmp_path / "data" / "M" / f"M-Order-Family{family}.json"
+        content = json.loads(path.read_text())
+        urls = content["samples"][0]["thumbs"]
+        content["page"] = {"rank": "Family"}
+        content["pictures"] = {url: {"status": "holotype" if url == urls[3] else "-"} for url in urls}
+        path.write_text(json.dumps(content))
+    assert prepare(*options, "--depth", "family", "--hold_out_types", "--seed", 5) == 0
+    listed = manifest(tmp_path)
+    assert len(listed) == 12
+    assert {row["split"] for row in listed if row["status"] == "holotype"} == {"validate"}
+    assert prepare(*options, "--depth", "tribe") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "technique"),
+    [
+        ("JRYSEM-1-2.png", "", "SEM"),
+        ("a.png", "JRYoung SEM colln", "SEM"),
+        ("JRYlm-BedX 8.png", "", "LM"),
+        ("b 3 XPL.png", "", "LM"),
+        ("Semihololithus-1.png", "Almond 1999", "?"),
+    ],
+)
+def test_techniques_by_name_and_source(tmp_path, name, source, technique):
+    options = small_set(tmp_path, families=1)
+    facts = {f"{SITE}/M/thumbs/{name}": {"source": source}}
+    record(tmp_path / "data", ["M", "Order", "Family0", "G"], [name], pictures=facts)
+    write(tmp_path / "images", "M", name, 700)
+    assert prepare(*options) == 0
+    row = next(row for row in manifest(tmp_path) if row["file"] == f"M/{name}")
+    assert technique == (row["technique"] if float(row["technique_sure"]) > 0.9 else "?")
+
+
+def test_only_one_technique(tmp_path):
+    options = small_set(tmp_path, families=1, each=9)
+    for number in range(4):
+        path = tmp_path / "images" / "M" / f"f0 specimen-{number}.png"
+        Image.merge("RGB", [picture(number), picture(number + 50), picture(number)]).save(path)
+    assert prepare(*options, "--technique", "LM", "--min_samples", 4) == 0
+    assert {row["technique"] for row in manifest(tmp_path)} == {"LM"}
+    assert len(manifest(tmp_path)) >= 4
+
+
+def test_the_same_bytes_whatever_the_order_and_another_split_for_another_seed(tmp_path, monkeypatch):
+    options = small_set(tmp_path, families=3, each=12)
+    assert prepare(*options) == 0
+    first = (tmp_path / "set" / "manifest.csv").read_bytes()
+    walk = os.walk
+
+    def shuffled(*args, **kwargs):
+        for directory, subdirectories, names in walk(*args, **kwargs):
+            random.shuffle(subdirectories)
+            random.shuffle(names)
+            yield directory, subdirectories, names
+
+    monkeypatch.setattr(os, "walk", shuffled)
+    assert prepare(*options) == 0
+    assert (tmp_path / "set" / "manifest.csv").read_bytes() == first
+    assert prepare(*options, "--seed", 1) == 0
+    assert (tmp_path / "set" / "manifest.csv").read_bytes() != first
+
+
+def test_names_that_differ_in_case_and_hostile_names(tmp_path):
+    options = small_set(tmp_path, families=1)
+    names = ["x.png", "X.png", "x.JPG", "con.png", "ends with blank .png", "a?b.png", "ü–×.png"]
+    for label in ("family0", "CON", "..", "a/b"):
+        record(tmp_path / "data", ["M", "Order", label], [f"{ord(label[-1])}{name}" for name in names])
+    out = {
+        "hierarchy": ["M", "Order", "Out"],
+        "samples": [{"taxon": "x", "thumbs": ["../../etc/passwd", "/etc/passwd"]}],
+    }
+    (tmp_path / "data" / "out.json").write_text(json.dumps(out))
+    for start, label in ((0, "0"), (20, "N"), (40, "."), (60, "b")):
+        for number, name in enumerate(names):
+            file = picture_file(f"{SITE}/M/thumbs/{ord(label)}{name}")
+            write(tmp_path / "images", "M", file.removeprefix("M/"), 800 + start + number)
+    assert prepare(*options) == 0
+    listed = manifest(tmp_path)
+    assert len({row["path"].casefold() for row in listed}) == len(listed) >= 30
+    for row in listed:
+        assert (tmp_path / "set" / row["path"]).resolve().is_relative_to((tmp_path / "set").resolve())
+    assert len({row["class"] for row in listed}) == 5
+    assert reasons(tmp_path)["../../etc/passwd"].startswith("no file name")
+
+
+def test_foreign_things_are_refused_and_kept(tmp_path, capsys):
+    options = small_set(tmp_path)
+    own = tmp_path / "set" / "train" / "mine.txt"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    assert prepare(*options) == 1
+    assert "was not made by this script" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "set").rglob("*")] == ["train", "mine.txt"]
+    own.unlink()
+    assert prepare(*options) == 0
+    own.write_text("mine")
+    before = sorted((tmp_path / "set").rglob("*"))
+    assert prepare(*options, "--seed", 3) == 1
+    assert sorted((tmp_path / "set").rglob("*")) == before
+    assert described(tmp_path)["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    "break_it", ["no data", "no images", "empty", "not json", "wrong types", "no files", "too deep"]
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, capsys, break_it):
+    options = small_set(tmp_path)
+    data = tmp_path / "data"
+    if break_it == "no images":
+        (tmp_path / "images").rename(tmp_path / "elsewhere")
+    elif break_it == "no files":
+        for path in (tmp_path / "images" / "M").iterdir():
+            path.unlink()
+    elif break_it == "too deep":
+        options += ["--depth", "7"]
+    else:
+        content = {"not json": "{", "wrong types": '{"hierarchy": "M", "samples": 3}'}
+        for path in data.rglob("*.json"):
+            path.write_text(content[break_it]) if break_it in content else path.unlink()
+        if break_it == "no data":
+            (data / "M").rmdir()
+            data.rmdir()
+    assert prepare(*options) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    message = [line for line in said.err.splitlines() if "picture/s" not in line]
+    assert len(message) == 1
+    expected = {"too deep": "3 (3 classes)", "no files": "scrape_mikrotax.py", "not json": "not JSON"}
+    assert expected.get(break_it, str(tmp_path)) in message[0]
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_broken_record_among_good_ones_is_told(tmp_path, capsys):
+    options = small_set(tmp_path)
+    (tmp_path / "data" / "broken.json").write_text('{"hierarchy": ["M"], "samples": [{"thumbs": 3}]}')
+    (tmp_path / "data" / "foreign.json").write_text('{"cited": true}')
+    (tmp_path / "data" / ".pages").mkdir()
+    (tmp_path / "data" / ".pages" / "raw.json").write_text("{")
+    assert prepare(*options) == 0
+    printed = capsys.readouterr().out
+    assert "broken.json is no usable record" in printed
+    assert "foreign.json" not in printed
+    assert "raw.json" not in printed
+
+
+def test_one_module_may_be_given_and_local_names_listed(tmp_path):
+    record(tmp_path / "data", ["M", "O", "F"], [])
+    content = {"hierarchy": ["M", "O", "F"], "samples": [{"taxon": "F", "thumbs": [f"M/{n}.png" for n in range(5)]}]}
+    (tmp_path / "data" / "local.json").write_text(json.dumps(content))
+    for number in range(5):
+        write(tmp_path / "images", "M", f"{number}.png", number)
+    where = ["--data", tmp_path / "data", "--images", tmp_path / "images" / "M", "--train", tmp_path / "set"]
+    assert prepare(*where) == 0
+    assert len(manifest(tmp_path)) == 5
+
+
+@pytest.mark.parametrize("options", [["--validate_share", "0"], ["--test_share", "0.9"], ["--depth", "0"], ["--what"]])
+def test_a_wrong_command_line_is_status_2(options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        script.main(options)
+    assert stop.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+# SIGKILL at any moment
+
+
+def in_child(work) -> int:
+    """Run `work` in a forked process and return how it ended: its status, or minus the signal."""
+    child = os.fork()
+    if not child:
+        try:
+            sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (the process ends here)
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def state(top: Path) -> str:
+    """Say which seed's layout stands whole at `top`, or 'none'. Fails for a mixture."""
+    found = {path.relative_to(top).as_posix() for split in layout.SPLITS for path in (top / split).rglob("*.png")}
+    if (top / "dataset.json").exists():
+        assert found == {row["path"] for row in rows(top / "manifest.csv")}
+        assert not audit.leaks(audit.audit(top))
+        return str(json.loads((top / "dataset.json").read_text())["seed"])
+    places = {path.split("/", 1)[1]: path for path in found}
+    assert len(places) == len(found), "one picture stands in two splits: two layouts are mixed"
+    return "none"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_killed_at_each_step_of_the_swap_leaves_the_old_or_the_new(tmp_path, monkeypatch):
+    options = small_set(tmp_path, families=2)
+    top = tmp_path / "set"
+    seen = Counter()
+    for step in range(100):
+        assert prepare(*options, "--seed", "1", "--test_share", "0.2") == 0
+
+        def die_at(step=step):
+            rename, count = Path.rename, iter(range(1000))
+
+            def counted(self, target):
+                if next(count) == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return rename(self, target)
+
+            Path.rename = counted
+            prepare(*options, "--seed", "2")
+
+        ended = in_child(die_at)
+        if ended == 0:
+            assert state(top) == "2"
+            break
+        assert ended == -signal.SIGKILL
+        between = state(top)
+        layout.recover(top)
+        assert state(top) in {"1", "2"}
+        assert between in {"none", state(top)}
+        assert not [path.name for path in top.iterdir() if path.name.startswith(".")]
+        seen[between, state(top)] += 1
+    assert step >= 16  # names that move, and the states between
+    assert seen["none", "1"] and seen["none", "2"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_killed_at_random_moments_leaves_the_old(tmp_path):
+    options = small_set(tmp_path, families=2)
+    assert prepare(*options, "--seed", "1") == 0
+    command = [sys.executable, str(TOP / "prepare_image_model.py"), *options, "--seed", "2"]
+    for moment in (0.3, 0.6, 0.8, 1.0):
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            child.wait(moment)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        assert state(tmp_path / "set") in {"1", "2", "none"}
+    assert prepare(*options, "--seed", "3") == 0
+    assert state(tmp_path / "set") == "3"
+
+
+def test_ctrl_c_leaves_the_old(tmp_path, monkeypatch):
+    options = small_set(tmp_path, families=2)
+    assert prepare(*options, "--seed", "1") == 0
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit, "audit", interrupted)
+    assert prepare(*options, "--seed", "2") == 130
+    monkeypatch.undo()
+    assert state(tmp_path / "set") == "1"
+    assert not list((tmp_path / "set").glob(".dataset*"))
