@@ -103,7 +103,7 @@ def train(options: argparse.Namespace) -> "Run":
 
     hardware = choose_hardware(options.device, options.precision)
     left = read_interrupted(options) if options.resume else None
-    data = read_data(options.directory, options.image_size)
+    data = read_data(options.directory, options.image_size).to(hardware.device)
     weights = "none" if left else options.weights
     network = hardware.place(start_network(options.use_model, len(data.classes), data.size, weights))
     run = Run(network, make_optimizer(network))

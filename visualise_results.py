@@ -83,7 +83,8 @@ def main(argv: list[str] | None = None) -> int:
         from reports.grid import choose, draw_grid
 
         answers = classify(options)
-        draw_grid(options.output, answers, choose(len(answers), options.num_images, options.seed))
+        chosen = choose(len(answers), options.num_images, options.seed)
+        draw_grid(options.output, answers, chosen)
     except KeyboardInterrupt:
         print("\nInterrupted; nothing was written.", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -91,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"visualise_results.py: {error}", file=sys.stderr)
         return 1
     print(table(answers))
-    print(f"Wrote {options.output}: {options.num_images} pictures with predicted and actual class")
+    print(f"Wrote {options.output}: {len(chosen)} pictures with predicted and actual class")
     return 0
 
 

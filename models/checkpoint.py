@@ -118,7 +118,7 @@ def load_tensors(path: Path | str) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} is no file of tensors, or holds code, which is never run") from error
     except (RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is no file of tensors, or is damaged ({str(error).splitlines()[0]})") from error
+        raise CheckpointError(f"{path} is no file of tensors, or is damaged ({type(error).__name__})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds no dictionary of tensors")
     return content

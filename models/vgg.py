@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VGG, vgg
 
-# A number is a 3x3 convolution with that many channels, batch normalisation and ReLU; "A28" averages whatever comes
-# in to a map of 28x28, "M" halves the map by its maxima. With "M" in place of each "A" this is torchvision's "A".
-ADAPTIVE_LAYERS = [64, "M", 128, "A28", 256, 256, "A14", 512, 512, "A7", 512, 512]
+# A number is a 3x3 convolution with that many channels, batch normalisation and ReLU; "M" halves the map by its maxima.
+# Adaptive average pooling stands in place of the last max pool, and at the door, where it averages a picture of any
+# size to this many pixels: 120-pixel thumbnails then cost a fifth of what they cost vgg11, and a laptop trains them
+# from scratch in minutes.
+ADAPTIVE_LAYERS = [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512]
+DOOR = 56
 
 # VGG11 halves its map five times, and its head expects 7x7.
 STRIDE = 32
@@ -42,19 +45,20 @@ def vgg11(num_classes: int, image_size: int = 224) -> VGG:
 
 
 def vgg11_adaptive(num_classes: int) -> nn.Module:
-    """VGG11 with batch normalisation and adaptive average pooling in place of some max pools, trainable from scratch.
+    """VGG11 with batch normalisation and adaptive average pooling: any size of picture, trainable from scratch.
 
-    Takes pictures (n, 3, height, width) of any size from 8x8 on and gives logits (n, num_classes). Its `features` have
-    the state dict of torchvision's vgg11_bn, so that ImageNet weights fit; its head is one linear layer.
+    Takes pictures (n, 3, height, width) of any size and gives logits (n, num_classes). Its `features` have the state
+    dict of torchvision's vgg11_bn, so that ImageNet weights fit; its head is one linear layer.
     """
     return AdaptiveVGG(make_layers(ADAPTIVE_LAYERS), num_classes)
 
 
 class AdaptiveVGG(nn.Module):
-    """Convolutions, the mean over the map, dropout and one linear layer."""
+    """A picture averaged to DOOR pixels, convolutions, the mean over the last map, dropout and one linear layer."""
 
     def __init__(self, features: nn.Sequential, num_classes: int, dropout: float = 0.2):
         super().__init__()
+        self.door = nn.AdaptiveAvgPool2d(DOOR)
         self.features = features
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(512, num_classes))
@@ -65,7 +69,7 @@ class AdaptiveVGG(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Give logits (n, num_classes) for pictures (n, 3, height, width)."""
-        return self.classifier(self.avgpool(self.features(pictures)).flatten(1))
+        return self.classifier(self.avgpool(self.features(self.door(pictures))).flatten(1))
 
 
 def make_layers(layers: list[int | str]) -> nn.Sequential:
@@ -74,9 +78,7 @@ def make_layers(layers: list[int | str]) -> nn.Sequential:
     channels = 3
     for layer in layers:
         if layer == "M":
-            modules.append(nn.MaxPool2d(kernel_size=2, stride=2, ceil_mode=True))
-        elif isinstance(layer, str):
-            modules.append(nn.AdaptiveAvgPool2d(int(layer.removeprefix("A"))))
+            modules.append(nn.MaxPool2d(kernel_size=2, stride=2))
         else:
             modules += [nn.Conv2d(channels, layer, kernel_size=3, padding=1), nn.BatchNorm2d(layer), nn.ReLU(True)]
             channels = layer

@@ -1,9 +1,10 @@
 """The data set that a run learns from."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from models.images import Store, list_pictures, native_size, read_store
@@ -19,6 +20,10 @@ class Data:
     size: int
     lineages: dict[str, list[str]] = field(default_factory=dict)
     digest: str = ""
+
+    def to(self, device: torch.device) -> "Data":
+        """Give the same data with the pictures on `device`, where they are augmented."""
+        return replace(self, train=self.train.to(device), validate=self.validate.to(device))
 
 
 def read_data(directory: Path, size: int | None = None) -> Data:
@@ -48,4 +53,4 @@ def _dataset_facts(path: Path, classes: list[str]) -> tuple[dict[str, list[str]]
         lineages = {name: list(facts["classes"][name]["lineage"]) for name in classes}
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{path} does not describe train/ ({error!r}); run prepare_image_model.py again") from error
-    return lineages, str(facts.get("sha256", ""))
+    return lineages, str(facts.get("hash", ""))
