@@ -110,7 +110,7 @@ class Guest(LimiterSession):
         """Ask for one address until it answers, at most TRIES times, waiting longer each time."""
         # Retry counts from the second failure on; a first one stands in its history, so that we wait after each.
         begun = (RequestHistory("GET", url, None, None, None),)
-        retry = Retry(total=TRIES, backoff_factor=max(self.delay, 0.25), retry_after_max=10**9, history=begun)
+        retry = Retry(total=TRIES, backoff_factor=max(self.delay, 0.25), history=begun)
         for attempt in range(1, TRIES + 1):
             try:
                 response = self._once(url, limit)
@@ -178,7 +178,7 @@ class Guest(LimiterSession):
         except (RequestException, HTTPError, FetchError) as error:
             raise SiteError(f"{url} could not be read ({_plainly(error)}), so nothing is asked. Try later.") from None
         if response.status_code >= 500 or response.status_code == 429:
-            wait = _retry_after(Retry(retry_after_max=10**9), response)
+            wait = _retry_after(Retry(), response)
             raise SiteError(f"{url} answered {response.status_code}, so nothing is asked. {_try_again(wait)}")
         text = response.content.decode("utf-8", errors="replace") if response.status_code == 200 else ""
         self._robots = Protego.parse(text)
