@@ -479,10 +479,10 @@ EVIL += [
 @pytest.mark.parametrize("piece", EVIL)
 def test_no_page_takes_long_however_it_is_made(piece):
     """Half a million characters of one piece: what grows with the square of the length would take minutes."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     with contextlib.suppress(PageError):
         parsed(page(body=piece * (500_000 // len(piece))))
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 SEEDS = [
@@ -568,13 +568,13 @@ def mutated_pages(draw):
 @given(mutated_pages())
 def test_no_damage_leads_the_parser_astray(text):
     """No exception but the parser's own, no hang, and no path outside the directories."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         found = parse_page(text, BASE)
     except PageError:
         return
     finally:
-        assert time.perf_counter() - begun < 5
+        assert time.process_time() - begun < 5
     assert isinstance(found, Page) and 0 < len(found.lineage) <= 25
     pool = Pool()
     pool.add(found, "2026-01-01T00:00:00Z")
