@@ -95,6 +95,8 @@ def train(options: argparse.Namespace) -> "Run":
     Raises OSError, ValueError, CheckpointError, WeightsError or TrainingError, with a sentence for the user, where it
     cannot begin or go on.
     """
+    import torch
+
     from models.hardware import choose_hardware
     from training.data import read_data
     from training.log import TrainingLog
@@ -104,6 +106,7 @@ def train(options: argparse.Namespace) -> "Run":
     hardware = choose_hardware(options.device, options.precision)
     left = read_interrupted(options) if options.resume else None
     data = read_data(options.directory, options.image_size).to(hardware.device)
+    torch.manual_seed(options.seed)
     weights = "none" if left else options.weights
     network = hardware.place(start_network(options.use_model, len(data.classes), data.size, weights))
     run = Run(network, make_optimizer(network))

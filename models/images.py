@@ -176,8 +176,8 @@ def augment(pictures: Tensor, generator: Generator) -> Tensor:
     """Give each picture of a batch a turn, a size, a place and a lighting of its own.
 
     Takes uint8 (n, 3, s, s), gives float32 of that shape in [0, 255]. A coccolith has no up: it is turned freely and
-    mirrored; it is scaled by 0.8 to 1.25 and shifted by up to a tenth of the picture; brightness, contrast and gamma
-    change by up to a fifth. What comes in from outside has the colour of the picture's border. All of it is drawn
+    mirrored; it is scaled by 0.9 to 1.1 and shifted by up to a twenty-fifth of the picture; brightness changes by up to
+    a twentieth, contrast and gamma by up to a tenth. What comes in from outside has the colour of the picture's border. All of it is drawn
     from `generator`, a CPU generator, so that a run can be repeated on any device.
     """
     count = len(pictures)
@@ -186,15 +186,15 @@ def augment(pictures: Tensor, generator: Generator) -> Tensor:
         return torch.rand(count, generator=generator).mul_(high - low).add_(low).to(pictures.device)
 
     angle, mirror = uniform(-math.pi, math.pi), uniform(-1, 1).sign()
-    scale = uniform(math.log(0.8), math.log(1.25)).exp()
+    scale = uniform(math.log(0.9), math.log(1.1)).exp()
     cos, sin = scale * angle.cos(), scale * angle.sin()
-    rows = torch.stack([cos * mirror, -sin, uniform(-0.2, 0.2), sin * mirror, cos, uniform(-0.2, 0.2)], dim=1)
+    rows = torch.stack([cos * mirror, -sin, uniform(-0.08, 0.08), sin * mirror, cos, uniform(-0.08, 0.08)], dim=1)
     grid = F.affine_grid(rows.view(count, 2, 3), list(pictures.shape), align_corners=False)
     values = pictures.float()
     # grid_sample fills with zeros: with the border's colour as zero, it fills with the border's colour.
     border = _border_mean(values)
     values = F.grid_sample(values - border, grid, align_corners=False).add_(border)
-    return _relight(values, uniform(0.8, 1.25), uniform(0.8, 1.25), uniform(-0.1, 0.1))
+    return _relight(values, uniform(0.9, 1.1), uniform(0.9, 1.1), uniform(-0.05, 0.05))
 
 
 def _border_mean(pictures: Tensor) -> Tensor:
