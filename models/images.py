@@ -177,8 +177,8 @@ def augment(pictures: Tensor, generator: Generator) -> Tensor:
 
     Takes uint8 (n, 3, s, s), gives float32 of that shape in [0, 255]. A coccolith has no up: it is turned freely and
     mirrored; it is scaled by 0.9 to 1.1 and shifted by up to a twenty-fifth of the picture; brightness changes by up to
-    a twentieth, contrast and gamma by up to a tenth. What comes in from outside has the colour of the picture's border. All of it is drawn
-    from `generator`, a CPU generator, so that a run can be repeated on any device.
+    a twentieth, contrast and gamma by up to a tenth. What comes in from outside has the colour of the picture's border.
+    All of it is drawn from `generator`, a CPU generator, so that a run can be repeated on any device.
     """
     count = len(pictures)
 
