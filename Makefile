@@ -14,16 +14,18 @@ help:
 
 # A stamp is newer than the list that it was installed from, so nothing is installed twice.
 .venv/installed: requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	touch $@
+	@echo "Installing what requirements.txt lists into .venv: several GB, some minutes, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
-	touch $@
+	@echo "Installing what requirements-dev.txt adds: the tools for tests."
+	@$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
 
 demo: .venv/installed
-	$(BIN)/python -m demo
+	@$(BIN)/python -m demo
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest
