@@ -23,6 +23,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 from scipy import fft
+from threadpoolctl import threadpool_limits
 
 HASH_BITS = 12  # of 64: pictures whose hashes differ in more bits are not looked at again
 COARSE = 0.65  # least correlation of the 32x32 pictures
@@ -62,6 +63,7 @@ class Look:
     hashes: np.ndarray  # (8, 64) bool: a perceptual hash for each of SYMMETRIES
     coarse: np.ndarray  # (32, 32) uint8, grey
     detail: np.ndarray  # (64, 64) int8
+    texture: float  # share of the picture that holds detail, 0 to 1: a rod has little of it
 
 
 class BadPicture(ValueError):
@@ -81,6 +83,7 @@ def look_at(path: Path) -> Look:
     coarse = np.asarray(grey.resize((32, 32), Image.Resampling.BOX))
     if np.ptp(np.asarray(grey)) < FLAT:
         raise BadPicture("one colour")
+    detail = _detail(np.asarray(grey, np.float32))
     channels = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), float)
     return Look(
         sha256=hashlib.sha256(content).hexdigest(),
@@ -90,7 +93,8 @@ def look_at(path: Path) -> Look:
         colour=float((channels.max(-1) - channels.min(-1)).mean() / 255),
         hashes=np.stack([imagehash.phash(Image.fromarray(turn(coarse))).hash.ravel() for turn in SYMMETRIES]),
         coarse=coarse,
-        detail=_detail(np.asarray(grey, np.float32)),
+        detail=detail,
+        texture=_texture(detail),
     )
 
 
@@ -121,11 +125,11 @@ def alike_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:
     hashes = np.stack([look.hashes for look in looks])
     coarse = np.stack([look.coarse for look in looks])
     detail = np.stack([look.detail for look in looks])
-    textured = _textured(detail)
+    texture = np.array([look.texture for look in looks])
     found: set[tuple[int, int]] = set()
     for turn, i, j in _close_hashes(hashes):
         rough = _correlation(coarse[i], turn(coarse[j]))
-        room = np.sqrt(np.minimum(textured[i], textured[j]))
+        room = np.sqrt(np.minimum(texture[i], texture[j]))
         open_ = (rough >= COARSE) & (room >= SURPRISE) | (rough >= COPY[0])
         i, j, rough, room = (values[open_] for values in (i, j, rough, room))
         fine = _shifted_correlation(detail[i], turn(detail[j]))
@@ -145,6 +149,7 @@ def _look_or_fault(path: Path) -> Look | BadPicture:
 def _serve(parent: int) -> None:
     """Let this worker leave Ctrl-C to its parent, and end when its parent was killed instead of waiting for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(1)  # each worker has one core; more threads for small matrices only get in each other's way
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -194,10 +199,10 @@ def _detail(grey: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((even - even.mean()) * STEPS), -127, 127).astype(np.int8)
 
 
-def _textured(detail: np.ndarray) -> np.ndarray:
-    """Return the share of each picture that holds detail (participation ratio), 0 to 1: a rod has little of it."""
-    squares = detail.reshape(len(detail), -1).astype(np.float32) ** 2
-    return squares.sum(1) ** 2 / np.maximum((squares**2).sum(1), 1) / FINE**2
+def _texture(detail: np.ndarray) -> float:
+    """Return the participation ratio of the detail's energy: the share of the picture that it would fill evenly."""
+    squares = detail.astype(float) ** 2
+    return float(squares.sum() ** 2 / max((squares**2).sum(), 1) / FINE**2)
 
 
 def _close_hashes(hashes: np.ndarray) -> Iterator[tuple]:

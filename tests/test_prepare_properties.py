@@ -74,7 +74,7 @@ def lay_out(top: Path, entries: list[dict]) -> set[str]:
     return listed
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(entries=st.lists(ENTRY, min_size=8, max_size=60), options=OPTIONS, types=st.booleans())
 def test_every_layout_is_sound(entries, options, types):
     with tempfile.TemporaryDirectory() as directory:
@@ -144,7 +144,7 @@ GROUPS = st.lists(
 SHARES = st.sampled_from([(0.8, 0.2), (0.5, 0.5), (0.7, 0.2, 0.1), (0.9, 0.1)])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(groups=GROUPS, numbers=SHARES, seed=st.integers(0, 9), held=st.sets(st.integers(0, 39), max_size=4))
 def test_no_single_group_could_be_put_better(groups, numbers, seed, held):
     named = {f"g{place}": Counter(counts) for place, counts in enumerate(groups)}
