@@ -177,9 +177,8 @@ def progress_bar(run: "Run", recipe: "Recipe", count: int):
     from training.loop import epoch_length
 
     length = epoch_length(count, recipe.batch_size)
-    return tqdm(
-        desc="Training", total=length * recipe.epochs, initial=length * len(run.history), unit=" pictures", leave=False
-    )
+    done, total = length * len(run.history), length * recipe.epochs
+    return tqdm(desc="Training", initial=done, total=total, unit=" pictures", leave=False, mininterval=1)
 
 
 def is_stuck(run: "Run", patience: int | None) -> bool:
