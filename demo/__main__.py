@@ -28,7 +28,7 @@ def commands(site: str) -> list[str]:
     return [
         f"python scrape_mikrotax.py --site {site} {modules} --delay 0 --data {WORK}/data --images {WORK}/images",
         f"python prepare_image_model.py --data {WORK}/data --images {WORK}/images --train {WORK} --depth 2",
-        f"python train_classifier.py --directory {WORK} --use_model vgg11_adaptive --weights none --epochs 24 "
+        f"python train_classifier.py --directory {WORK} --use_model vgg11_adaptive --weights none --epochs 20 "
         f"--log --save_model {WORK}/model",
         f"python visualise_results.py --model {WORK}/model --validate {WORK}/validate --output test.png",
     ]
