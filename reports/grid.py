@@ -14,8 +14,8 @@ from reports.answers import Answers
 
 # Blue and vermilion stay apart for every kind of colour blindness (Okabe & Ito, "Color universal design", 2008);
 # the words, the sign and the frame say the same without any colour.
-RIGHT = {"color": "#0072B2", "linewidth": 1.5, "linestyle": "solid"}
-WRONG = {"color": "#D55E00", "linewidth": 4.0, "linestyle": (0, (2, 1))}
+RIGHT = {"color": "#0072B2", "linewidth": 1.5, "linestyle": "solid", "capstyle": "butt"}
+WRONG = {"color": "#D55E00", "linewidth": 4.0, "linestyle": (0, (2, 1)), "capstyle": "butt"}
 CELL_INCHES = 2.6
 LINE_LETTERS = 30
 
@@ -33,6 +33,7 @@ def draw_grid(path: Path, answers: Answers, chosen: np.ndarray) -> None:
     columns = math.ceil(math.sqrt(len(chosen) * 4 / 3))
     rows = math.ceil(len(chosen) / columns)
     figure = Figure(figsize=(columns * CELL_INCHES, rows * (CELL_INCHES + 0.7)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
     for cell in cells:
         cell.set(xticks=[], yticks=[], frame_on=False)
