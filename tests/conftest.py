@@ -1,10 +1,14 @@
 """What many tests need: the demo site, served on 127.0.0.1 while a test runs."""
 
 import contextlib
+import signal
 
 import pytest
 
 from demo.site import DemoSite
+
+# A shell starts its background jobs with Ctrl-C ignored, and so would be all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
