@@ -111,6 +111,7 @@ def train(options: argparse.Namespace) -> "Run":
     network = hardware.place(start_network(options.use_model, len(data.classes), data.size, weights))
     run = Run(network, make_optimizer(network))
     if left:
+        check_same_data(left, data, options)
         run.restore(left["run"])
     recipe = Recipe(options.epochs, options.batch_size, highest_rate(options), options.seed)
     log_directory = left["log"] if left else time.strftime("logs/%Y-%m-%d_%H.%M.%S_") + options.use_model
@@ -129,6 +130,8 @@ def train(options: argparse.Namespace) -> "Run":
                 log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
                 log.pictures(run, data, hardware)
             keep(run, scores, data, options, log_directory)
+    if log:
+        log.close()
     return run
 
 
@@ -144,6 +147,15 @@ def read_interrupted(options: argparse.Namespace) -> dict[str, Any]:
                 f"not {value}; --resume goes on with the options that the run was begun with"
             )
     return left
+
+
+def check_same_data(left: dict[str, Any], data: "Data", options: argparse.Namespace) -> None:
+    """Raise ValueError where an interrupted run learnt from other pictures than those that lie there now."""
+    if (left["classes"], left["dataset"], left["image_size"]) != (data.classes, data.digest, data.size):
+        raise ValueError(
+            f"{last_file(options)} was left by a run on other pictures than those in {options.directory / 'train'}; "
+            f"begin a new run without --resume"
+        )
 
 
 def option_values(options: argparse.Namespace) -> dict[str, Any]:
@@ -221,7 +233,8 @@ def keep(run: "Run", scores: dict, data: "Data", options: argparse.Namespace, lo
             versions={library: version(library) for library in ("torch", "torchvision")},
         )
         save_checkpoint(options.save_model, checkpoint)
-    save_tensors(last_file(options), {"run": run.state(), "options": option_values(options), "log": log_directory})
+    facts = {"classes": data.classes, "dataset": data.digest, "image_size": data.size, "log": log_directory}
+    save_tensors(last_file(options), {"run": run.state(), "options": option_values(options), **facts})
     write_csv(options.save_model.with_name(options.save_model.name + ".history.csv"), HISTORY, run.history)
 
 

@@ -140,6 +140,15 @@ def test_resuming_with_other_options_is_refused(trained):
     assert process.returncode == 1 and "with --epochs 4, not 5" in process.stderr
 
 
+def test_resuming_on_other_pictures_is_refused(trained, tmp_path):
+    directory, _ = trained
+    write_image_folders(tmp_path, train=2, validate=1, shapes=("disc", "bar"))
+    (tmp_path / "model.last").write_bytes((directory / "model.last").read_bytes())
+    process = train(tmp_path, *SMALL, "--epochs", "4", "--resume")
+    assert process.returncode == 1 and "a run on other pictures" in process.stderr
+    assert not (tmp_path / "model").exists()
+
+
 def test_two_classes_of_three_pictures_are_learnt_by_heart(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1, shapes=("disc", "bar"))
     process = train(tmp_path, "--use_model", "vgg11_adaptive", "--weights", "none", "--epochs", "4")
@@ -192,6 +201,8 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(tmp_path, ca
         (1, "has one class only, disc", ["--directory", single, *scratch]),
         (1, "bad.jpg is not a picture", ["--directory", corrupt, *scratch]),
         (1, "at least 32 pixels, not 16", ["--directory", good, "--image_size", "16", *scratch]),
+        (1, "takes no pictures of 8 pixels", ["--directory", good, *SMALL, "--image_size", "8"]),
+        (1, "takes no pictures of 40 pixels", ["--directory", good, *scratch, "--use_model", "vit_b_16"]),
         (1, "there is no file missing.pth", ["--directory", good, "--weights", "missing.pth"]),
         (1, "no file of tensors", ["--directory", good, "--weights", good / "dataset.json"]),
         (1, "there is no file model.last", ["--directory", good, "--resume"]),

@@ -45,12 +45,14 @@ class TrainingLog:
         self._show("train", pictures, step)
         chosen = torch.linspace(0, len(data.validate) - 1, SHOWN).long()
         self._show("validate", IMAGENET.apply(data.validate.pictures[chosen]), step)
+        for writer in self.writers.values():
+            writer.flush()  # or TensorBoard lags behind by two minutes
 
     def _show(self, phase: str, pictures: Tensor, step: int) -> None:
         grid = make_grid(IMAGENET.undo(pictures).float().cpu(), nrow=8)
         self.writers[phase].add_image("pictures", grid, step)
 
     def close(self) -> None:
-        """Write out what is still held back."""
+        """Finish the files of the log."""
         for writer in self.writers.values():
             writer.close()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from models.checkpoint import FORMAT, load_tensors
@@ -16,7 +17,7 @@ def start_network(name: str, num_classes: int, size: int, weights: str) -> nn.Mo
     Says on the way which tensors start at random. Raises WeightsError or CheckpointError, with a sentence for the
     user, where the weights cannot be had or do not fit; ValueError where the pictures are too small for the network.
     """
-    network = build_network(name, num_classes, size)
+    network = build_fitting_network(name, num_classes, size)
     if weights == "none":
         return network
     try:
@@ -25,6 +26,18 @@ def start_network(name: str, num_classes: int, size: int, weights: str) -> nn.Mo
     except WeightsError as error:
         raise WeightsError(f"{error}. {HOW_ELSE}") from error
     print(f"Pretrained weights ({weights}); starting at random: {', '.join(fresh)}")
+    return network
+
+
+def build_fitting_network(name: str, num_classes: int, size: int) -> nn.Module:
+    """Build the network `name` and show it one picture. Raises ValueError where it takes none of `size` pixels."""
+    try:
+        network = build_network(name, num_classes, size).eval()
+        with torch.inference_mode():
+            network(torch.zeros(1, 3, size, size))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{name} takes no pictures of {size} pixels ({reason}); try another --image_size") from error
     return network
 
 
