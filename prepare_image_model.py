@@ -19,13 +19,14 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from models.command_line import make_parser, whole_number
+
 GROUPINGS = ("specimen", "sample", "source", "none")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    text = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=text)
+    parser = make_parser(__doc__)
     where = parser.add_argument_group("where")
     where.add_argument(
         "--data", type=Path, default=Path("data"), help="directory with the JSON files, at any depth (data)"
@@ -46,9 +47,15 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N|RANK",
         help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … (3)",
     )
-    classes.add_argument("--class_limit", type=_whole(1), default=0, metavar="N", help="only the N largest classes")
-    classes.add_argument("--sample_limit", type=_whole(2), default=0, metavar="N", help="at most N pictures a class")
-    classes.add_argument("--min_samples", type=_whole(1), default=2, metavar="N", help="fewer make a class rare (2)")
+    classes.add_argument(
+        "--class_limit", type=whole_number(1), default=0, metavar="N", help="only the N largest classes"
+    )
+    classes.add_argument(
+        "--sample_limit", type=whole_number(2), default=0, metavar="N", help="at most N pictures a class"
+    )
+    classes.add_argument(
+        "--min_samples", type=whole_number(1), default=2, metavar="N", help="fewer make a class rare (2)"
+    )
     classes.add_argument(
         *("--rare",),
         choices=("drop", "pool"),
@@ -75,16 +82,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _whole(least: int):
-    def whole_number(text: str) -> int:
-        number = int(text)
-        if number < least:
-            raise argparse.ArgumentTypeError(f"{number} is too small: at least {least}")
-        return number
-
-    return whole_number
-
-
 def _share(text: str) -> float:
     share = float(text)
     if not 0 <= share < 1:
@@ -93,7 +90,7 @@ def _share(text: str) -> float:
 
 
 def _depth(text: str) -> int | str:
-    return _whole(1)(text) if text.lstrip("-").isdigit() else text.strip().casefold()
+    return whole_number(1)(text) if text.lstrip("-").isdigit() else text.strip().casefold()
 
 
 def find_files(images: Path, pictures: Iterable) -> tuple[Path, list, list]:

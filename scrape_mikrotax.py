@@ -21,6 +21,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from models.command_line import make_parser
+
 LIVE_SITE = "https://www.mikrotax.org"
 LEAST_DELAY = 1.0  # seconds, for a host that is somebody else's
 SHOWN = 20  # lines of a list in the summary; the tables have them all
@@ -33,7 +35,7 @@ WISH = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     add = parser.add_argument
     add("--module", action="append", metavar="NAME", help="module to fetch; may be given several times (ntax_cenozoic)")
     add("--taxon", default="", metavar="NAME", help="fetch only this taxon and all below it")

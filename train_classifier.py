@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.command_line import make_parser, positive_float, positive_int
+from models.command_line import make_parser, positive_float, whole_number
 
 if TYPE_CHECKING:
     from training.data import Data
@@ -63,9 +63,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="where to start: imagenet (default, a download of up to 0.5 GB), none, or a file with a state dict of "
         "the same network",
     )
-    add("--epochs", type=positive_int, default=16, metavar="N", help="times through the pictures (default: 16)")
-    add("--patience", type=positive_int, metavar="N", help="stop after N epochs without a better one (default: never)")
-    add("--batch_size", type=positive_int, default=32, metavar="N", help="pictures in one step (default: 32)")
+    add("--epochs", type=whole_number(1), default=16, metavar="N", help="times through the pictures (default: 16)")
+    add(
+        "--patience",
+        type=whole_number(1),
+        metavar="N",
+        help="stop after N epochs without a better one (default: never)",
+    )
+    add("--batch_size", type=whole_number(1), default=32, metavar="N", help="pictures in one step (default: 32)")
     add(
         "--learning_rate",
         type=positive_float,
@@ -74,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add(
         "--image_size",
-        type=positive_int,
+        type=whole_number(1),
         metavar="PIXELS",
         help="side of the square into which each picture is fitted whole (default: the pictures' own size, up to 224)",
     )

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.command_line import make_parser, positive_int
+from models.command_line import make_parser, whole_number
 
 if TYPE_CHECKING:
     from reports.answers import Answers
@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--model", type=Path, default=Path("model"), metavar="FILE", help="the model to show (default: model)")
     add("--validate", type=Path, default=Path("validate"), metavar="DIR", help="its pictures (default: validate)")
     add("--output", type=Path, default=Path("test.png"), metavar="FILE", help="the grid to draw (default: test.png)")
-    add("--num_images", type=positive_int, default=12, metavar="N", help="pictures in the grid (default: 12)")
+    add("--num_images", type=whole_number(1), default=12, metavar="N", help="pictures in the grid (default: 12)")
     add("--seed", type=int, default=0, metavar="N", help="another seed picks other pictures (default: 0)")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
     return parser

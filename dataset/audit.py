@@ -35,7 +35,7 @@ def audit(directory: Path, progress: Callable[[Iterable, int], Iterable] = lambd
         "pictures": len(names),
         "identical_bytes_across_splits": _across(zip((look.sha256 for look in looks), split_of, strict=True)),
         "near_duplicates_across_splits": alike,
-        "groups_across_splits": _across((group_of[name], name.split("/")[0]) for name in names),
+        "groups_across_splits": _across(zip((group_of[name] for name in names), split_of, strict=True)),
         "share": _shares(names, splits),
     }
 

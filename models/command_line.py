@@ -2,19 +2,23 @@
 
 import argparse
 import math
+from collections.abc import Callable
 
 
 def make_parser(docstring: str) -> argparse.ArgumentParser:
-    """Make a parser that introduces a script by its docstring: the first line, then the options, then the rest."""
-    title, rest = docstring.split("\n", 1)
-    return argparse.ArgumentParser(description=title, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Make a parser whose help begins with a script's docstring, as it stands there: what it is, and what to type."""
+    return argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def positive_int(text: str) -> int:
-    """Read a whole number above 0. Raises ArgumentTypeError."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"a whole number above 0 is needed, not {text!r}")
-    return int(text)
+def whole_number(least: int) -> Callable[[str], int]:
+    """Make a reader of whole numbers from `least` on; it raises ArgumentTypeError for anything else."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"a whole number above {least - 1} is needed, not {text!r}")
+        return int(text)
+
+    return read
 
 
 def positive_float(text: str) -> float:
