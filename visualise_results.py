@@ -45,12 +45,12 @@ def classify(options: argparse.Namespace) -> "Answers":
 
     hardware = choose_hardware(options.device)
     checkpoint = load_checkpoint(options.model)
-    network = hardware.place(checkpoint.network())
+    predictor = checkpoint.predictor(hardware)
     samples, classes = list_pictures(options.validate, checkpoint.classes)
     with tqdm(total=len(samples), desc="Reading pictures", unit=" pictures", leave=False) as bar:
         store = read_store(samples, checkpoint.image_size, bar.update)
     with tqdm(total=len(samples), desc="Classifying", unit=" pictures", leave=False) as bar:
-        logits = predict(network, store, checkpoint.normalisation, hardware, bar.update)
+        logits, _ = predict(predictor, store, bar.update)
     names = [checkpoint.lineages.get(name, [name])[-1] for name in classes]
     return Answers(store.paths, names, store.labels.numpy(), torch.softmax(logits.double(), dim=1).numpy())
 

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from models.files import write_whole
+from models.hardware import Hardware
 from models.images import IMAGENET, Normalisation
 from models.networks import build_network
+from models.predict import TURNS, Predictor
 
 FORMAT = "mikrotax classifier"
-VERSION = 1
+VERSION = 2
 
 
 class CheckpointError(Exception):
@@ -31,8 +33,10 @@ class Checkpoint:
 
     architecture: name for `models.networks.build_network`; image_size: side in pixels of the square that it takes;
     classes: names in the order of the network's outputs; lineages: for each class its full names, root first, where
-    known; weights: the network's state dict; scores: what it reached on validate/; options: the command line's;
-    dataset: hash of the data set that it learnt; versions: of the libraries that made it.
+    known; weights: the network's state dict; turns: in how many positions a picture is looked at (see
+    `models.predict`); calibration: what `models.calibration` learnt from validate/, empty where nothing was; scores:
+    what the network reached on validate/; options: the command line's; dataset: hash of the data set that it learnt;
+    versions: of the libraries that made it.
     """
 
     architecture: str
@@ -42,6 +46,8 @@ class Checkpoint:
     mean: tuple[float, ...] = IMAGENET.mean
     std: tuple[float, ...] = IMAGENET.std
     lineages: dict[str, list[str]] = field(default_factory=dict)
+    turns: int = 1
+    calibration: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     dataset: str = ""
@@ -51,6 +57,10 @@ class Checkpoint:
     def normalisation(self) -> Normalisation:
         """What turns pictures in [0, 255] into the network's input."""
         return Normalisation(self.mean, self.std)
+
+    def predictor(self, hardware: Hardware) -> Predictor:
+        """Give what names pictures on `hardware`. Raises CheckpointError where the weights do not fit the network."""
+        return Predictor(hardware.place(self.network()), self.normalisation, hardware, self.turns)
 
     def network(self) -> nn.Module:
         """Build the network with its weights, ready to predict. Raises CheckpointError where they do not fit."""
@@ -74,7 +84,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     if content.pop("format", None) != FORMAT:
         raise CheckpointError(f"{path} is no model of train_classifier.py")
     version = content.pop("version", None)
-    if version != VERSION:
+    if version not in range(1, VERSION + 1):  # what an older format lacks has a default
         raise CheckpointError(f"{path} has format version {version}, and this program reads {VERSION}; update it")
     try:
         checkpoint = Checkpoint(**content)
@@ -92,6 +102,7 @@ def _check(checkpoint: Checkpoint, path: Path | str) -> None:
         and all(isinstance(name, str) for name in checkpoint.classes)
         and isinstance(checkpoint.image_size, int)
         and 0 < checkpoint.image_size <= 4096
+        and checkpoint.turns in range(1, TURNS + 1)
         and isinstance(checkpoint.weights, dict)
         and all(isinstance(value, Tensor) for value in checkpoint.weights.values())
         and len(checkpoint.mean) == len(checkpoint.std) == 3

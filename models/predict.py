@@ -1,34 +1,73 @@
 """What a network says of pictures."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from models.hardware import Hardware
 from models.images import Normalisation, Store
+from models.networks import head_name
 
 BATCH_SIZE = 64
+TURNS = 8
 
 
-@torch.inference_mode()
-def predict(
-    network: nn.Module,
-    store: Store,
-    normalisation: Normalisation,
-    hardware: Hardware,
-    tick: Callable[[int], Any] = lambda _: None,
-) -> Tensor:
-    """Give the network's logits for a store, in its order: float32 (n, classes) on the CPU.
+class Prediction(NamedTuple):
+    """Of n pictures: `logits` (n, classes), and `features` (n, d), what the last layer reads; float32 on the CPU."""
 
-    `tick` is called with the number of pictures after each batch (tqdm.update).
+    logits: Tensor
+    features: Tensor
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network on its hardware, ready to name pictures.
+
+    With `turns` 8 an answer is the mean of what the network says of a picture's four turns and their mirror images
+    (test-time augmentation), with 1 of the picture as it stands.
     """
-    network.eval()
+
+    network: nn.Module
+    normalisation: Normalisation
+    hardware: Hardware
+    turns: int = 1
+
+    @torch.inference_mode()
+    def __call__(self, pictures: Tensor) -> Prediction:
+        """Name pictures: (n, 3, size, size), in [0, 255] and of any type."""
+        self.network.eval()
+        read: list[Tensor] = []
+        last = self.network.get_submodule(head_name(self.network))
+        hook = last.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+        try:
+            logits = [self._logits(turned) for turned in turned_pictures(pictures, self.turns)]
+        finally:
+            hook.remove()
+        features = [each.flatten(2).mean(2) if each.ndim > 2 else each for each in read]
+        return Prediction(_mean(logits), _mean(features))
+
+    def _logits(self, pictures: Tensor) -> Tensor:
+        with self.hardware.autocast():
+            return self.network(self.hardware.place_pictures(self.normalisation.apply(pictures)))
+
+
+def predict(predictor: Predictor, store: Store, tick: Callable[[int], Any] = lambda _: None) -> Prediction:
+    """Name a store's pictures, in its order. `tick` is called with the number of pictures after each batch."""
     answers = []
     for pictures in store.pictures.split(BATCH_SIZE):
-        with hardware.autocast():
-            logits = network(hardware.place_pictures(normalisation.apply(pictures)))
-        answers.append(logits.float().cpu())
+        answers.append(predictor(pictures))
         tick(len(pictures))
-    return torch.cat(answers)
+    return Prediction(*(torch.cat(part) for part in zip(*answers, strict=True)))
+
+
+def turned_pictures(pictures: Tensor, turns: int) -> list[Tensor]:
+    """Give the first `turns` of the eight ways in which square pictures (n, 3, s, s) can be turned and mirrored."""
+    ways = [pictures, pictures.flip(3)]
+    return [way.rot90(quarter, (2, 3)) for way in ways for quarter in range(TURNS // 2)][:turns]
+
+
+def _mean(answers: list[Tensor]) -> Tensor:
+    return torch.stack([answer.float() for answer in answers]).mean(0).cpu()

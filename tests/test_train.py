@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import train_classifier
 from models.checkpoint import load_checkpoint
 from models.hardware import choose_hardware
-from models.images import IMAGENET, list_pictures, read_store
+from models.images import list_pictures, read_store
 from models.predict import predict
 from tests.tiny import SHAPES, write_image_folders
 from training.loop import STEPS_PER_EPOCH, Recipe, epoch_batches, epoch_length, make_optimizer
@@ -71,7 +71,7 @@ def test_the_saved_model_is_the_best_one(trained):
     model, hardware = load_checkpoint(directory / "model"), choose_hardware("cpu")
     samples, _ = list_pictures(directory / "validate", model.classes)
     store = read_store(samples, model.image_size)
-    logits = predict(hardware.place(model.network()), store, IMAGENET, hardware)
+    logits, _ = predict(model.predictor(hardware), store)
     accuracy = (logits.argmax(1) == store.labels).double().mean().item()
     assert accuracy == pytest.approx(model.scores["accuracy"])
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from models.hardware import Hardware
 from models.images import IMAGENET, Store, augment
-from models.predict import predict
+from models.predict import Predictor, predict
 from models.scores import summary
 
 MOMENTUM = 0.9
@@ -145,6 +145,6 @@ def augmented_batch(store: Store, indices: Tensor, generator: Generator, hardwar
 
 def validate(network: nn.Module, store: Store, hardware: Hardware) -> dict[str, float]:
     """Score the network on pictures that it does not learn from: mean cross-entropy as `loss`, and models.scores."""
-    logits = predict(network, store, IMAGENET, hardware)
+    logits, _ = predict(Predictor(network, IMAGENET, hardware), store)
     loss = F.cross_entropy(logits, store.labels.cpu()).item()
     return {"loss": loss, **summary(store.labels.cpu().numpy(), logits.argmax(1).numpy())}
