@@ -1,0 +1,98 @@
+"""The tree of a model's classes: probabilities summed by rank, common ancestors, and names in open nomenclature.
+
+A node of the tree is written as its lineage, a tuple of names with the root first; () is above all roots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+Node = tuple[str, ...]
+
+
+class Taxonomy:
+    """The tree in which the classes of a model hang.
+
+    lineages: for each class, in the order of the model's outputs, its names from the root down to the class's own;
+    names: the classes' own names; depths: number of names in the longest lineage; order: the classes' indices in
+    taxonomic order, in which all that a node holds stays together; nodes: all nodes, the roots first.
+    """
+
+    def __init__(self, lineages: Sequence[Sequence[str]]):
+        self.lineages: list[Node] = [tuple(lineage) for lineage in lineages]
+        if not all(self.lineages):
+            raise ValueError("each class needs a lineage of one name or more")
+        self.names = [lineage[-1] for lineage in self.lineages]
+        self.depths = max(map(len, self.lineages), default=0)
+        self.order = sorted(range(len(self.lineages)), key=lambda index: self.lineages[index])
+        self._below: dict[Node, list[int]] = {}
+        for index in self.order:
+            for depth in range(1, len(self.lineages[index]) + 1):
+                self._below.setdefault(self.lineages[index][:depth], []).append(index)
+        self.nodes = sorted(self._below, key=lambda node: (len(node), node))
+
+    @classmethod
+    def of(cls, classes: Sequence[str], lineages: Mapping[str, Sequence[str]]) -> Taxonomy:
+        """Build the tree of a model file's classes; a class without a lineage is a root of its own."""
+        return cls([lineages.get(name) or [name] for name in classes])
+
+    def node_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
+        """Sum the classes' probabilities (n, classes) up the tree, to (n, nodes): of all classes at or below each."""
+        return _sums(probabilities, [self._below[node] for node in self.nodes])
+
+    def at_depth(self, probabilities: np.ndarray, depth: int) -> tuple[list[Node], np.ndarray]:
+        """Sum the classes' probabilities (n, classes) to the k nodes at a depth (1 for the roots), to (n, k).
+
+        A class whose lineage is shorter stands for itself, so that each row's sum stays what it was.
+        """
+        members: dict[Node, list[int]] = {}
+        for index in self.order:
+            members.setdefault(self.lineages[index][:depth], []).append(index)
+        return list(members), _sums(probabilities, list(members.values()))
+
+    def common_ancestor(self, classes: Iterable[int]) -> Node:
+        """Give the deepest node that holds all the classes (one class: its own); () where they share none."""
+        shared = None
+        for index in classes:
+            lineage = self.lineages[index]
+            shared = lineage if shared is None else shared[: _shared(shared, lineage)]
+        return shared or ()
+
+    def distance(self, a: int, b: int) -> int:
+        """Count the steps from class a up to what it has in common with class b; 0 where b is a or lies below it."""
+        return len(self.lineages[a]) - _shared(self.lineages[a], self.lineages[b])
+
+    def title(self, node: Node) -> str:
+        """Name a node as open nomenclature does (Bengtson 1988, Palaeontology 31).
+
+        A class by its own name, a genus of which the classes are species as "Syracosphaera sp.", any other node as
+        "Noelaerhabdaceae indet.", and () as "unknown". Raises KeyError for what is no node of this tree.
+        """
+        if not node:
+            return "unknown"
+        below = self._below[tuple(node)]
+        name = node[-1]
+        if any(len(self.lineages[index]) == len(node) for index in below):
+            return name
+        return f"{name} sp." if all(_is_species(self.names[index], name) for index in below) else f"{name} indet."
+
+
+def _sums(probabilities: np.ndarray, members: list[list[int]]) -> np.ndarray:
+    """Sum the columns (n, classes) that belong together, to (n, len(members))."""
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    return np.stack([probabilities[:, columns].sum(1) for columns in members], axis=1)
+
+
+def _shared(a: Node, b: Node) -> int:
+    """Count the names that two lineages have in common, from the root on."""
+    depth = 0
+    while depth < min(len(a), len(b)) and a[depth] == b[depth]:
+        depth += 1
+    return depth
+
+
+def _is_species(name: str, genus: str) -> bool:
+    """Tell whether `name` is a binomial in `genus` (hierarchies write it without the blank), or its pooled rest."""
+    return name == f"other {genus}" or (name.startswith(genus) and name[len(genus) :].lstrip()[:1].islower())
