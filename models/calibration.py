@@ -1,0 +1,211 @@
+"""What a model's answers may be trusted with: honest probabilities, sets that hold the truth, and "unknown".
+
+Everything is learnt from the validation pictures, which the network did not learn from. It holds for new pictures
+that come as those came: from the same sites, ages and microscopes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from models.checkpoint import CheckpointError
+from models.familiarity import Familiarity
+from models.predict import Prediction
+from models.taxonomy import Node, Taxonomy
+
+# With fewer validation pictures a class shares its limit with the other small classes.
+CLASS_PICTURES = 30
+
+# The share of pictures of known classes that `Calibration.answers` does not take for something unknown. It is not the
+# user's confidence: that would make an answer more precise the more confidence is asked for.
+FAMILIAR = 0.95
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What may be said of a picture: `title` of `node`, which holds the truth with the confidence asked for.
+
+    `probability` is that of all classes in the node, in [0, 1]. Where nothing is known, the title is "unknown", the
+    node (), and the probability 1, since everything lies below it.
+    """
+
+    title: str
+    node: Node
+    probability: float
+    known: bool
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the validation pictures taught: `temperature` divides the logits (above 1 the network was too sure).
+
+    scores: (n,), for each validation picture 1 - the probability of its class; labels: (n,), its class.
+    """
+
+    taxonomy: Taxonomy
+    temperature: float
+    scores: np.ndarray
+    labels: np.ndarray
+    familiarity: Familiarity | None
+
+    @classmethod
+    def fit(
+        cls,
+        taxonomy: Taxonomy,
+        validate: Prediction,
+        labels: Tensor | np.ndarray,
+        train_features: Tensor | None = None,
+        train_labels: Tensor | np.ndarray | None = None,
+    ) -> Calibration:
+        """Learn from what the network says of n validation pictures and their labels (n,).
+
+        With the features (m, d) and labels (m,) of the training pictures, as they stand and not augmented, pictures
+        unlike them are recognised; without them, none is.
+        """
+        labels = np.asarray(labels, dtype=np.int64)
+        temperature = fit_temperature(validate.logits, labels)
+        familiarity = None
+        if train_features is not None and train_labels is not None:
+            familiarity = Familiarity.fit(train_features, train_labels, validate.features)
+        scores = 1 - softmax(validate.logits, temperature)[np.arange(len(labels)), labels]
+        return cls(taxonomy, temperature, scores, labels, familiarity)
+
+    def probabilities(self, logits: Tensor) -> np.ndarray:
+        """Turn logits (n, classes) into calibrated probabilities (n, classes), float64."""
+        return softmax(logits, self.temperature)
+
+    def sets(self, logits: Tensor, confidence: float) -> np.ndarray:
+        """Give for each picture the classes that cannot be ruled out, bool (n, classes), never none.
+
+        They hold the true class of a share `confidence` in (0, 1) of pictures, for each class that has
+        `CLASS_PICTURES` validation pictures and for the rest together: split conformal prediction with limits by class
+        (Sadinle, Lei & Wasserman 2019, J. Am. Stat. Assoc. 114; Vovk 2012, ACML). A higher confidence only adds
+        classes. With too few validation pictures for the confidence, all classes are in. Raises ValueError for a
+        confidence that is no share.
+        """
+        probabilities = self.probabilities(logits)
+        sets = 1 - probabilities <= self._limits(confidence)
+        sets[np.arange(len(sets)), probabilities.argmax(1)] = True
+        return sets
+
+    def _limits(self, confidence: float) -> np.ndarray:
+        """Give for each class the score up to which it stays in a set: (classes,)."""
+        counts = np.bincount(self.labels, minlength=len(self.taxonomy.names))
+        rest = self.scores[counts[self.labels] < CLASS_PICTURES]
+        return np.array(
+            [
+                limit([self.scores[self.labels == index] if count >= CLASS_PICTURES else rest, self.scores], confidence)
+                for index, count in enumerate(counts)
+            ]
+        )
+
+    def unfamiliar(self, features: Tensor, confidence: float) -> np.ndarray:
+        """Tell which pictures (n, d) are unlike all that was learnt, bool (n,).
+
+        A share `confidence` of pictures of the known classes is not called so, somewhat less in classes with few
+        training pictures, which lie further from the next one; where nothing was learnt, none is.
+        """
+        if self.familiarity is None:
+            return np.zeros(len(features), dtype=bool)
+        return self.familiarity.distances(features) > limit([self.familiarity.usual], confidence)
+
+    def answers(self, prediction: Prediction, confidence: float) -> list[Answer]:
+        """Say of each picture what can be defended: the deepest taxon that holds all classes of its set.
+
+        A higher confidence never makes an answer more precise. What is unlike anything learnt is "unknown".
+        """
+        unfamiliar = self.unfamiliar(prediction.features, FAMILIAR)
+        probabilities = self.probabilities(prediction.logits)
+        answers = []
+        for row, members in enumerate(self.sets(prediction.logits, confidence)):
+            node = () if unfamiliar[row] else self.taxonomy.common_ancestor(np.flatnonzero(members))
+            below = [lineage[: len(node)] == node for lineage in self.taxonomy.lineages]
+            share = min(float(probabilities[row, below].sum()), 1.0)
+            answers.append(Answer(self.taxonomy.title(node), node, share, known=bool(node)))
+        return answers
+
+    def state(self) -> dict[str, Any]:
+        """Give what a model file keeps: tensors and numbers only."""
+        state: dict[str, Any] = {
+            "temperature": self.temperature,
+            "scores": torch.from_numpy(self.scores),
+            "labels": torch.from_numpy(self.labels),
+        }
+        return state if self.familiarity is None else {**state, "familiarity": self.familiarity.state()}
+
+    @classmethod
+    def from_state(cls, taxonomy: Taxonomy, state: dict[str, Any]) -> Calibration:
+        """Read what `state` gave. Raises CheckpointError, with a sentence, where it makes no sense."""
+        try:
+            temperature = float(state["temperature"])
+            scores = np.asarray(state["scores"], dtype=np.float64)
+            labels = np.asarray(state["labels"], dtype=np.int64)
+            kept = state.get("familiarity")
+            sound = (
+                0 < temperature < math.inf
+                and scores.shape == labels.shape == (len(labels),)
+                and np.isfinite(scores).all()
+                and np.isin(labels, np.arange(len(taxonomy.names))).all()
+            )
+            if not sound:
+                raise ValueError("its numbers make no sense")
+            return cls(taxonomy, temperature, scores, labels, None if kept is None else Familiarity.from_state(kept))
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"the model's calibration is damaged ({error}); train the model again") from error
+
+
+def softmax(logits: Tensor, temperature: float) -> np.ndarray:
+    """Turn logits (n, classes), divided by the temperature, into probabilities, float64."""
+    return (torch.as_tensor(logits).double() / temperature).softmax(1).numpy()
+
+
+def fit_temperature(logits: Tensor, labels: np.ndarray) -> float:
+    """Find the temperature that makes labels (n,) likeliest under logits (n, classes) (Guo et al. 2017, ICML).
+
+    Its logarithm is held near 0 with the weight of about one picture, so that a few pictures, or faultless answers,
+    move it little; it lies in [0.05, 20].
+    """
+    logits, target = torch.as_tensor(logits).double(), torch.as_tensor(labels)
+
+    def loss(log_temperature: float) -> float:
+        likelihood = -torch.nn.functional.cross_entropy(logits / math.exp(log_temperature), target, reduction="sum")
+        return log_temperature**2 / 2 - float(likelihood)
+
+    return math.exp(minimize_scalar(loss, bounds=(-math.log(20), math.log(20)), method="bounded").x)
+
+
+def limit(scores: list[np.ndarray], confidence: float) -> float:
+    """Give the value that a new score does not exceed with a probability of `confidence` in (0, 1) or more.
+
+    It is the ceil((n + 1) · confidence)-th smallest of the first n scores, if there are so many, else of the next
+    scores, but never less than any of those before, so that it grows with the confidence; infinity where all are too
+    few. Raises ValueError for a confidence that is no share.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"a confidence lies between 0 and 1, such as 0.9, and not at {confidence:g}")
+    floor = -math.inf
+    for some in scores:
+        rank = math.ceil((len(some) + 1) * confidence - 1e-9)
+        if rank <= len(some):
+            return max(floor, float(np.partition(some, rank - 1)[rank - 1]))
+        floor = max(floor, some.max(initial=-math.inf))
+    return math.inf
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Measure how far confidence lies from the share that is right, in [0, 1] (Naeini et al. 2015, AAAI).
+
+    Pictures with probabilities (n, classes) and labels (n,) go by their highest probability into bins of equal width;
+    the bins' differences are averaged with the pictures as weights.
+    """
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == labels
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return float(np.abs(np.bincount(bin_of, right - confidence, minlength=bins)).sum() / len(labels))

@@ -1,0 +1,255 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from models.calibration import (
+    CLASS_PICTURES,
+    FAMILIAR,
+    Calibration,
+    expected_calibration_error,
+    fit_temperature,
+    limit,
+    softmax,
+)
+from models.checkpoint import CheckpointError
+from models.familiarity import Familiarity
+from models.predict import Prediction
+from models.taxonomy import Taxonomy
+
+TAXONOMY = Taxonomy(
+    [
+        ("Coccolithophores", "Syracosphaera", "Syracosphaera pulchra"),
+        ("Coccolithophores", "Syracosphaera", "Syracosphaera corolla"),
+        ("Coccolithophores", "Emiliania", "Emiliania huxleyi"),
+        ("Coccolithophores", "Gephyrocapsa", "Gephyrocapsa oceanica"),
+        ("Coccolithophores", "Gephyrocapsa", "Gephyrocapsa muellerae"),
+    ]
+)
+CENTRES = torch.eye(5, 600) * 4  # in more directions than there are pictures
+HARD = 2.2  # clusters so wide that one picture in three lies nearer to another's centre
+
+
+def drawn(counts, seed, spread=1.0):
+    """Pictures of five overlapping clusters of features, the network's logits for them (too sure), and labels."""
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.repeat_interleave(torch.arange(5), torch.tensor(counts))
+    noise = torch.randn(len(labels), 600, generator=random) * torch.where(torch.arange(600) < 8, 1.2 * spread, 0.02)
+    features = CENTRES[labels] + noise
+    return Prediction(features @ CENTRES.T, features), labels
+
+
+def fitted(validate=(200, 120, 60, 10, 8), seed=1):
+    train, train_labels = drawn((80, 80, 80, 20, 20), 0)
+    prediction, labels = drawn(validate, seed)
+    return Calibration.fit(TAXONOMY, prediction, labels, train.features, train_labels)
+
+
+CALIBRATION = fitted()
+
+
+def test_temperature_by_hand():
+    logits = torch.tensor([[1.0, 0.0]]).repeat(4000, 1)
+    labels = (np.arange(4000) % 4 == 0).astype(int)  # three of four are right: 1 / T = log 3
+    assert fit_temperature(logits, labels) == pytest.approx(1 / np.log(3), rel=1e-3)
+
+
+def test_temperature_undoes_a_stretching_of_true_logits():
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (20000, 4))
+    labels = np.array([random.choice(4, p=row) for row in softmax(torch.tensor(logits), 1)])
+    assert fit_temperature(torch.tensor(logits * 3), labels) == pytest.approx(3, rel=0.04)
+
+
+def test_a_few_faultless_answers_do_not_make_the_network_sure_of_everything():
+    perfect = torch.eye(3) * 5
+    assert 0.7 < fit_temperature(perfect, np.arange(3)) <= 1
+    assert fit_temperature(perfect[:0], np.arange(0)) == pytest.approx(1, abs=1e-3)
+
+
+def test_calibration_lowers_the_error_on_other_pictures():
+    learnt, learnt_labels = drawn((300, 300, 300, 300, 300), 4, HARD)
+    calibration = Calibration.fit(TAXONOMY, learnt, learnt_labels)
+    prediction, labels = drawn((1000, 1000, 1000, 1000, 1000), 5, HARD)
+    before = expected_calibration_error(softmax(prediction.logits, 1), labels.numpy())
+    after = expected_calibration_error(calibration.probabilities(prediction.logits), labels.numpy())
+    assert after < before / 2
+
+
+def test_expected_calibration_error_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.86, 0.14], [0.35, 0.65], [0.0, 1.0]])
+    labels = np.array([0, 1, 1, 1])
+    # with ten bins: (0.8, 0.9] holds 0.9 right and 0.86 wrong, (0.6, 0.7] 0.65 right, (0.9, 1] 1.0 right
+    expected = (2 * abs(1 / 2 - 0.88) + abs(1 - 0.65) + 0) / 4
+    assert expected_calibration_error(probabilities, labels, bins=10) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "expected"),
+    [
+        (0.5, 3),  # ceil(6 · 0.5) = the third of five
+        (0.8, 5),
+        (0.83, 5),  # ceil(6 · 0.83) = 5
+        (0.9, 9),  # none of five; ceil(11 · 0.9) = the tenth of the ten others
+        (0.95, np.inf),
+    ],
+)
+def test_the_limit_by_hand(confidence, expected):
+    assert limit([np.array([3.0, 1, 5, 2, 4]), np.arange(10.0)], confidence) == expected
+
+
+def test_the_limit_never_falls_where_it_is_taken_from_more_scores():
+    assert limit([np.array([3.0, 1, 5, 2, 4]), np.zeros(10)], 0.9) == 5
+
+
+@pytest.mark.parametrize("confidence", [0, 1, -0.5, 90, np.nan])
+def test_a_confidence_is_a_share(confidence):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        CALIBRATION.sets(torch.zeros(1, 5), confidence)
+
+
+def test_sets_hold_the_truth_of_new_pictures():
+    """Over many draws of validation pictures, the number of covered test pictures is beta-binomial around 0.9.
+
+    With n of a class, its limit being the k-th smallest score, the coverage given the validation is Beta(k, n + 1 - k)
+    (Vovk 2012). What is tested is the mean over draws, with the tolerance that this leaves.
+    """
+    confidence, rounds, per_class = 0.9, 60, 40
+    counts, covered = (200, 120, 60, 24, 24), np.zeros((rounds, 5))
+    for seed in range(rounds):
+        prediction, labels = drawn(counts, 100 + seed, HARD)
+        calibration = Calibration.fit(TAXONOMY, prediction, labels)
+        new, actual = drawn([per_class] * 5, 10_000 + seed, HARD)
+        held = calibration.sets(new.logits, confidence)[np.arange(len(actual)), actual]
+        covered[seed] = held.reshape(5, per_class).mean(1)
+    for index, n in enumerate(counts):
+        if n >= CLASS_PICTURES:
+            rank = np.ceil((n + 1) * confidence)
+            one_round = stats.betabinom(per_class, rank, n + 1 - rank)
+            tolerance = 3.5 * one_round.std() / per_class / np.sqrt(rounds)
+            expected = one_round.mean() / per_class
+            assert covered[:, index].mean() == pytest.approx(expected, abs=tolerance), index
+    # two small classes of equal size have a common limit: of 48 scores the 45th
+    assert covered[:, 3:].mean() == pytest.approx(45 / 49, abs=0.02)
+    assert covered.mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_one_calibration_covers_within_the_binomial_tolerance():
+    prediction, labels = drawn((200, 120, 60, 10, 8), 1, HARD)
+    new, actual = drawn((400, 400, 400, 400, 400), 77, HARD)
+    held = Calibration.fit(TAXONOMY, prediction, labels).sets(new.logits, 0.9)[np.arange(len(actual)), actual]
+    for index, n in enumerate((200, 120, 60)):
+        rank = np.ceil((n + 1) * 0.9)
+        low, high = stats.betabinom(400, rank, n + 1 - rank).ppf([0.001, 0.999])
+        assert low <= held[actual.numpy() == index].sum() <= high
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.floats(0.01, 0.99), min_size=2, max_size=2), st.integers(1, 50))
+@settings(max_examples=60, deadline=None)
+def test_answers_hold_their_sets_and_only_rise_with_confidence(seed, levels, small):
+    random = torch.Generator().manual_seed(seed)
+    counts = torch.tensor([60, small, 31, 1, 3])
+    labels = torch.repeat_interleave(torch.arange(5), counts)
+    logits = torch.randn(len(labels), 5, generator=random) + 2 * torch.nn.functional.one_hot(labels, 5)
+    features = torch.randn(len(labels), 12, generator=random)
+    prediction = Prediction(logits, features)
+    calibration = Calibration.fit(TAXONOMY, prediction, labels, features[::2], labels[::2])
+    low, high = sorted(levels)
+    less, more = calibration.sets(logits, low), calibration.sets(logits, high)
+    assert less.any(1).all() and not (less & ~more).any()
+    probabilities = calibration.probabilities(logits)
+    assert less[np.arange(len(less)), probabilities.argmax(1)].all()
+    rows = zip(calibration.answers(prediction, low), calibration.answers(prediction, high), less, strict=True)
+    for row, (answer, wider, members) in enumerate(rows):
+        lines = [TAXONOMY.lineages[index] for index in np.flatnonzero(members)]
+        assert all(line[: len(answer.node)] == answer.node for line in lines)
+        assert answer.node[: len(wider.node)] == wider.node
+        assert answer.title == TAXONOMY.title(answer.node)
+        assert answer.known == (answer.node != ())
+        below = [line[: len(answer.node)] == answer.node for line in TAXONOMY.lineages]
+        assert answer.probability == pytest.approx(probabilities[row, below].sum())
+
+
+def test_with_too_few_pictures_nothing_is_ruled_out():
+    prediction, labels = drawn((2, 2, 2, 1, 1), 3)
+    assert Calibration.fit(TAXONOMY, prediction, labels).sets(prediction.logits, 0.9).all()
+
+
+def test_a_cluster_that_was_left_out_is_mostly_unknown_and_the_others_rarely():
+    known, _ = drawn((100, 100, 100, 100, 100), 6)
+    stranger = known.features.clone()
+    stranger[:, :5] -= CENTRES[:, :5].repeat_interleave(100, 0)
+    stranger[:, 5] += 4
+    called = [answer.title for answer in CALIBRATION.answers(Prediction(stranger @ CENTRES.T, stranger), 0.9)]
+    assert called.count("unknown") > 350
+    known, _ = drawn((400, 240, 120, 20, 16), 7)  # mixed as the validation pictures were
+    false_alarms = sum(not answer.known for answer in CALIBRATION.answers(known, 0.9))
+    low, high = stats.betabinom(796, np.ceil(399 * FAMILIAR), 399 - np.ceil(399 * FAMILIAR)).ppf([0.001, 0.999])
+    assert 796 - high <= false_alarms <= 796 - low
+
+
+def test_pictures_unlike_any_are_still_seen_in_directions_that_are_not_kept():
+    elsewhere = torch.zeros(1, 600)
+    elsewhere[0, 599] = 3  # training pictures do not reach there, and so no direction points there
+    assert CALIBRATION.unfamiliar(elsewhere, 0.95).all()
+    assert not CALIBRATION.unfamiliar(CENTRES, 0.95).any()
+
+
+def test_familiarity_by_hand_and_thinned(monkeypatch):
+    train = torch.tensor([[2.0, 0, 0], [0, 3.0, 0]])
+    seen = torch.tensor([[5.0, 0, 0], [1.0, 1.0, 0], [0, 0, 1.0], [0, -1.0, 0]])
+    familiarity = Familiarity.fit(train, np.array([0, 1]), seen)
+    # squared distances on the unit circle: 2 - 2 cos
+    assert familiarity.usual == pytest.approx([0, 2 - 2**0.5, 2, 2], abs=1e-3)
+    monkeypatch.setattr("models.familiarity.PICTURES", 3)
+    thinned = Familiarity.fit(train[[0, 0, 0, 1]], np.array([0, 0, 0, 1]), seen)
+    assert len(thinned.pictures) == 2
+    assert thinned.usual == pytest.approx(familiarity.usual, abs=1e-3)
+
+
+def test_without_features_nothing_is_unfamiliar():
+    prediction, labels = drawn((50, 50, 50, 5, 5), 3)
+    calibration = Calibration.fit(TAXONOMY, prediction, labels)
+    assert not calibration.unfamiliar(prediction.features * 0 - 1, 0.9).any()
+    assert Calibration.from_state(TAXONOMY, calibration.state()).familiarity is None
+
+
+def test_a_model_file_keeps_it_small_and_the_same():
+    file = io.BytesIO()
+    torch.save(CALIBRATION.state(), file)
+    assert file.tell() < 1e6
+    file.seek(0)
+    again = Calibration.from_state(TAXONOMY, torch.load(file, weights_only=True))
+    new, _ = drawn((20, 20, 20, 20, 20), 8)
+    assert again.answers(new, 0.8) == CALIBRATION.answers(new, 0.8)
+    assert np.array_equal(again.unfamiliar(new.features, 0.7), CALIBRATION.unfamiliar(new.features, 0.7))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": 0.0},
+        {"temperature": "warm"},
+        {"labels": torch.full((398,), 9)},
+        {"labels": torch.zeros(3, dtype=torch.long)},
+        {"scores": torch.full((398,), torch.nan)},
+        {"familiarity": {"directions": torch.zeros(3)}},
+        {"familiarity": {"directions": torch.zeros(3, 2), "pictures": torch.zeros(4, 5), "usual": torch.zeros(2)}},
+        {"familiarity": 7},
+    ],
+)
+def test_a_damaged_state_is_refused_with_a_sentence(change):
+    with pytest.raises(CheckpointError, match="calibration is damaged"):
+        Calibration.from_state(TAXONOMY, {**CALIBRATION.state(), **change})
+
+
+@pytest.mark.parametrize("missing", ["temperature", "scores", "labels"])
+def test_a_state_that_lacks_something_is_refused_with_a_sentence(missing):
+    state = CALIBRATION.state()
+    del state[missing]
+    with pytest.raises(CheckpointError, match="calibration is damaged"):
+        Calibration.from_state(TAXONOMY, state)
