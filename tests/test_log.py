@@ -1,0 +1,175 @@
+"""What training/log.py writes, read back with TensorBoard's own readers."""
+
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from google.protobuf import text_format
+from PIL import Image
+from sklearn.metrics import precision_score, recall_score
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata as hparams_metadata
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from tensorboard.util.tensor_util import make_ndarray
+
+from models.images import Store, fit_square
+from models.predict import Prediction
+from tests.tiny import SHAPES, draw_shape
+from training.log import COMPONENTS, TrainingLog, draw_confusion, principal_components, spread
+
+CLASSES = [*SHAPES, "never seen"]
+# Of three discs, three rings and three bars: two discs and all bars are right, no ring is; one answer has no pictures.
+SAID = torch.tensor([0, 0, 3, 0, 2, 2, 2, 2, 2])
+
+
+def drawn_store(size: int = 40) -> Store:
+    drawn = [fit_square(draw_shape(shape, seed), size) for shape in SHAPES for seed in range(3)]
+    pictures = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
+    labels = torch.arange(3).repeat_interleave(3)
+    return Store(pictures, labels, [Path(f"{shape}/a\tb {shape}{n}.png") for shape in SHAPES for n in range(3)])
+
+
+def drawn_prediction(strength: float = 2.0) -> Prediction:
+    random = torch.Generator().manual_seed(0)
+    logits = torch.rand(9, 4, generator=random) + strength * torch.nn.functional.one_hot(SAID, 4)
+    return Prediction(logits, torch.randn(9, 20, generator=random))
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("log") / "run"
+    log = TrainingLog(directory)
+    for step in (1, 2):
+        log.answers(step, CLASSES, drawn_store(), drawn_prediction(step + 1.0))
+    options = {"epochs": 2, "rate": 0.5, "use_model": "vgg11", "log": True, "budget": None, "where": Path("a/b")}
+    log.finish(options, {"accuracy": 5 / 9, "macro_f1": 0.4}, CLASSES, drawn_store(), drawn_prediction())
+    log.close()
+    return directory
+
+
+@pytest.fixture(scope="module")
+def events(logged) -> EventAccumulator:
+    return EventAccumulator(str(logged / "validate"), size_guidance={"images": 0, "tensors": 0}).Reload()
+
+
+def test_no_run_but_train_and_validate(logged):
+    runs = {path.parent.relative_to(logged).as_posix() for path in logged.rglob("events.out.tfevents.*")}
+    assert runs == {"train", "validate"}
+
+
+def test_accuracy_by_class(events):
+    tags = [tag for tag in events.Tags()["scalars"] if tag.startswith("accuracy by class/")]
+    assert sorted(tags) == sorted(f"accuracy by class/{shape}" for shape in SHAPES)
+    for shape, right in zip(SHAPES, (2 / 3, 0, 1), strict=True):
+        logged = events.Scalars(f"accuracy by class/{shape}")
+        assert [event.step for event in logged] == [1, 2]
+        assert [event.value for event in logged] == pytest.approx([right, right])
+
+
+def test_precision_and_recall_are_scikit_learns(events):
+    assert set(events.PluginTagToContent("pr_curves")) == {f"precision and recall/{shape}" for shape in SHAPES}
+    probabilities = drawn_prediction(3.0).logits.double().softmax(1).numpy()
+    for label, shape in enumerate(SHAPES):
+        curve = events.Tensors(f"precision and recall/{shape}")
+        assert [event.step for event in curve] == [1, 2]
+        *_, precision, recall = make_ndarray(curve[1].tensor_proto)
+        its = (drawn_store().labels == label).numpy()
+        for place in (5, 30, 70, 110):
+            above = np.floor(probabilities[:, label] * 126) >= place  # TensorBoard's 127 thresholds
+            assert precision[place] == pytest.approx(precision_score(its, above, zero_division=0), abs=1e-6)
+            assert recall[place] == pytest.approx(recall_score(its, above), abs=1e-6)
+
+
+@pytest.mark.parametrize("tag", ["answers", "confusion matrix"])
+def test_figures_are_pictures_with_something_on_them(events, tag):
+    shown = events.Images(tag)
+    assert [event.step for event in shown] == [1, 2]
+    picture = Image.open(BytesIO(shown[1].encoded_image_string)).convert("RGB")
+    assert min(picture.size) > 200 and len(picture.getcolors(1 << 20)) > 50
+
+
+def test_confusion_is_normalised_by_row_and_says_how_many():
+    actual, predicted = drawn_store().labels.numpy(), SAID.numpy()
+    axes = draw_confusion(CLASSES, actual, predicted).axes[0]
+    expected = [[2 / 3, 0, 0, 1 / 3], [1 / 3, 0, 2 / 3, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    np.testing.assert_allclose(axes.images[0].get_array(), expected)
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "disc (3)",
+        "ring (3)",
+        "bar (3)",
+        "never seen (0)",
+    ]
+    assert {text.get_text() for text in axes.texts} == {"67", "33", "100"}
+
+
+@pytest.mark.parametrize("count", [2, 9, 30, 100])
+def test_names_beside_the_confusion_matrix_do_not_overlap(count):
+    classes = [f"Syracosphaera $species_{number}" for number in range(count)]
+    labels = np.arange(count)
+    figure = draw_confusion(classes, labels, np.roll(labels, 1))
+    figure.draw_without_rendering()
+    names = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert len(names) == count
+    assert all(upper.y0 >= lower.y1 - 0.5 for upper, lower in pairwise(names))
+    assert min(name.height for name in names) >= 7  # pixels
+    assert min(name.x0 for name in names) >= 0
+
+
+def test_hyperparameters_stand_in_the_run_itself(logged, events):
+    contents = events.PluginTagToContent("hparams")
+    start = hparams_metadata.parse_session_start_info_plugin_data(contents[hparams_metadata.SESSION_START_INFO_TAG])
+    values = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
+    assert values == {"epochs": 2, "rate": 0.5, "use_model": "vgg11", "log": 1, "budget": "None", "where": "a/b"}
+    experiment = hparams_metadata.parse_experiment_plugin_data(contents[hparams_metadata.EXPERIMENT_TAG])
+    assert {info.name.tag for info in experiment.metric_infos} == {"final/accuracy", "final/macro_f1"}
+    assert events.Scalars("final/accuracy")[0].value == pytest.approx(5 / 9)
+
+
+def test_projector_has_every_picture_with_its_classes_and_thumbnail(logged):
+    run = logged / "validate"
+    config = text_format.Parse((run / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    (shown,) = config.embeddings
+    header, *rows = [line.split("\t") for line in (run / shown.metadata_path).read_text().splitlines()]
+    assert header == ["actual", "predicted", "answer", "file"]
+    assert rows[0] == ["disc", "disc", "right", "a b disc0.png"]
+    assert rows[2] == ["disc", "never seen", "wrong", "a b disc2.png"]
+    assert len(rows) == 9
+    points = np.loadtxt(run / shown.tensor_path)
+    features = drawn_prediction().features
+    np.testing.assert_allclose(np.linalg.norm(points[0] - points[5]), (features[0] - features[5]).norm(), rtol=1e-4)
+    sprite = Image.open(run / shown.sprite.image_path)
+    width, height = shown.sprite.single_image_dim
+    assert (width, height) == (40, 40) and sprite.size == (3 * 40, 3 * 40)
+    fifth = np.asarray(sprite.crop((40, 40, 80, 80)), int)
+    assert np.abs(fifth - drawn_store().pictures[4].permute(1, 2, 0).numpy()).max() <= 1
+
+
+def test_large_sets_are_thinned_out_for_the_projector(tmp_path):
+    count = 2600
+    store = Store(torch.zeros(count, 3, 64, 64, dtype=torch.uint8), torch.zeros(count).long(), [Path("a.png")] * count)
+    log = TrainingLog(tmp_path)
+    log.finish({}, {"accuracy": 1.0}, ["one", "two"], store, Prediction(torch.zeros(count, 2), torch.rand(count, 8)))
+    log.close()
+    config = text_format.Parse((tmp_path / "validate/projector_config.pbtxt").read_text(), ProjectorConfig())
+    sprite = config.embeddings[0].sprite
+    assert list(sprite.single_image_dim) == [48, 48]
+    with Image.open(tmp_path / "validate" / sprite.image_path) as picture:
+        assert picture.size == (45 * 48, 45 * 48)
+
+
+def test_principal_components_leave_the_run_its_random_numbers():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    assert principal_components(torch.zeros(150, 400)).shape == (150, COMPONENTS)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(1, 24), (9, 24), (24, 24), (1000, 24)])
+def test_spread_chooses_without_repeats_from_first_to_last(count, wanted):
+    chosen = spread(count, wanted).tolist()
+    assert len(set(chosen)) == len(chosen) == min(count, wanted)
+    assert chosen[0] == 0 and chosen[-1] == count - 1
