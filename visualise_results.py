@@ -1,7 +1,9 @@
-"""Show what a trained classifier says of the pictures in validate/.
+"""Show what a trained classifier is worth, and let it name other pictures.
 
     python visualise_results.py                              # model, validate/ -> test.png
-    python visualise_results.py --num_images 30 --output grid.png
+    python visualise_results.py --select worst --num_images 30 --output worst.png
+    python visualise_results.py --report report              # -> report/report.html, tables and figures beside it
+    python visualise_results.py --images my_pictures         # name the pictures of any folder
 
 Reads the model file of train_classifier.py and an ImageFolder (validate/<class>/). Writes a grid of pictures, each with
 its actual and its predicted class and the confidence, and prints the share that is right, in all and by class.
@@ -13,10 +15,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.command_line import make_parser, whole_number
+from models.command_line import make_parser, positive_float, share, whole_number
 
 if TYPE_CHECKING:
+    from models.checkpoint import Checkpoint
+    from models.hardware import Hardware
+    from models.predict import Predictor
     from reports.answers import Answers
+    from reports.examine import Split
+
+# Training pictures of a class that a report looks at, for what is like them: enough to know a class by.
+TRAIN_LIMIT = 50
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,32 +36,48 @@ def build_parser() -> argparse.ArgumentParser:
     add("--validate", type=Path, default=Path("validate"), metavar="DIR", help="its pictures (default: validate)")
     add("--output", type=Path, default=Path("test.png"), metavar="FILE", help="the grid to draw (default: test.png)")
     add("--num_images", type=whole_number(1), default=12, metavar="N", help="pictures in the grid (default: 12)")
+    add(
+        "--select",
+        choices=("random", "worst", "best", "uncertain"),
+        default="random",
+        help="which pictures to draw (default: random)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="another seed picks other pictures (default: 0)")
+    add(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write report.html with tables and figures into this directory; with --images, where the answers go "
+        "(default: own_pictures)",
+    )
+    add("--data", type=Path, default=Path("data"), metavar="DIR", help="what the site says of the taxa (default: data)")
+    add("--confidence", type=share, default=0.9, metavar="P", help="level of the answers given (default: 0.9)")
+    add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder instead")
+    add("--age", type=positive_float, metavar="MA", help="with --images: the samples' age in millions of years")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
     return parser
 
 
-def classify(options: argparse.Namespace) -> "Answers":
-    """Let the model name each picture. Raises OSError, ValueError or CheckpointError, with a sentence for the user."""
-    import torch
+def classify(checkpoint: "Checkpoint", predictor: "Predictor", directory: Path, limit: int | None = None) -> "Split":
+    """Let the model name the pictures of a directory, at most `limit` of a class, evenly spread over its files.
+
+    Raises OSError or ValueError, with a sentence for the user.
+    """
     from tqdm import tqdm
 
-    from models.checkpoint import load_checkpoint
-    from models.hardware import choose_hardware
     from models.images import list_pictures, read_store
     from models.predict import predict
-    from reports.answers import Answers
+    from reports.examine import Split, read_manifest, thin_out
 
-    hardware = choose_hardware(options.device)
-    checkpoint = load_checkpoint(options.model)
-    predictor = checkpoint.predictor(hardware)
-    samples, classes = list_pictures(options.validate, checkpoint.classes)
-    with tqdm(total=len(samples), desc="Reading pictures", unit=" pictures", leave=False) as bar:
+    samples, _ = list_pictures(directory, checkpoint.classes)
+    samples = thin_out(samples, limit)
+    name = directory.resolve().name
+    with tqdm(total=len(samples), desc=f"Reading {name}/", unit=" pictures", leave=False) as bar:
         store = read_store(samples, checkpoint.image_size, bar.update)
-    with tqdm(total=len(samples), desc="Classifying", unit=" pictures", leave=False) as bar:
-        logits, _ = predict(predictor, store, bar.update)
-    names = [checkpoint.lineages.get(name, [name])[-1] for name in classes]
-    return Answers(store.paths, names, store.labels.numpy(), torch.softmax(logits.double(), dim=1).numpy())
+    with tqdm(total=len(samples), desc=f"Classifying {name}/", unit=" pictures", leave=False) as bar:
+        prediction = predict(predictor, store, bar.update)
+    manifest = read_manifest(directory)
+    return Split(name, store.paths, store.labels, prediction, [manifest.get(path, {}) for path in store.paths])
 
 
 def table(answers: "Answers") -> str:
@@ -60,12 +85,13 @@ def table(answers: "Answers") -> str:
     from models.scores import by_class, summary
 
     scores = summary(answers.actual, answers.predicted)
-    rows = [row for row in by_class(answers.actual, answers.predicted, answers.names) if row["support"]]
+    scored = by_class(answers.actual, answers.predicted, answers.names)
+    rows = [scored[label] for label in answers.taxonomy.order if scored[label]["support"]]
     width = max(len("class"), *(len(row["class"]) for row in rows))
     lines = [f"{'class':{width}}  pictures  right  precision"]
     for row in rows:
         lines.append(f"{row['class']:{width}}  {row['support']:8d}  {row['recall']:5.0%}  {row['precision']:9.0%}")
-    right = (answers.actual == answers.predicted).sum()
+    right = answers.right.sum()
     lines.append(
         f"\n{right} of {len(answers)} pictures are right: accuracy {scores['accuracy']:.1%} (balanced accuracy "
         f"{scores['balanced_accuracy']:.1%}, macro-F1 {scores['macro_f1']:.3f}; always answering with the commonest "
@@ -74,25 +100,81 @@ def table(answers: "Answers") -> str:
     return "\n".join(lines)
 
 
+def report(options: argparse.Namespace, checkpoint: "Checkpoint", predictor: "Predictor", validate: "Split") -> None:
+    """Write the report, with what stands beside the pictures shown: training pictures, and test/ where it exists."""
+    from reports.report import write_report
+
+    beside = {name: options.validate.resolve().parent / name for name in ("train", "test")}
+    there = {name: path for name, path in beside.items() if path.is_dir() and path != options.validate.resolve()}
+    train = classify(checkpoint, predictor, there["train"], TRAIN_LIMIT) if "train" in there else None
+    splits = [validate, *(classify(checkpoint, predictor, there[name]) for name in ("test",) if name in there)]
+    summary = write_report(options.report, checkpoint, predictor, splits, train, options.confidence, options.data)
+    coverage = summary["splits"][validate.name]["coverage"]
+    print(
+        f"Wrote {options.report / 'report.html'}, with tables and figures beside it. At a confidence of "
+        f"{options.confidence:g}, {coverage['value']:.1%} of the answers hold the truth "
+        f"({coverage['low']:.1%} to {coverage['high']:.1%})"
+    )
+
+
+def show(options: argparse.Namespace, checkpoint: "Checkpoint", predictor: "Predictor") -> None:
+    """Draw the grid, print the table, and write the report if one is asked for."""
+    import torch
+
+    from models.taxonomy import Taxonomy
+    from reports.answers import Answers
+    from reports.grid import choose, draw_grid
+
+    validate = classify(checkpoint, predictor, options.validate)
+    probabilities = torch.softmax(validate.prediction.logits.double(), dim=1).numpy()
+    taxonomy = Taxonomy.of(checkpoint.classes, checkpoint.lineages)
+    answers = Answers(validate.paths, taxonomy, validate.labels.numpy(), probabilities)
+    chosen = choose(answers, options.num_images, options.select, options.seed)
+    draw_grid(options.output, answers, chosen)
+    print(table(answers))
+    print(f"Wrote {options.output}: {len(chosen)} pictures with predicted and actual class")
+    if options.report:
+        report(options, checkpoint, predictor, validate)
+
+
+def name_own(options: argparse.Namespace, checkpoint: "Checkpoint", hardware: "Hardware") -> int:
+    """Name the pictures of the user's own folder; give the exit status."""
+    from reports.own_pictures import classify_folder
+    from reports.ranges import read_ranges
+
+    if not options.images.is_dir():
+        raise FileNotFoundError(f"there is no directory {options.images}")
+    if options.age is not None and not options.data.is_dir():
+        raise FileNotFoundError(
+            f"there is no directory {options.data}, where --age looks up when taxa lived; see --data"
+        )
+    ranges = read_ranges(options.data)
+    output = options.report or Path("own_pictures")
+    return classify_folder(options.images, output, checkpoint, hardware, options.confidence, options.age, ranges)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Show what the model is worth as the command line says; give the exit status."""
-    options = build_parser().parse_args(argv)
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    if options.age is not None and options.images is None:
+        parser.error("--age goes with --images, the folder with the pictures of that age")
     try:
         # Only now, so that --help does not wait for torch.
-        from models.checkpoint import CheckpointError
-        from reports.grid import choose, draw_grid
+        from models.checkpoint import CheckpointError, load_checkpoint
+        from models.hardware import choose_hardware
 
-        answers = classify(options)
-        chosen = choose(len(answers), options.num_images, options.seed)
-        draw_grid(options.output, answers, chosen)
+        hardware = choose_hardware(options.device)
+        checkpoint = load_checkpoint(options.model)
+        if options.images:
+            return name_own(options, checkpoint, hardware)
+        show(options, checkpoint, checkpoint.predictor(hardware))
     except KeyboardInterrupt:
-        print("\nInterrupted; nothing was written.", file=sys.stderr)
+        print("\nInterrupted; no file is left half written.", file=sys.stderr)
         return 128 + signal.SIGINT
     except (OSError, ValueError, CheckpointError) as error:
         print(f"visualise_results.py: {error}", file=sys.stderr)
         return 1
-    print(table(answers))
-    print(f"Wrote {options.output}: {len(chosen)} pictures with predicted and actual class")
     return 0
 
 

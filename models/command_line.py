@@ -30,3 +30,14 @@ def positive_float(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"a number above 0 is needed, not {text!r}")
     return value
+
+
+def share(text: str) -> float:
+    """Read a number between 0 and 1, both left out. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"a number between 0 and 1 is needed, such as 0.9, not {text!r}")
+    return value

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,28 @@ RIGHT = {"color": "#0072B2", "linewidth": 1.5, "linestyle": "solid", "capstyle":
 WRONG = {"color": "#D55E00", "linewidth": 4.0, "linestyle": (0, (2, 1)), "capstyle": "butt"}
 CELL_INCHES = 2.6
 LINE_LETTERS = 30
+NAME_LETTERS = 52
 
 
-def choose(count: int, wanted: int, seed: int) -> np.ndarray:
-    """Choose `wanted` of `count` pictures by chance, all of them where there are fewer; indices in rising order."""
-    return np.sort(np.random.default_rng(seed).choice(count, size=min(wanted, count), replace=False))
+def choose(answers: Answers, wanted: int, select: str, seed: int = 0) -> np.ndarray:
+    """Choose `wanted` pictures, all of them where there are fewer; indices in taxonomic order of the actual classes.
+
+    select: "random" (drawn with `seed`), "worst" (the actual class was given the least probability), "best" (the most),
+    or "uncertain" (the two most probable classes lie closest together).
+    """
+    ranked = {
+        "random": lambda: np.random.default_rng(seed).permutation(len(answers)),
+        "worst": lambda: np.argsort(-answers.losses, kind="stable"),
+        "best": lambda: np.argsort(answers.losses, kind="stable"),
+        "uncertain": lambda: np.argsort(answers.margins, kind="stable"),
+    }[select]()
+    return in_taxonomic_order(answers, ranked[:wanted])
+
+
+def in_taxonomic_order(answers: Answers, chosen: Iterable[int]) -> np.ndarray:
+    """Sort indices of pictures by the place of their actual classes in the taxonomy, then by their own."""
+    place = np.argsort(answers.taxonomy.order)
+    return np.array(sorted(chosen, key=lambda index: (place[answers.actual[index]], index)), dtype=int)
 
 
 def draw_grid(path: Path, answers: Answers, chosen: np.ndarray) -> None:
@@ -32,7 +50,7 @@ def draw_grid(path: Path, answers: Answers, chosen: np.ndarray) -> None:
     """
     columns = math.ceil(math.sqrt(len(chosen) * 4 / 3))
     rows = math.ceil(len(chosen) / columns)
-    figure = Figure(figsize=(columns * CELL_INCHES, rows * (CELL_INCHES + 0.7)), layout="constrained")
+    figure = Figure(figsize=(columns * CELL_INCHES, rows * (CELL_INCHES + 0.8)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
     for cell in cells:
@@ -53,7 +71,25 @@ def draw_cell(cell: Axes, answers: Answers, index: int) -> None:
         side.set(**(RIGHT if right else WRONG))
     said = f"{'✓' if right else '✗ wrong:'} {answers.names[predicted]} ({answers.confidence[index]:.0%})"
     cell.set_title(wrap(said), fontsize=9, color=RIGHT["color"] if right else WRONG["color"])
-    cell.set_xlabel(wrap(f"actual: {answers.names[actual]}"), fontsize=9)
+    below = wrap(f"actual: {answers.names[actual]}")
+    cell.set_xlabel(below, fontsize=9)
+    cell.annotate(
+        shorten(answers.paths[index].name),
+        (0.5, 0),
+        xycoords=cell.xaxis.label,
+        xytext=(0, -2),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=5.5,
+        color="0.35",
+        parse_math=False,
+    )
+
+
+def shorten(name: str) -> str:
+    """Leave out the middle of a file name that is too long for a cell; its end tells shots of one specimen apart."""
+    return name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS // 2]}…{name[-NAME_LETTERS // 2 + 1 :]}"
 
 
 def wrap(text: str) -> str:

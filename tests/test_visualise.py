@@ -1,6 +1,7 @@
 """The results as a user sees them: test.png and what is printed, from a model made here."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from PIL import Image
 import visualise_results
 from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from models.networks import build_network
+from models.taxonomy import Taxonomy
 from reports.answers import Answers
-from reports.grid import LINE_LETTERS, choose, draw_grid, wrap
+from reports.grid import LINE_LETTERS, NAME_LETTERS, choose, draw_grid, shorten, wrap
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 
 
@@ -73,7 +75,7 @@ def test_right_and_wrong_differ_without_colour(tmp_path):
     path = tmp_path / "disc.png"
     draw_shape("disc", 0).save(path)
     for name, actual in (("right", 0), ("wrong", 1)):
-        answers = Answers([path], ["disc", "ring"], np.array([actual]), np.array([[0.8, 0.2]]))
+        answers = Answers([path], Taxonomy([["disc"], ["ring"]]), np.array([actual]), np.array([[0.8, 0.2]]))
         draw_grid(tmp_path / f"{name}.png", answers, np.array([0]))
     right, wrong = (Image.open(tmp_path / f"{name}.png").convert("L") for name in ("right", "wrong"))
     height = right.height // 8
@@ -85,16 +87,47 @@ def test_long_names_are_broken_into_lines_that_fit_their_cell(directory, tmp_pat
     name = "Verylongfamilynamewithoutanyblank" * 4
     assert max(map(len, wrap(f"actual: {name}").splitlines())) <= LINE_LETTERS
     path = next((directory / "validate" / "disc").iterdir())
-    answers = Answers([path] * 4, [name, name[::-1]], np.array([0, 1, 0, 1]), np.full((4, 2), 0.5))
+    answers = Answers([path] * 4, Taxonomy([[name], [name[::-1]]]), np.array([0, 1, 0, 1]), np.full((4, 2), 0.5))
     draw_grid(tmp_path / "long.png", answers, np.arange(4))
     border = np.asarray(Image.open(tmp_path / "long.png").convert("L"))
     assert border[:, [0, -1]].min() > 250 and border[[0, -1]].min() > 250  # nothing is cut by the edge
 
 
+def drawn_answers(count, classes=4):
+    """Answers on pictures that are never opened, drawn by chance; the classes' taxonomic order is 2, 0, 3, 1."""
+    random = np.random.default_rng(0)
+    taxonomy = Taxonomy([["B", "b"], ["D", "d"], ["A", "a"], ["C", "c"]])
+    probabilities = random.dirichlet(np.ones(classes), count)
+    return Answers([Path("none")] * count, taxonomy, random.integers(0, classes, count), probabilities)
+
+
 def test_the_choice_is_seeded():
-    assert (choose(100, 12, 5) == choose(100, 12, 5)).all()
-    assert (choose(100, 12, 5) != choose(100, 12, 6)).any()
-    assert choose(3, 12, 0).tolist() == [0, 1, 2]
+    answers = drawn_answers(100)
+    assert (choose(answers, 12, "random", 5) == choose(answers, 12, "random", 5)).all()
+    assert set(choose(answers, 12, "random", 5)) != set(choose(answers, 12, "random", 6))
+    assert sorted(choose(drawn_answers(3), 12, "random")) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("select", ["random", "worst", "best", "uncertain"])
+def test_pictures_stand_in_taxonomic_order(select):
+    answers = drawn_answers(50)
+    chosen = choose(answers, 20, select)
+    place = [[2, 0, 3, 1].index(answers.actual[index]) for index in chosen]
+    assert len(set(chosen)) == 20 and place == sorted(place) and len(set(place)) == 4
+
+
+def test_worst_best_and_uncertain_are_what_they_say():
+    answers = drawn_answers(50)
+    given = answers.probabilities[np.arange(50), answers.actual]
+    top = np.sort(answers.probabilities, axis=1)
+    assert set(choose(answers, 7, "worst")) == set(np.argsort(given)[:7])
+    assert set(choose(answers, 7, "best")) == set(np.argsort(given)[-7:])
+    assert set(choose(answers, 7, "uncertain")) == set(np.argsort(top[:, -1] - top[:, -2])[:7])
+
+
+def test_a_long_file_name_keeps_its_end():
+    name = "Syracosphaera_" * 9 + "65p.jpg"
+    assert len(shorten(name)) <= NAME_LETTERS and shorten(name).endswith("65p.jpg") and shorten("a.jpg") == "a.jpg"
 
 
 def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(directory, tmp_path, capsys, monkeypatch):
@@ -110,7 +143,13 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(directory, t
         (1, "there is no directory nowhere", [*model, "--validate", "nowhere"]),
         (1, "empty holds no classes", [*model, "--validate", "empty"]),
         (1, "has the class cube, which is none of the 3 classes", [*model, "--validate", "other"]),
+        (1, "there is no directory lost", [*model, "--images", "lost"]),
+        (1, "there is no directory data, where --age looks up", [*model, "--images", "empty", "--age", "3"]),
         (2, "a whole number above 0", ["--num_images", "0"]),
+        (2, "invalid choice: 'nicest'", ["--select", "nicest"]),
+        (2, "a number between 0 and 1 is needed", ["--confidence", "1"]),
+        (2, "a number between 0 and 1 is needed", ["--confidence", "nan"]),
+        (2, "--age goes with --images", ["--age", "12.5"]),
     ]
     for status, sentence, arguments in cases:
         result = visualise(capsys, *arguments)
