@@ -3,6 +3,7 @@
     python train_classifier.py                        # VGG11 with ImageNet weights, on ./train and ./validate
     python train_classifier.py --log                  # the same, and: tensorboard --logdir=./logs --port=6006
     python train_classifier.py --use_model vgg11_adaptive --weights none      # from scratch, without a download
+    python train_classifier.py --time_budget 10       # the best that ten minutes allow
     python train_classifier.py --resume               # go on where an interrupted run was left
 
 Reads train/<class>/ and validate/<class>/ below --directory. Writes `model` (what visualise_results.py reads: the
@@ -13,19 +14,27 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.command_line import make_parser, positive_float, whole_number
+from models.command_line import make_parser, positive_float, share, whole_number
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from models.checkpoint import Checkpoint
+    from models.hardware import Hardware
     from training.data import Data
-    from training.loop import Recipe, Run
+    from training.log import TrainingLog
+    from training.loop import Run
+    from training.stages import CachedSource, PictureSource, Stage
 
 # The highest learning rates that a batch of 32 pictures bears, by measurement (NOTES.md).
 FROM_SCRATCH_RATE = 0.02
-PRETRAINED_RATE = 0.005
+HEAD_RATE = 0.003
+PRETRAINED_RATE = 0.0005
 
 HISTORY = [
     "epoch",
@@ -38,6 +47,12 @@ HISTORY = [
     "validate_accuracy",
     "validate_macro_f1",
 ]
+DEFAULT_EPOCHS = 16
+
+# What is set aside of a time budget for reading and writing files.
+WRITING_SECONDS = 5.0
+CLOCK = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} passed, {remaining} left"
+
 HEAD = "Epoch  train loss  accuracy  validate loss  accuracy  pictures/s"
 
 
@@ -63,7 +78,27 @@ def build_parser() -> argparse.ArgumentParser:
         help="where to start: imagenet (default, a download of up to 0.5 GB), none, or a file with a state dict of "
         "the same network",
     )
-    add("--epochs", type=whole_number(1), default=16, metavar="N", help="times through the pictures (default: 16)")
+    add(
+        "--freeze",
+        choices=("features", "block", "none"),
+        help="features: only the head learns, in seconds an epoch; block: the last block of convolutions and the head; "
+        "none: everything (default: the head, then everything; without weights everything at once)",
+    )
+    add(
+        "--views",
+        type=whole_number(1),
+        default=4,
+        metavar="N",
+        help="ways in which frozen layers see each picture, the first as it stands, the others turned and lit anew; "
+        "what they say of it is kept in memory (default: 4)",
+    )
+    add("--epochs", type=whole_number(1), metavar="N", help="times through the pictures (default: 16)")
+    add(
+        "--time_budget",
+        type=positive_float,
+        metavar="MINUTES",
+        help="fit the schedule to the time there is, from start to saved model (--epochs may end it sooner)",
+    )
     add(
         "--patience",
         type=whole_number(1),
@@ -75,8 +110,24 @@ def build_parser() -> argparse.ArgumentParser:
         "--learning_rate",
         type=positive_float,
         metavar="X",
-        help="the highest rate of the schedule (default: 0.02 from scratch, 0.005 from pretrained weights)",
+        help="the highest rate of the schedule (default: 0.02 from scratch; from pretrained weights 0.003 for the head "
+        "alone, 0.0005 for more)",
     )
+    add(
+        "--balance",
+        choices=("none", "weights", "sampler", "logit_adjusted"),
+        default="none",
+        help="for classes with few pictures: weigh them more, draw them more, or handicap the others (default: none)",
+    )
+    add(
+        "--label_smoothing",
+        type=share,
+        default=0.0,
+        metavar="X",
+        help="share of each label that is spread over all classes (default: 0)",
+    )
+    add("--tta", action="store_true", help="the model names a picture from eight sides: better, and eight times slower")
+    add("--deterministic", action="store_true", help="the same run again on a GPU too, if slower")
     add(
         "--image_size",
         type=whole_number(1),
@@ -95,7 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def train(options: argparse.Namespace) -> "Run":
-    """Train a network epoch by epoch, keeping its best state and its last.
+    """Train a network stage by stage and epoch by epoch, keeping its best state and its last.
 
     Raises OSError, ValueError, CheckpointError, WeightsError or TrainingError, with a sentence for the user, where it
     cannot begin or go on.
@@ -105,39 +156,75 @@ def train(options: argparse.Namespace) -> "Run":
     from models.hardware import choose_hardware
     from training.data import read_data
     from training.log import TrainingLog
-    from training.loop import Recipe, Run, make_optimizer, train_epoch, validate
+    from training.loop import Run
+    from training.stages import plan_stages
     from training.start import start_network
 
+    began = time.monotonic()
     hardware = choose_hardware(options.device, options.precision)
+    torch.use_deterministic_algorithms(options.deterministic)
     left = read_interrupted(options) if options.resume else None
     data = read_data(options.directory, options.image_size).to(hardware.device)
     torch.manual_seed(options.seed)
     weights = "none" if left else options.weights
-    network = hardware.place(start_network(options.use_model, len(data.classes), data.size, weights))
-    run = Run(network, make_optimizer(network))
+    run = Run(hardware.place(start_network(options.use_model, len(data.classes), data.size, weights)), began=began)
     if left:
         check_same_data(left, data, options)
         run.restore(left["run"])
-    recipe = Recipe(options.epochs, options.batch_size, highest_rate(options), options.seed)
+    stages = plan_stages(options.weights != "none", options.freeze, wanted_epochs(options))
     log_directory = left["log"] if left else time.strftime("logs/%Y-%m-%d_%H.%M.%S_") + options.use_model
     log = TrainingLog(Path(log_directory)) if options.log else None
     print(f"{describe(data)}\n{options.use_model} on {hardware}\n{HEAD}")
 
-    with progress_bar(run, recipe, len(data.train)) as bar:
-        while len(run.history) < recipe.epochs and not is_stuck(run, options.patience):
+    for number in range(run.stage, len(stages)):
+        if number > run.stage:
+            run.stage, run.stage_epoch, run.stage_start, left = number, len(run.history), run.seconds, None
+        train_stage(run, stages[number], data, options, hardware, log, log_directory, left)
+    finish(run, data, options, hardware, log)
+    return run
+
+
+def train_stage(
+    run: "Run",
+    stage: "Stage",
+    data: "Data",
+    options: argparse.Namespace,
+    hardware: "Hardware",
+    log: "TrainingLog | None",
+    log_directory: str,
+    left: dict[str, Any] | None,
+) -> None:
+    """Train through a stage, or through the rest of it that an interrupted run left."""
+    from models.predict import Prediction
+    from training.loop import LOWEST_RATE, Recipe, make_optimizer, score, train_epoch
+    from training.stages import Timetable
+
+    end = stage_end(run, stage, data, options, hardware)
+    source = make_source(run, stage, data, options, hardware, end)
+    pretrained = options.weights != "none"
+    lowest = LOWEST_RATE if pretrained and stage.frozen == "none" else 1.0
+    run.optimizer = make_optimizer(source.module, pretrained, lowest)
+    if left:
+        run.optimizer.load_state_dict(left["run"]["optimizer"])
+    rate = (options.learning_rate if stage.share == 1 else None) or default_rate(stage, pretrained)
+    recipe = Recipe(options.batch_size, rate, options.seed, pretrained, options.balance, options.label_smoothing)
+    timetable = Timetable(run.stage_epoch, stage.epochs, run.seconds, end)
+
+    with progress_bar(run, stage, end, options, len(data.train)) as bar:
+        tick = tick_of(bar, run, end)
+        while timetable.progress(len(run.history), run.seconds) < 1 and not is_stuck(run, options.patience):
             start = time.monotonic()
-            learnt = train_epoch(run, data.train, recipe, hardware, bar.update)
+            learnt = train_epoch(run, source, data.train.labels, len(data.classes), recipe, timetable, hardware, tick)
             speed = learnt.pop("pictures") / (time.monotonic() - start)
-            scores = validate(network, data.validate, hardware)
+            logits = source.validation_logits()
+            scores = score(logits, data.validate.labels)
             run.history.append(history_row(run, time.monotonic() - start, speed, learnt, scores))
             bar.write(show(run.history[-1]), file=sys.stdout)
             if log:
                 log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
                 log.pictures(run, data, hardware)
+                log.answers(len(run.history), data.classes, data.validate, Prediction(logits, logits))
             keep(run, scores, data, options, log_directory)
-    if log:
-        log.close()
-    return run
 
 
 def read_interrupted(options: argparse.Namespace) -> dict[str, Any]:
@@ -174,9 +261,54 @@ def last_file(options: argparse.Namespace) -> Path:
     return options.save_model.with_name(options.save_model.name + ".last")
 
 
-def highest_rate(options: argparse.Namespace) -> float:
-    """Give the highest learning rate of the schedule; what was learnt before bears less than what was not."""
-    return options.learning_rate or (FROM_SCRATCH_RATE if options.weights == "none" else PRETRAINED_RATE)
+def wanted_epochs(options: argparse.Namespace) -> int | None:
+    """Give the number of epochs, or None for as many as the time budget allows."""
+    return options.epochs or (None if options.time_budget else DEFAULT_EPOCHS)
+
+
+def default_rate(stage: "Stage", pretrained: bool) -> float:
+    """Give the highest learning rate of a stage; what was learnt before bears less than what was not."""
+    if not pretrained:
+        return FROM_SCRATCH_RATE
+    return HEAD_RATE if stage.frozen == "features" else PRETRAINED_RATE
+
+
+def make_source(
+    run: "Run", stage: "Stage", data: "Data", options: argparse.Namespace, hardware: "Hardware", end: float | None
+) -> "PictureSource | CachedSource":
+    """Give what a stage learns from: the pictures, or what the frozen front of the network says of them."""
+    from tqdm import tqdm
+
+    from training.stages import CachedSource, PictureSource
+
+    if stage.frozen == "none":
+        return PictureSource(run.network, data, hardware, options.weights != "none")
+
+    def enough() -> bool:  # half of a stage's time belongs to learning
+        return end is not None and run.seconds > (run.stage_start + end) / 2
+
+    total = len(data.validate) + len(data.train) * options.views
+    with tqdm(total=total, desc="Running the frozen layers", unit=" pictures", leave=False) as bar:
+        return CachedSource(run.network, stage.frozen, data, hardware, options.views, options.seed, bar.update, enough)
+
+
+def stage_end(
+    run: "Run", stage: "Stage", data: "Data", options: argparse.Namespace, hardware: "Hardware"
+) -> float | None:
+    """Give the second of the run at which a stage ends (time is left to `finish`), or None where no time was set."""
+    from models.images import IMAGENET
+    from models.predict import TURNS, Predictor
+    from training.final import pictures_looked_at
+    from training.stages import seconds_a_picture
+
+    if options.time_budget is None:
+        return None
+    budget = 60 * options.time_budget
+    if stage.share < 1:
+        return stage.share * budget
+    each = seconds_a_picture(Predictor(run.network, IMAGENET, hardware), data.validate)
+    last_look = pictures_looked_at(data) * (TURNS if options.tta else 1)
+    return budget - WRITING_SECONDS - each * (len(data.validate) + last_look)
 
 
 def describe(data: "Data") -> str:
@@ -187,15 +319,27 @@ def describe(data: "Data") -> str:
     )
 
 
-def progress_bar(run: "Run", recipe: "Recipe", count: int):
-    """Make a bar over all pictures of all epochs, which shows pictures a second and the time left."""
+def progress_bar(run: "Run", stage: "Stage", end: float | None, options: argparse.Namespace, count: int) -> "tqdm":
+    """Make a bar that says what learns and shows the time left: over a stage's pictures, or over its seconds."""
     from tqdm import tqdm
 
     from training.loop import epoch_length
+    from training.stages import WHAT_LEARNS
 
-    length = epoch_length(count, recipe.batch_size)
-    done, total = length * len(run.history), length * recipe.epochs
-    return tqdm(desc="Training", initial=done, total=total, unit=" pictures", leave=False, mininterval=1)
+    what = f"Training {WHAT_LEARNS[stage.frozen]}"
+    if end is not None:
+        done, total = run.seconds - run.stage_start, end - run.stage_start
+        return tqdm(desc=what, initial=done, total=total, leave=False, mininterval=1, bar_format=CLOCK)
+    length = epoch_length(count, options.batch_size)
+    done, total = length * (len(run.history) - run.stage_epoch), length * stage.epochs
+    return tqdm(desc=what, initial=done, total=total, unit=" pictures", leave=False, mininterval=1)
+
+
+def tick_of(bar: "tqdm", run: "Run", end: float | None) -> Callable[[int], Any]:
+    """Give what moves the bar on after a step: by its pictures, or to the second that it is."""
+    if end is None:
+        return bar.update
+    return lambda _: bar.update(max(0.0, min(run.seconds, end) - run.stage_start - bar.n))
 
 
 def is_stuck(run: "Run", patience: int | None) -> bool:
@@ -220,27 +364,51 @@ def show(row: dict[str, float]) -> str:
 
 def keep(run: "Run", scores: dict, data: "Data", options: argparse.Namespace, log_directory: str) -> None:
     """Save the model if it is the best yet, then what --resume needs, then the history."""
-    from models.checkpoint import Checkpoint, save_checkpoint, save_tensors
+    from models.checkpoint import save_checkpoint, save_tensors
     from models.files import write_csv
 
     merit = (scores["accuracy"], -scores["loss"])
     if not run.best or merit > (run.best["accuracy"], -run.best["loss"]):
         run.best = {"epoch": len(run.history), **scores}
-        checkpoint = Checkpoint(
-            architecture=options.use_model,
-            image_size=data.size,
-            classes=data.classes,
-            weights={name: tensor.cpu() for name, tensor in run.network.state_dict().items()},
-            lineages=data.lineages,
-            scores=run.best,
-            options=option_values(options),
-            dataset=data.digest,
-            versions={library: version(library) for library in ("torch", "torchvision")},
-        )
-        save_checkpoint(options.save_model, checkpoint)
+        save_checkpoint(options.save_model, make_checkpoint(run, data, options))
     facts = {"classes": data.classes, "dataset": data.digest, "image_size": data.size, "log": log_directory}
     save_tensors(last_file(options), {"run": run.state(), "options": option_values(options), **facts})
     write_csv(options.save_model.with_name(options.save_model.name + ".history.csv"), HISTORY, run.history)
+
+
+def make_checkpoint(run: "Run", data: "Data", options: argparse.Namespace) -> "Checkpoint":
+    """Give the network as it is now, with all that a prediction needs."""
+    from models.checkpoint import Checkpoint
+
+    return Checkpoint(
+        architecture=options.use_model,
+        image_size=data.size,
+        classes=data.classes,
+        weights={name: tensor.cpu() for name, tensor in run.network.state_dict().items()},
+        lineages=data.lineages,
+        scores=run.best,
+        options=option_values(options),
+        dataset=data.digest,
+        versions={library: version(library) for library in ("torch", "torchvision")},
+    )
+
+
+def finish(
+    run: "Run", data: "Data", options: argparse.Namespace, hardware: "Hardware", log: "TrainingLog | None"
+) -> None:
+    """Let the best state name the validation pictures once more, and keep in the model how far it may be trusted."""
+    from models.checkpoint import load_checkpoint, save_checkpoint
+    from models.predict import TURNS
+    from training.final import calibrated
+
+    checkpoint = load_checkpoint(options.save_model)
+    checkpoint.turns = TURNS if options.tta else 1
+    checkpoint, prediction = calibrated(checkpoint, data, hardware)
+    run.best = checkpoint.scores
+    save_checkpoint(options.save_model, checkpoint)
+    if log:
+        log.finish(option_values(options), run.best, data.classes, data.validate, prediction)
+        log.close()
 
 
 def conclude(run: "Run", model: Path) -> str:

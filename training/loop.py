@@ -1,6 +1,7 @@
 """The training loop: an epoch's batches, one step after the other, and what is kept between two epochs."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,14 +11,17 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from models.hardware import Hardware
-from models.images import IMAGENET, Store, augment
-from models.predict import Predictor, predict
 from models.scores import summary
+from training.balance import draw, make_loss
+from training.stages import CachedSource, PictureSource, Timetable
 
 MOMENTUM = 0.9
-WEIGHT_DECAY = 5e-4
 LARGEST_GRADIENT = 5.0
 WARMUP_SHARE = 0.1
+
+# In a pretrained network the first layers, which know edges and textures, learn at this share of the head's rate.
+LOWEST_RATE = 0.1
+RATE_STEPS = 4
 
 # A small set is gone through several times in an epoch, each time in other turns and lights, until there have been so
 # many steps: with one step for an epoch nothing is learnt, and nothing is seen in the curves.
@@ -30,64 +34,95 @@ class TrainingError(Exception):
 
 @dataclass
 class Run:
-    """A training run between two epochs: all that it takes to go on as if nothing had happened."""
+    """A training run between two epochs: all that it takes to go on as if nothing had happened.
+
+    stage, stage_epoch, stage_start: number of the stage, and the epochs and seconds of the run when it began.
+    """
 
     network: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, float] = field(default_factory=dict)
+    stage: int = 0
+    stage_epoch: int = 0
+    stage_start: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken, interruptions not counted."""
+        return time.monotonic() - self.began
 
     def state(self) -> dict[str, Any]:
         """Give tensors, numbers and containers of them, ready for a file."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "history": self.history,
-            "best": self.best,
-        }
+        places = {name: getattr(self, name) for name in ("stage", "stage_epoch", "stage_start", "seconds")}
+        states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {**states, "history": self.history, "best": self.best, **places}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave."""
+        """Take over what `state` gave, all but the optimizer's part, which waits for its stage."""
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.history, self.best = state["history"], state["best"]
+        for name in ("history", "best", "stage", "stage_epoch", "stage_start"):
+            setattr(self, name, state[name])
+        self.began = time.monotonic() - state["seconds"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a run trains: the number of epochs, pictures in a step, the schedule's highest rate, and the seed."""
+    """How a stage trains: pictures in a step, the schedule's highest rate, the seed, and what is done about balance.
 
-    epochs: int
+    adaptive: AdamW, for pretrained networks, in place of plain descent with momentum; balance: see `training.balance`;
+    smoothing: the share of a label that is spread over all classes.
+    """
+
     batch_size: int
     learning_rate: float
     seed: int
+    adaptive: bool = False
+    balance: str = "none"
+    smoothing: float = 0.0
 
     def rate(self, progress: float) -> float:
-        """Give the learning rate at `progress` (0 at the start of the run, 1 at its end).
+        """Give the learning rate at `progress` (0 at the start of the stage, 1 at its end).
 
         A linear warm-up, then half a cosine down to nothing (Loshchilov & Hutter, "SGDR", ICLR 2017,
         https://arxiv.org/abs/1608.03983).
         """
         if progress < WARMUP_SHARE:
             return self.learning_rate * (0.05 + 0.95 * progress / WARMUP_SHARE)
+        progress = min(progress, 1.0)
         return self.learning_rate * (1 + math.cos(math.pi * (progress - WARMUP_SHARE) / (1 - WARMUP_SHARE))) / 2
 
 
-def make_optimizer(network: nn.Module) -> torch.optim.SGD:
-    """Stochastic gradient descent with Nesterov momentum; norms and biases are not decayed."""
-    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=0.0, momentum=MOMENTUM, nesterov=True)
+def make_optimizer(module: nn.Module, adaptive: bool = False, lowest: float = 1.0) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with Nesterov momentum, or AdamW ("adaptive").
+
+    Norms and biases are not decayed. Each group of parameters has a `factor` for the schedule's rate, which rises from
+    about `lowest` for the first layers to 1 for the last.
+    """
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups: dict[tuple[bool, float], list[Tensor]] = {}
+    for place, parameter in enumerate(parameters, 1):
+        step = math.ceil(place / len(parameters) * RATE_STEPS) / RATE_STEPS
+        factor = lowest ** (1 - step)
+        groups.setdefault((parameter.ndim > 1, factor), []).append(parameter)
+    decay = 0.05 if adaptive else 5e-4
+    options = [
+        {"params": members, "weight_decay": decay if decayed else 0.0, "factor": factor}
+        for (decayed, factor), members in groups.items()
+    ]
+    if adaptive:
+        return torch.optim.AdamW(options, lr=0.0)
+    return torch.optim.SGD(options, lr=0.0, momentum=MOMENTUM, nesterov=True)
 
 
-def epoch_batches(count: int, batch_size: int, generator: Generator) -> list[Tensor]:
-    """Deal out the indices of `count` pictures for one epoch, in batches of about `batch_size` of one size.
+def epoch_batches(labels: Tensor, batch_size: int, generator: Generator, balance: str = "none") -> list[Tensor]:
+    """Deal out the indices of pictures with these labels for one epoch, in batches of about `batch_size` of one size.
 
     Each picture comes once, or, where that gives fewer than STEPS_PER_EPOCH batches, equally often several times.
     """
-    passes = epoch_length(count, batch_size) // count
-    order = torch.cat([torch.randperm(count, generator=generator) for _ in range(passes)])
+    count = len(labels)
+    order = draw(balance, labels, epoch_length(count, batch_size) // count, generator)
     return list(order.tensor_split(round(len(order) / min(batch_size, count))))
 
 
@@ -98,53 +133,56 @@ def epoch_length(count: int, batch_size: int) -> int:
 
 def train_epoch(
     run: Run,
-    store: Store,
+    source: PictureSource | CachedSource,
+    labels: Tensor,
+    num_classes: int,
     recipe: Recipe,
+    timetable: Timetable,
     hardware: Hardware,
     tick: Callable[[int], Any] = lambda _: None,
 ) -> dict[str, float]:
     """Train one epoch; give its loss and accuracy (of the augmented pictures, with dropout) and how it went.
 
-    Every random choice follows from the seed and the epoch's number alone. `tick` is called with the number of pictures
-    after each step. Raises TrainingError when the loss is no longer a number.
+    Every random choice follows from the seed and the epoch's number alone. An epoch in which the stage's time is over
+    ends there. `tick` is called with the number of pictures after each step. Raises TrainingError when the loss is no
+    longer a number.
     """
     epoch = len(run.history)
     torch.manual_seed(recipe.seed * 1_000_003 + epoch)
     generator = Generator().manual_seed(torch.initial_seed())
-    run.network.train()
-    order = epoch_batches(len(store), recipe.batch_size, generator)
-    sums = torch.zeros(4, dtype=torch.float64)
+    loss_of = make_loss(recipe.balance, labels, num_classes, recipe.smoothing)
+    source.train()
+    order = epoch_batches(labels, recipe.batch_size, generator, recipe.balance)
+    sums = torch.zeros(4, dtype=torch.float64, device=hardware.device)
     for step, indices in enumerate(order):
-        rate = recipe.rate((epoch + step / len(order)) / recipe.epochs)
+        progress = timetable.progress(epoch + step / len(order), run.seconds)
+        if progress >= 1 and step:
+            break
+        rate = recipe.rate(progress)
         for group in run.optimizer.param_groups:
-            group["lr"] = rate
-        pictures, labels = augmented_batch(store, indices, generator, hardware)
+            group["lr"] = rate * group["factor"]
+        inputs, actual = source.batch(indices, epoch, generator)
         with hardware.autocast():
-            logits = run.network(pictures)
-        loss = F.cross_entropy(logits.float(), labels)
+            logits = source.module(inputs)
+        logits = logits.float()
+        loss = loss_of(logits, actual).mean()
         run.optimizer.zero_grad()
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(run.network.parameters(), LARGEST_GRADIENT)
+        norm = nn.utils.clip_grad_norm_(source.module.parameters(), LARGEST_GRADIENT)
         run.optimizer.step()
-        count = len(labels)
-        right = (logits.argmax(1) == labels).sum()
-        sums += torch.tensor([loss.item() * count, right.item(), norm.item() * count, count], dtype=torch.float64)
-        if not math.isfinite(sums[0]):
-            raise TrainingError(f"the loss became {loss.item()} in epoch {epoch + 1}; try a lower --learning_rate")
-        tick(count)
-    loss, accuracy, norm = (sums[:3] / sums[3]).tolist()
-    return {"loss": loss, "accuracy": accuracy, "gradient_norm": norm, "learning_rate": rate, "pictures": int(sums[3])}
+        # Summed on the device: to ask for a number after each step would make it wait.
+        shown = F.cross_entropy(logits.detach(), actual)
+        right = (logits.argmax(1) == actual).double().mean()
+        sums += torch.stack([shown.double(), right, norm.double(), torch.ones_like(right)]) * len(actual)
+        tick(len(actual))
+    loss, accuracy, norm, count = (sums / torch.cat([sums[3:].expand(3), sums.new_ones(1)])).tolist()
+    if not math.isfinite(loss):
+        raise TrainingError(f"the loss became {loss} in epoch {epoch + 1}; try a lower --learning_rate")
+    return {"loss": loss, "accuracy": accuracy, "gradient_norm": norm, "learning_rate": rate, "pictures": int(count)}
 
 
-def augmented_batch(store: Store, indices: Tensor, generator: Generator, hardware: Hardware) -> tuple[Tensor, Tensor]:
-    """Give the pictures at `indices` as they enter the network while it trains, and their labels."""
-    indices = indices.to(store.pictures.device)
-    pictures = augment(store.pictures[indices], generator)
-    return hardware.place_pictures(IMAGENET.apply(pictures)), store.labels[indices].to(hardware.device)
-
-
-def validate(network: nn.Module, store: Store, hardware: Hardware) -> dict[str, float]:
-    """Score the network on pictures that it does not learn from: mean cross-entropy as `loss`, and models.scores."""
-    logits, _ = predict(Predictor(network, IMAGENET, hardware), store)
-    loss = F.cross_entropy(logits, store.labels.cpu()).item()
-    return {"loss": loss, **summary(store.labels.cpu().numpy(), logits.argmax(1).numpy())}
+def score(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Score logits (n, classes): mean cross-entropy as `loss`, and models.scores.summary."""
+    labels = labels.cpu()
+    loss = F.cross_entropy(logits, labels).item()
+    return {"loss": loss, **summary(labels.numpy(), logits.argmax(1).numpy())}

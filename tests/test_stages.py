@@ -1,0 +1,157 @@
+"""The depths and stages of training: networks cut in two, schedules, budgets of time, and uneven classes."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator
+from torch.nn import functional as F
+
+from models.checkpoint import load_checkpoint
+from models.networks import build_network
+from models.split import split_network
+from tests.test_train import history, train
+from tests.tiny import write_image_folders
+from training.balance import draw, make_loss
+from training.loop import make_optimizer
+from training.stages import Timetable, plan_stages
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg11_adaptive", "squeezenet1_1", "mobilenet_v3_small", "resnet18"])
+@pytest.mark.parametrize("frozen", ["features", "block"])
+def test_front_and_back_answer_as_the_whole_network(name, frozen):
+    network = build_network(name, 3, 64)
+    pictures = torch.rand(2, 3, 64, 64)
+    front, back = split_network(network, frozen, pictures)
+    with torch.inference_mode():
+        assert torch.allclose(back.eval()(front(pictures)), network.eval()(pictures), atol=1e-5)
+    mine, all_of_it = {id(p) for p in back.parameters()}, {id(p) for p in network.parameters()}
+    assert mine < all_of_it  # the back learns in place, and not everything does
+    assert network.state_dict().keys() == build_network(name, 3, 64).state_dict().keys()
+
+
+def test_the_block_of_vgg11_begins_after_the_fourth_pooling():
+    front, _ = split_network(build_network("vgg11", 3, 120), "block", torch.rand(1, 3, 120, 120))
+    assert front(torch.rand(1, 3, 120, 120)).shape == (1, 512, 7, 7)
+
+
+def test_a_network_without_a_last_block_is_refused_with_a_sentence():
+    with pytest.raises(ValueError, match="--freeze block; use --freeze none"):
+        split_network(build_network("vit_b_16", 3, 64), "block", torch.rand(1, 3, 64, 64))
+
+
+def test_a_pretrained_network_learns_head_first_and_a_random_one_all_at_once():
+    assert [stage.frozen for stage in plan_stages(True, None, 16)] == ["features", "none"]
+    assert sum(stage.epochs for stage in plan_stages(True, None, 16)) == 16
+    assert [stage.frozen for stage in plan_stages(False, None, 16)] == ["none"]
+    assert [stage.frozen for stage in plan_stages(True, "block", 16)] == ["block"]
+    assert [stage.epochs for stage in plan_stages(True, None, 1)] == [1]
+
+
+def test_a_timetable_goes_by_what_is_further():
+    both = Timetable(first_epoch=4, epochs=10, start=100, end=200)
+    assert both.progress(9, 120) == 0.5 and both.progress(5, 180) == 0.8
+    assert Timetable(0, None, 0, 60).progress(1000, 30) == 0.5
+    assert Timetable(0, 8, 0, None).progress(2, 1e9) == 0.25
+
+
+def test_earlier_layers_of_a_pretrained_network_learn_at_lower_rates():
+    network = build_network("squeezenet1_1", 3, 64)
+    optimizer = make_optimizer(network, adaptive=True, lowest=0.1)
+    factors = {id(p): group["factor"] for group in optimizer.param_groups for p in group["params"]}
+    ordered = [factors[id(parameter)] for parameter in network.parameters()]
+    assert ordered == sorted(ordered) and ordered[-1] == 1 and 0.1 <= ordered[0] < 0.2
+
+
+def test_balance_by_hand():
+    labels = torch.tensor([0, 0, 0, 1])
+    logits = torch.tensor([[1.0, 2.0], [0.0, 0.5], [3.0, -1.0], [0.2, 0.1]])
+    plain = F.cross_entropy(logits, labels, reduction="none")
+    assert torch.allclose(make_loss("none", labels, 2, 0.0)(logits, labels), plain)
+    weighted = make_loss("weights", labels, 2, 0.0)(logits, labels)
+    assert torch.allclose(weighted, plain * torch.tensor([2 / 3, 2 / 3, 2 / 3, 2.0]))
+    adjusted = make_loss("logit_adjusted", labels, 2, 0.0)(logits, labels)
+    assert torch.allclose(
+        adjusted, F.cross_entropy(logits + torch.tensor([0.75, 0.25]).log(), labels, reduction="none")
+    )
+
+
+def test_the_sampler_draws_each_class_equally_often():
+    labels = torch.tensor([0] * 990 + [1] * 10)
+    drawn = labels[draw("sampler", labels, 4, Generator().manual_seed(0))]
+    assert len(drawn) == 4000 and 0.46 < drawn.double().mean() < 0.54
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """A directory with tiny pictures and weights.pth of a whole squeezenet1_1."""
+    directory = write_image_folders(tmp_path_factory.mktemp("pretrained"))
+    torch.manual_seed(1)
+    torch.save(build_network("squeezenet1_1", 1000, 40).state_dict(), directory / "weights.pth")
+    return directory
+
+
+USED = ["--use_model", "squeezenet1_1", "--weights", "weights.pth", "--device", "cpu", "--precision", "fp32"]
+
+
+@pytest.mark.parametrize("frozen, learns", [("features", "classifier."), ("block", ("classifier.", "features.9"))])
+def test_what_is_frozen_stays_as_it_was(pretrained, frozen, learns):
+    process = train(pretrained, *USED, "--freeze", frozen, "--epochs", "2", "--save_model", f"{frozen}/model")
+    assert process.returncode == 0, process.stderr
+    before = torch.load(pretrained / "weights.pth")
+    after = load_checkpoint(pretrained / frozen / "model").weights
+    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name][: len(tensor)])}
+    fresh = ("features.9.", "features.10.", "features.11.", "features.12.", "classifier.")
+    assert changed and all(name.startswith("classifier." if frozen == "features" else fresh) for name in changed)
+    assert any(name.startswith(learns) for name in changed)
+
+
+def test_a_run_in_two_stages_is_taken_up_again_to_the_same_history(pretrained):
+    options = [*USED, "--epochs", "6", "--balance", "sampler", "--label_smoothing", "0.1"]
+    whole = train(pretrained, *options, "--save_model", "whole/model")
+    assert whole.returncode == 0, whole.stderr
+    for epochs in (1, 4):  # in the first stage, and in the second
+        stopped = f"stopped{epochs}"
+        code = (
+            "import sys, train_classifier as t; keep = t.keep\n"
+            "def stop(run, *rest):\n"
+            "    keep(run, *rest)\n"
+            f"    if len(run.history) == {epochs}: raise KeyboardInterrupt\n"
+            "t.keep = stop; sys.exit(t.main(sys.argv[1:]))"
+        )
+        process = run_code(pretrained, code, *options, "--save_model", f"{stopped}/model")
+        assert process.returncode == 130, process.stderr
+        process = train(pretrained, *options, "--save_model", f"{stopped}/model", "--resume")
+        assert process.returncode == 0, process.stderr
+        assert history(pretrained / stopped) == history(pretrained / "whole")
+
+
+def run_code(directory, code, *arguments):
+    import subprocess
+    import sys
+
+    from tests.test_train import TOP, one_thread
+
+    environment = {**one_thread(), "PYTHONPATH": str(TOP)}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def test_a_time_budget_is_kept_and_the_schedule_ends_in_it(pretrained):
+    start = time.monotonic()
+    process = train(pretrained, *USED, "--time_budget", "0.4", "--save_model", "timed/model")
+    seconds = time.monotonic() - start
+    assert process.returncode == 0, process.stderr
+    rows = history(pretrained / "timed")
+    assert 12 < seconds < 36, seconds
+    assert float(rows[-1]["learning_rate"]) < 1e-4
+    assert len(rows) > 2
+
+
+def test_eight_views_and_calibration_are_kept_in_the_model(pretrained):
+    process = train(pretrained, *USED, "--epochs", "1", "--tta", "--save_model", "tta/model")
+    assert process.returncode == 0, process.stderr
+    model = load_checkpoint(pretrained / "tta" / "model")
+    assert model.turns == 8
+    assert np.array(model.calibration["confusion"]).sum() == 9

@@ -1,0 +1,37 @@
+"""The last look at a trained model: what it is worth, and how far its answers may be trusted."""
+
+from dataclasses import replace
+
+import torch
+
+from models.calibration import Calibration
+from models.checkpoint import Checkpoint
+from models.hardware import Hardware
+from models.predict import Prediction, predict
+from models.taxonomy import Taxonomy
+from training.data import Data
+from training.loop import score
+
+# How many training pictures are looked at once more, to know what is unlike all of them.
+REMEMBERED = 2000
+
+
+def pictures_looked_at(data: Data) -> int:
+    """Count the pictures that `calibrated` shows to the network."""
+    return len(data.validate) + min(REMEMBERED, len(data.train))
+
+
+def calibrated(checkpoint: Checkpoint, data: Data, hardware: Hardware) -> tuple[Checkpoint, Prediction]:
+    """Give a model with its scores and calibration, and what it says of the validation pictures."""
+    predictor = checkpoint.predictor(hardware)
+    validate = predict(predictor, data.validate)
+    known = data.train[:: max(1, -(-len(data.train) // REMEMBERED))]
+    labels = data.validate.labels.cpu()
+    taxonomy = Taxonomy.of(data.classes, data.lineages)
+    features = predict(predictor, known).features
+    calibration = Calibration.fit(taxonomy, validate, labels, features, known.labels.cpu())
+    confusion = torch.zeros(len(data.classes), len(data.classes), dtype=torch.int64)
+    confusion.index_put_((labels, validate.logits.argmax(1)), torch.ones_like(labels), accumulate=True)
+    state = {**calibration.state(), "confusion": confusion}
+    scores = {**checkpoint.scores, **score(validate.logits, labels)}
+    return replace(checkpoint, calibration=state, scores=scores), validate

@@ -1,0 +1,165 @@
+"""The stages of a run: which part of the network learns, from what, and for how long."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from models.hardware import Hardware
+from models.images import IMAGENET, Store, augment
+from models.predict import BATCH_SIZE, Predictor, predict
+from models.split import split_network
+from training.data import Data
+
+WHAT_LEARNS = {"features": "the head", "block": "the last block and the head", "none": "all layers"}
+
+# The head of a pretrained network learns first, on features computed once: else its random answers would shake what
+# the layers before it know (Kumar et al., "Fine-tuning can distort pretrained features and underperform
+# out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054).
+HEAD_SHARE = 0.25
+HEAD_TIME_SHARE = 0.15
+HEAD_EPOCHS = 24
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run: what is frozen meanwhile (see `models.split.DEPTHS`), and its end.
+
+    It ends after `epochs`, and when `share` of the run's time budget has passed, where there is one.
+    """
+
+    frozen: str
+    epochs: int | None
+    share: float = 1.0
+
+
+def plan_stages(pretrained: bool, freeze: str | None, epochs: int | None) -> list[Stage]:
+    """Give the stages of a run of `epochs` (None: as many as the time allows), frozen as --freeze says.
+
+    Where it says nothing, a pretrained network learns in two stages, head and all, and a random one all at once.
+    """
+    if freeze or not pretrained:
+        return [Stage(freeze or "none", epochs)]
+    if epochs is None:
+        return [Stage("features", HEAD_EPOCHS, HEAD_TIME_SHARE), Stage("none", None)]
+    head = round(epochs * HEAD_SHARE)
+    return [Stage("features", head, HEAD_TIME_SHARE), Stage("none", epochs - head)] if head else [Stage("none", epochs)]
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """A stage between its beginning (progress 0) and its end (1), by epochs or by seconds, whichever is further."""
+
+    first_epoch: int
+    epochs: int | None
+    start: float
+    end: float | None
+
+    def progress(self, epoch: float, now: float) -> float:
+        """Say how far the stage is, when `epoch` epochs and `now` seconds of the whole run have passed."""
+        by_epoch = (epoch - self.first_epoch) / self.epochs if self.epochs else 0.0
+        if self.end is None:
+            return by_epoch
+        return max(by_epoch, (now - self.start) / max(self.end - self.start, 1e-3))
+
+
+class PictureSource:
+    """Batches of augmented pictures, for a network of which all layers learn.
+
+    Batch normalisation of a pretrained network keeps the means and variances that it knows.
+    """
+
+    def __init__(self, network: nn.Module, data: Data, hardware: Hardware, pretrained: bool):
+        self.module = network
+        self._pretrained = pretrained
+        self._data, self._hardware = data, hardware
+
+    def train(self) -> None:
+        """Make the network ready to learn."""
+        self.module.train()
+        if self._pretrained:
+            for module in self.module.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+    def batch(self, indices: Tensor, _epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Give the training pictures at `indices` as they enter the network, and their labels."""
+        return augmented_batch(self._data.train, indices, generator, self._hardware)
+
+    def validation_logits(self) -> Tensor:
+        """Give what the network says of the validation pictures: float32 (n, classes) on the CPU."""
+        return predict(Predictor(self.module, IMAGENET, self._hardware), self._data.validate).logits
+
+
+class CachedSource:
+    """Batches of what the frozen front of a network gave once, for the back of it that learns.
+
+    The front has seen each training picture in up to `views` ways, the first as it stands, the others augmented; epoch
+    by epoch the next of them is learnt. No view but the first is begun when `enough` says so.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        frozen: str,
+        data: Data,
+        hardware: Hardware,
+        views: int,
+        seed: int,
+        tick: Callable[[int], Any] = lambda _: None,
+        enough: Callable[[], bool] = lambda: False,
+    ):
+        sample = hardware.place_pictures(IMAGENET.apply(data.train.pictures[:2]))
+        self._front, self.module = split_network(network, frozen, sample)
+        self._hardware = hardware
+        self._labels = data.train.labels.to(hardware.device)
+        self._validate = self._maps(data.validate.pictures, tick)
+        self._views = [self._maps(data.train.pictures, tick)]
+        generator = Generator().manual_seed(seed)
+        while len(self._views) < views and not enough():
+            self._views.append(self._maps(data.train.pictures, tick, generator))
+
+    def _maps(self, pictures: Tensor, tick: Callable[[int], Any], generator: Generator | None = None) -> Tensor:
+        maps = []
+        for part in pictures.split(BATCH_SIZE):
+            values = augment(part, generator) if generator else part
+            with self._hardware.autocast():
+                given = self._front(self._hardware.place_pictures(IMAGENET.apply(values)))
+            maps.append(given.to(self._hardware.dtype))
+            tick(len(part))
+        return torch.cat(maps)
+
+    def train(self) -> None:
+        """Make what learns ready for it; its statistics, too, stay those of the pretrained network."""
+        self.module.train()
+
+    def batch(self, indices: Tensor, epoch: int, _generator: Generator) -> tuple[Tensor, Tensor]:
+        """Give what the front said of the training pictures at `indices`, in this epoch's view, and their labels."""
+        indices = indices.to(self._labels.device)
+        return self._views[epoch % len(self._views)][indices].float(), self._labels[indices]
+
+    @torch.no_grad()
+    def validation_logits(self) -> Tensor:
+        """Give what the network says of the validation pictures: float32 (n, classes) on the CPU."""
+        self.module.eval()
+        with self._hardware.autocast():
+            return torch.cat([self.module(part.float()).float() for part in self._validate.split(BATCH_SIZE)]).cpu()
+
+
+def augmented_batch(store: Store, indices: Tensor, generator: Generator, hardware: Hardware) -> tuple[Tensor, Tensor]:
+    """Give the pictures at `indices` as they enter the network while it trains, and their labels."""
+    indices = indices.to(store.pictures.device)
+    pictures = augment(store.pictures[indices], generator)
+    return hardware.place_pictures(IMAGENET.apply(pictures)), store.labels[indices].to(hardware.device)
+
+
+def seconds_a_picture(predictor: Predictor, store: Store) -> float:
+    """Measure what it costs to name a picture, on one batch after another that warms up."""
+    for _ in range(2):
+        start = time.monotonic()
+        predictor(store.pictures[:BATCH_SIZE])
+        seconds = time.monotonic() - start
+    return seconds / min(BATCH_SIZE, len(store))
