@@ -105,7 +105,7 @@ def test_confusion_is_normalised_by_row_and_says_how_many():
     assert {text.get_text() for text in axes.texts} == {"67", "33", "100"}
 
 
-@pytest.mark.parametrize("count", [2, 9, 30, 100])
+@pytest.mark.parametrize("count", [2, 30, 100])
 def test_names_beside_the_confusion_matrix_do_not_overlap(count):
     classes = [f"Syracosphaera $species_{number}" for number in range(count)]
     labels = np.arange(count)
