@@ -32,8 +32,9 @@ class File:
 def list_files(folder: Path, output: Path) -> tuple[dict[str, File], dict[str, str]]:
     """List all files below `folder` whose ending promises a picture, by name, and what could not be looked into.
 
-    Hidden files and those that an earlier run wrote below `output` are left out. Names use / on every system, and
-    signs that cannot be printed are written as Python escapes them, so that each name is one line.
+    Hidden files and those that an earlier run wrote below `output` are left out. Names use / on every system; signs
+    that cannot be printed, and backslashes, are written as Python escapes them, so that each name is one line of its
+    own. Raises FileNotFoundError where there is no such folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
@@ -45,7 +46,8 @@ def list_files(folder: Path, output: Path) -> tuple[dict[str, File], dict[str, s
 
     def name_of(path: str | Path) -> str:
         name = PurePosixPath(Path(path).relative_to(folder)).as_posix()
-        return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name)
+        plain = (sign.isprintable() and sign != "\\" for sign in name)
+        return "".join(s if p else s.encode("unicode_escape").decode() for s, p in zip(name, plain, strict=True))
 
     def fault(error: OSError) -> None:
         faults[name_of(error.filename)] = f"it cannot be opened: {error.strerror}"
@@ -90,11 +92,13 @@ def read_square(path: Path, size: int, large: Lock) -> np.ndarray | str:
         with Image.open(path) as file:
             pixels = file.width * file.height
         if pixels > Image.MAX_IMAGE_PIXELS:
-            return f"it has {pixels / 1e6:.0f} million pixels, and {Image.MAX_IMAGE_PIXELS / 1e6:.0f} are the limit"
+            raise Image.DecompressionBombError
         if pixels < LARGE:
             return fit_square(read_picture(path), size)
         with large:
             return fit_square(read_picture(path), size)
+    except Image.DecompressionBombError:
+        return f"it has more than {Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels, the most that are read"
     except UnidentifiedImageError:
         return "it is no picture, whatever its name says, or its first bytes are damaged"
     except Exception as error:  # hostile files make Pillow's plug-ins raise anything at all, and none may end the run

@@ -1,0 +1,65 @@
+"""How fast a folder of 10,000 pictures is classified by VGG11 at 120 px: the targets are 40 pictures a second and 2 GB.
+
+    python benchmarks/classify_speed.py                 some minutes on two cores
+    python benchmarks/classify_speed.py --pictures 1000
+
+The pictures are drawn as in prepare_speed.py and lie in a temporary directory, in ten sub-folders; the weights are
+random. The time is that of `classify_folder` as a whole, tables and contact sheet included; the memory is the most that
+its process ever held. Prints one line; ends with status 1 where a target is missed.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from prepare_speed import draw
+
+PER_SECOND, MEGABYTES = 40, 2000
+CLASSIFY = """
+import sys, time
+from pathlib import Path
+import torch
+from models.checkpoint import Checkpoint
+from models.hardware import choose_hardware
+from models.networks import build_network
+from reports.own_pictures import classify_folder
+
+classes = [f"class {label}" for label in range(40)]
+confusion = 20 * torch.eye(40, dtype=torch.int64) + 1
+weights = build_network("vgg11", 40, 120).state_dict()
+model = Checkpoint("vgg11", 120, classes, weights, calibration={"confusion": confusion})
+start = time.perf_counter()
+classify_folder(Path(sys.argv[1]), Path(sys.argv[2]), model, choose_hardware())
+print(time.perf_counter() - start)
+"""
+
+
+def main() -> int:
+    """Run the benchmark. Returns 0, or 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=10_000, metavar="N", help="how many pictures (10000)")
+    pictures = parser.parse_args().pictures
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory) / "pictures"
+        for number in range(pictures):
+            sample = folder / f"sample {number * 10 // pictures}"
+            sample.mkdir(parents=True, exist_ok=True)
+            draw(number).save(sample / f"{number:05}.jpg", quality=85)
+        command = [sys.executable, "-c", CLASSIFY, str(folder), str(Path(directory) / "results")]
+        root = Path(__file__).resolve().parent.parent
+        child = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    if child.returncode:
+        return 1
+    seconds = float(child.stdout.split()[-1])
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    rate = pictures / seconds
+    print(f"{pictures} pictures: {rate:.0f} a second, at most {memory / 1e6:.0f} MB, on {os.cpu_count()} cores")
+    return int(rate < PER_SECOND or memory > MEGABYTES * 1e6)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
