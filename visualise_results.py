@@ -112,8 +112,8 @@ def report(options: argparse.Namespace, checkpoint: "Checkpoint", predictor: "Pr
     coverage = summary["splits"][validate.name]["coverage"]
     print(
         f"Wrote {options.report / 'report.html'}, with tables and figures beside it. At a confidence of "
-        f"{options.confidence:g}, {coverage['value']:.1%} of the answers hold the truth "
-        f"({coverage['low']:.1%} to {coverage['high']:.1%})"
+        f"{options.confidence:g}, the classes that stay possible hold the truth for {coverage['value']:.1%} of the "
+        f"pictures ({coverage['low']:.1%} to {coverage['high']:.1%})"
     )
 
 

@@ -167,7 +167,8 @@ def pictures_shown(directory: Path, checkpoint: Checkpoint, predictor: Predictor
     """Draw mistakes.png and saliency.png, and give the cards of the same pictures for the page, and the gallery."""
     gallery = Gallery()
     wrong = [int(index) for index in np.argsort(-answers.losses, kind="stable") if not answers.right[index]]
-    right = [int(index) for index in np.argsort(answers.margins, kind="stable") if answers.right[index]]
+    sure = [int(index) for index in np.argsort(answers.losses, kind="stable") if answers.right[index]]
+    right = list({answers.actual[index]: index for index in reversed(sure)}.values())[::-1]  # the surest of each class
     # Of the worst mistakes every third is looked into, so that both sections have some, and no picture stands twice.
     looked_at = _taken(gallery, answers, wrong[1::3], LOOKED_AT) + _taken(gallery, answers, right, LOOKED_AT)
     mistakes = _taken(gallery, answers, wrong, MISTAKES)

@@ -12,20 +12,24 @@ from models.predict import Predictor
 from reports.answers import Answers
 
 
-def last_convolution(network: nn.Module) -> nn.Module | None:
-    """Give the last convolution before the last layer; None where a network has none."""
+def last_block(network: nn.Module) -> nn.Module | None:
+    """Give the block of the last convolution before the last layer: all that its neighbours add to it counts too.
+
+    None for a network with fewer than two: a transformer's only one cuts the picture into tiles, and says nothing of
+    the answer.
+    """
     head = head_name(network)
-    found = [each for name, each in network.named_modules() if isinstance(each, nn.Conv2d) and name != head]
-    return found[-1] if found else None
+    names = [name for name, each in network.named_modules() if isinstance(each, nn.Conv2d) and name != head]
+    return network.get_submodule(".".join(names[-1].split(".")[:2])) if len(names) > 1 else None
 
 
 def saliency(predictor: Predictor, answers: Answers, chosen: list[int], size: int) -> dict[int, tuple]:
     """Show for pictures of `size` pixels what speaks for the model's answer, with Grad-CAM (Selvaraju et al. 2017).
 
     Gives for each index of `chosen` the picture and the same with the map laid over it, uint8 (size, size, 3) each;
-    nothing for a network without convolutions, or whose last one gives no map.
+    nothing for a network of which `last_block` gives none.
     """
-    layer = last_convolution(predictor.network)
+    layer = last_block(predictor.network)
     if layer is None or not chosen:
         return {}
     pixels = np.stack([fit_square(read_picture(answers.paths[index]), size) for index in chosen])
@@ -33,8 +37,6 @@ def saliency(predictor: Predictor, answers: Answers, chosen: list[int], size: in
     pictures = predictor.hardware.place_pictures(pictures).requires_grad_()
     targets = torch.as_tensor(answers.predicted[chosen], device=pictures.device)
     maps = LayerGradCam(predictor.network, layer).attribute(pictures, targets, relu_attributions=True)
-    if maps.ndim != 4:
-        return {}
     maps = LayerAttribution.interpolate(maps.float(), (size, size), "bilinear").detach().cpu().numpy()[:, 0]
     maps = maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-12)
     return {
