@@ -14,7 +14,6 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,6 @@ from typing import TYPE_CHECKING, Any
 from models.command_line import make_parser, positive_float, share, whole_number
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from models.checkpoint import Checkpoint
     from models.hardware import Hardware
     from training.data import Data
@@ -34,7 +31,7 @@ if TYPE_CHECKING:
 # The highest learning rates that a batch of 32 pictures bears, by measurement (NOTES.md).
 FROM_SCRATCH_RATE = 0.02
 HEAD_RATE = 0.003
-PRETRAINED_RATE = 0.0005
+PRETRAINED_RATE = 0.0002
 
 HISTORY = [
     "epoch",
@@ -51,7 +48,6 @@ DEFAULT_EPOCHS = 16
 
 # What is set aside of a time budget for reading and writing files.
 WRITING_SECONDS = 5.0
-CLOCK = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} passed, {remaining} left"
 
 HEAD = "Epoch  train loss  accuracy  validate loss  accuracy  pictures/s"
 
@@ -111,7 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=positive_float,
         metavar="X",
         help="the highest rate of the schedule (default: 0.02 from scratch; from pretrained weights 0.003 for the head "
-        "alone, 0.0005 for more)",
+        "alone, 0.0002 for more)",
     )
     add(
         "--balance",
@@ -132,7 +128,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--image_size",
         type=whole_number(1),
         metavar="PIXELS",
-        help="side of the square into which each picture is fitted whole (default: the pictures' own size, up to 224)",
+        help="side of the square into which each picture is fitted whole (default: the pictures' own size, up "
+        "to 224, or 160 with a time budget; with weights at least 120)",
     )
     add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same run on a CPU (default: 0)")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
@@ -164,7 +161,7 @@ def train(options: argparse.Namespace) -> "Run":
     hardware = choose_hardware(options.device, options.precision)
     torch.use_deterministic_algorithms(options.deterministic)
     left = read_interrupted(options) if options.resume else None
-    data = read_data(options.directory, options.image_size).to(hardware.device)
+    data = read_data(options.directory, options.image_size, *size_bounds(options)).to(hardware.device)
     torch.manual_seed(options.seed)
     weights = "none" if left else options.weights
     run = Run(hardware.place(start_network(options.use_model, len(data.classes), data.size, weights)), began=began)
@@ -196,7 +193,8 @@ def train_stage(
 ) -> None:
     """Train through a stage, or through the rest of it that an interrupted run left."""
     from models.predict import Prediction
-    from training.loop import LOWEST_RATE, Recipe, make_optimizer, score, train_epoch
+    from training.loop import LOWEST_RATE, Recipe, epoch_length, make_optimizer, score, train_epoch
+    from training.progress import progress_bar, tick_of
     from training.stages import Timetable
 
     end = stage_end(run, stage, data, options, hardware)
@@ -210,7 +208,7 @@ def train_stage(
     recipe = Recipe(options.batch_size, rate, options.seed, pretrained, options.balance, options.label_smoothing)
     timetable = Timetable(run.stage_epoch, stage.epochs, run.seconds, end)
 
-    with progress_bar(run, stage, end, options, len(data.train)) as bar:
+    with progress_bar(run, stage, end, epoch_length(len(data.train), options.batch_size)) as bar:
         tick = tick_of(bar, run, end)
         while timetable.progress(len(run.history), run.seconds) < 1 and not is_stuck(run, options.patience):
             start = time.monotonic()
@@ -266,6 +264,11 @@ def wanted_epochs(options: argparse.Namespace) -> int | None:
     return options.epochs or (None if options.time_budget else DEFAULT_EPOCHS)
 
 
+def size_bounds(options: argparse.Namespace) -> tuple[int, int]:
+    """Give the bounds of the default picture size: what pretrained layers need, and what can be learnt in the time."""
+    return 32 if options.weights == "none" else 120, 160 if options.time_budget else 224
+
+
 def default_rate(stage: "Stage", pretrained: bool) -> float:
     """Give the highest learning rate of a stage; what was learnt before bears less than what was not."""
     if not pretrained:
@@ -317,29 +320,6 @@ def describe(data: "Data") -> str:
         f"{len(data.train)} pictures to learn from and {len(data.validate)} to validate with, "
         f"{len(data.classes)} classes, {data.size}x{data.size} pixels"
     )
-
-
-def progress_bar(run: "Run", stage: "Stage", end: float | None, options: argparse.Namespace, count: int) -> "tqdm":
-    """Make a bar that says what learns and shows the time left: over a stage's pictures, or over its seconds."""
-    from tqdm import tqdm
-
-    from training.loop import epoch_length
-    from training.stages import WHAT_LEARNS
-
-    what = f"Training {WHAT_LEARNS[stage.frozen]}"
-    if end is not None:
-        done, total = run.seconds - run.stage_start, end - run.stage_start
-        return tqdm(desc=what, initial=done, total=total, leave=False, mininterval=1, bar_format=CLOCK)
-    length = epoch_length(count, options.batch_size)
-    done, total = length * (len(run.history) - run.stage_epoch), length * stage.epochs
-    return tqdm(desc=what, initial=done, total=total, unit=" pictures", leave=False, mininterval=1)
-
-
-def tick_of(bar: "tqdm", run: "Run", end: float | None) -> Callable[[int], Any]:
-    """Give what moves the bar on after a step: by its pictures, or to the second that it is."""
-    if end is None:
-        return bar.update
-    return lambda _: bar.update(max(0.0, min(run.seconds, end) - run.stage_start - bar.n))
 
 
 def is_stuck(run: "Run", patience: int | None) -> bool:

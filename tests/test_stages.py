@@ -92,7 +92,18 @@ def pretrained(tmp_path_factory):
     return directory
 
 
-USED = ["--use_model", "squeezenet1_1", "--weights", "weights.pth", "--device", "cpu", "--precision", "fp32"]
+USED = [
+    "--use_model",
+    "squeezenet1_1",
+    "--weights",
+    "weights.pth",
+    "--image_size",
+    "40",
+    "--device",
+    "cpu",
+    "--precision",
+    "fp32",
+]
 
 
 @pytest.mark.parametrize("frozen, learns", [("features", "classifier."), ("block", ("classifier.", "features.9"))])

@@ -26,8 +26,8 @@ class Data:
         return replace(self, train=self.train.to(device), validate=self.validate.to(device))
 
 
-def read_data(directory: Path, size: int | None = None) -> Data:
-    """Read train/ and validate/ below `directory`, at `size` pixels or at the pictures' own size.
+def read_data(directory: Path, size: int | None = None, smallest: int = 32, largest: int = 224) -> Data:
+    """Read train/ and validate/ below `directory`, at `size` pixels or at the pictures' own size within two bounds.
 
     Raises OSError or ValueError, with a sentence for the user, where a split, its classes or its pictures are missing
     or cannot be read.
@@ -36,7 +36,7 @@ def read_data(directory: Path, size: int | None = None) -> Data:
     validate_samples, _ = list_pictures(directory / "validate", classes)
     if len(classes) < 2:
         raise ValueError(f"{directory / 'train'} has one class only, {classes[0]}: nothing can be told apart")
-    size = size or native_size([path for path, _ in samples])
+    size = size or native_size([path for path, _ in samples], smallest, largest)
     both = [*samples, *validate_samples]
     with tqdm(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
         read = read_store(both, size, bar.update)
