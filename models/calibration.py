@@ -46,7 +46,7 @@ class Answer:
 class Calibration:
     """What the validation pictures taught: `temperature` divides the logits (above 1 the network was too sure).
 
-    scores: (n,), for each validation picture 1 - the probability of its class; labels: (n,), its class.
+    scores: (n,), for each validation picture how much spoke against its class (`doubts`); labels: (n,), its class.
     """
 
     taxonomy: Taxonomy
@@ -74,7 +74,7 @@ class Calibration:
         familiarity = None
         if train_features is not None and train_labels is not None:
             familiarity = Familiarity.fit(train_features, train_labels, validate.features)
-        scores = 1 - softmax(validate.logits, temperature)[np.arange(len(labels)), labels]
+        scores = doubts(taxonomy, softmax(validate.logits, temperature))[np.arange(len(labels)), labels]
         return cls(taxonomy, temperature, scores, labels, familiarity)
 
     def probabilities(self, logits: Tensor) -> np.ndarray:
@@ -86,14 +86,11 @@ class Calibration:
 
         They hold the true class of a share `confidence` in (0, 1) of pictures, for each class that has
         `CLASS_PICTURES` validation pictures and for the rest together: split conformal prediction with limits by class
-        (Sadinle, Lei & Wasserman 2019, J. Am. Stat. Assoc. 114; Vovk 2012, ACML). A higher confidence only adds
+        (Vovk 2012, ACML; Sadinle, Lei & Wasserman 2019, J. Am. Stat. Assoc. 114). A higher confidence only adds
         classes. With too few validation pictures for the confidence, all classes are in. Raises ValueError for a
         confidence that is no share.
         """
-        probabilities = self.probabilities(logits)
-        sets = 1 - probabilities <= self._limits(confidence)
-        sets[np.arange(len(sets)), probabilities.argmax(1)] = True
-        return sets
+        return doubts(self.taxonomy, self.probabilities(logits)) <= self._limits(confidence)
 
     def _limits(self, confidence: float) -> np.ndarray:
         """Give for each class the score up to which it stays in a set: (classes,)."""
@@ -164,6 +161,28 @@ class Calibration:
 def softmax(logits: Tensor, temperature: float) -> np.ndarray:
     """Turn logits (n, classes), divided by the temperature, into probabilities, float64."""
     return (torch.as_tensor(logits).double() / temperature).softmax(1).numpy()
+
+
+def doubts(taxonomy: Taxonomy, probabilities: np.ndarray) -> np.ndarray:
+    """Measure what speaks against each class where probabilities are (n, classes): (n, classes), in [0, 1].
+
+    If the truth is some class, then the likeliest class is wrong, and so are the taxa in which it lies, up to the first
+    that holds both. The probability of the highest of these is the doubt; the likeliest class has none. So a set
+    that leaves out what is doubted most holds whole taxa, and its common ancestor is no wider than need be: with
+    1 - the class's own probability, one stray class in a set makes an answer of a whole order.
+    """
+    columns = {node: column for column, node in enumerate(taxonomy.nodes)}
+    # what is not wrong at all has the probability of nothing
+    sums = np.pad(taxonomy.node_probabilities(probabilities), ((0, 0), (0, 1)))
+    measured = np.empty(np.shape(probabilities))
+    likeliest = np.asarray(probabilities).argmax(1)
+    for index in np.unique(likeliest):
+        line = taxonomy.lineages[index]
+        shared = [len(taxonomy.common_ancestor([index, other])) for other in range(len(taxonomy.names))]
+        wrong = [columns[line[: depth + 1]] if depth < len(line) else -1 for depth in shared]
+        rows = np.flatnonzero(likeliest == index)
+        measured[rows] = sums[np.ix_(rows, wrong)]
+    return measured
 
 
 def fit_temperature(logits: Tensor, labels: np.ndarray) -> float:

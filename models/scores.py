@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 from sklearn.metrics import f1_score, precision_recall_fscore_support, recall_score
 
 from models.taxonomy import Taxonomy
@@ -44,7 +44,7 @@ def wilson(right: int, count: int, confidence: float = 0.95) -> tuple[float, flo
     """
     if not count:
         return 0.0, 1.0
-    z = norm.ppf((1 + confidence) / 2)
+    z = ndtri((1 + confidence) / 2)
     share = right / count
     middle = share + z**2 / (2 * count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))

@@ -11,6 +11,7 @@ from models.calibration import (
     CLASS_PICTURES,
     FAMILIAR,
     Calibration,
+    doubts,
     expected_calibration_error,
     fit_temperature,
     limit,
@@ -86,6 +87,24 @@ def test_expected_calibration_error_by_hand():
     # with ten bins: (0.8, 0.9] holds 0.9 right and 0.86 wrong, (0.6, 0.7] 0.65 right, (0.9, 1] 1.0 right
     expected = (2 * abs(1 / 2 - 0.88) + abs(1 - 0.65) + 0) / 4
     assert expected_calibration_error(probabilities, labels, bins=10) == pytest.approx(expected)
+
+
+def test_doubts_by_hand():
+    shares = np.array([[0.4, 0.2, 0.3, 0.1, 0.0], [0.1, 0.0, 0.1, 0.3, 0.5]])
+    expected = [[0, 0.4, 0.6, 0.6, 0.6], [0.8, 0.8, 0.8, 0.5, 0]]  # the species within its genus, else the genus
+    assert doubts(TAXONOMY, shares) == pytest.approx(np.array(expected))
+    nested = Taxonomy([("A",), ("A", "B"), ("C",)])  # B is too precise for an A, but A is right for a B
+    expected = [[0.5, 0, 0.7], [0, 0, 0.7]]
+    assert doubts(nested, np.array([[0.2, 0.5, 0.3], [0.5, 0.2, 0.3]])) == pytest.approx(np.array(expected))
+
+
+def test_answers_too_hold_the_truth_no_oftener_than_asked_for():
+    """An answer is wider than its set; by whole taxa it is so by little, and most species are still named."""
+    prediction, labels = drawn((300, 300, 300, 300, 300), 11, HARD)
+    new, actual = drawn((300, 300, 300, 300, 300), 12, HARD)
+    answers = Calibration.fit(TAXONOMY, prediction, labels).answers(new, 0.9)
+    right = [TAXONOMY.lineages[label][: len(a.node)] == a.node for a, label in zip(answers, actual, strict=True)]
+    assert 0.88 < np.mean(right) < 0.94
 
 
 @pytest.mark.parametrize(
