@@ -47,7 +47,7 @@ def classify_folder(
     files, faults = list_files(folder, output)
     if not files:
         raise FileNotFoundError(f"there are no pictures in {folder}; give the folder that holds them, or one above it")
-    namer = Namer(checkpoint, hardware, confidence, age, ranges or {})
+    namer = Namer(checkpoint, hardware, confidence, age, (age is not None and ranges) or {})
     confusion = confusion_matrix(checkpoint)
     table = output / "predictions.csv"
     done, aside = take_up(table, namer.fingerprint, {name: file.stamp for name, file in files.items()})

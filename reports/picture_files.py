@@ -99,6 +99,8 @@ def read_square(path: Path, size: int, large: Lock) -> np.ndarray | str:
             return fit_square(read_picture(path), size)
     except Image.DecompressionBombError:
         return f"it has more than {Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels, the most that are read"
+    except (FileNotFoundError, PermissionError) as error:
+        return f"it cannot be opened: {error.strerror}"
     except UnidentifiedImageError:
         return "it is no picture, whatever its name says, or its first bytes are damaged"
     except Exception as error:  # hostile files make Pillow's plug-ins raise anything at all, and none may end the run
