@@ -157,6 +157,13 @@ def test_sets_hold_the_truth_of_new_pictures():
     assert covered.mean() == pytest.approx(0.9, abs=0.02)
 
 
+def test_a_hard_class_has_a_limit_of_its_own():
+    prediction, labels = drawn((300, 300, 40, 5, 5), 9)
+    prediction.logits[labels == 2] += torch.tensor([16.0, 0, -8, 0, 0])  # mostly taken for the first class
+    held = Calibration.fit(TAXONOMY, prediction, labels).sets(prediction.logits, 0.9)[np.arange(650), labels]
+    assert held[labels == 2].sum() >= 37  # ceil(41 · 0.9) of those that the limit was made from
+
+
 def test_one_calibration_covers_within_the_binomial_tolerance():
     prediction, labels = drawn((200, 120, 60, 10, 8), 1, HARD)
     new, actual = drawn((400, 400, 400, 400, 400), 77, HARD)
