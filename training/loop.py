@@ -112,7 +112,7 @@ def make_optimizer(module: nn.Module, adaptive: bool = False, lowest: float = 1.
         for (decayed, factor), members in groups.items()
     ]
     if adaptive:
-        return torch.optim.AdamW(options, lr=0.0)
+        return torch.optim.AdamW(options, lr=0.0, fused=True)
     return torch.optim.SGD(options, lr=0.0, momentum=MOMENTUM, nesterov=True)
 
 
