@@ -23,10 +23,7 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 def positive_float(text: str) -> float:
     """Read a finite number above 0. Raises ArgumentTypeError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"a number above 0 is needed, not {text!r}")
     return value
@@ -34,10 +31,15 @@ def positive_float(text: str) -> float:
 
 def share(text: str) -> float:
     """Read a number between 0 and 1, both left out. Raises ArgumentTypeError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"a number between 0 and 1 is needed, such as 0.9, not {text!r}")
     return value
+
+
+def _float(text: str) -> float:
+    """Read a number; what is none becomes "not a number", which lies within no bounds."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

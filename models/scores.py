@@ -60,17 +60,30 @@ def bootstrap_macro_f1(
     All arguments are (n,); pictures of one group (one specimen, one source) are alike, so that they count together.
     In each round the mean is over the classes that occur in it.
     """
-    group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    shape = (group.max() + 1, max(actual.max(), predicted.max()) + 1)
-    right, true, named = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    np.add.at(true, (group, actual), 1)
-    np.add.at(named, (group, predicted), 1)
-    np.add.at(right, (group, actual), actual == predicted)
-    drawn = np.random.default_rng(seed).multinomial(len(true), np.full(len(true), 1 / len(true)), rounds).astype(float)
-    right, true, named = drawn @ right, drawn @ true, drawn @ named
+    classes = max(actual.max(), predicted.max()) + 1
+    true, named, right = draw_groups(actual, predicted, groups, classes, seed, rounds)
     f1 = 2 * right / np.maximum(true + named, 1)
     low, high = np.quantile(f1.sum(1, where=true > 0) / (true > 0).sum(1), [0.025, 0.975])
     return float(low), float(high)
+
+
+def draw_groups(
+    actual: np.ndarray, predicted: np.ndarray, groups: Sequence[Any], classes: int, seed: int = 0, rounds: int = 1000
+) -> np.ndarray:
+    """Draw the groups anew many times (Efron 1979, Ann. Stat. 7), and count (3, rounds, classes).
+
+    Counted are each class's pictures, its answers, and the right ones among them. Whole groups are drawn, since
+    pictures of one group say the same thing twice.
+    """
+    group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    right = actual == predicted
+    counts = np.zeros((3, group.max() + 1, classes))
+    np.add.at(counts[0], (group, actual), 1)
+    np.add.at(counts[1], (group, predicted), 1)
+    np.add.at(counts[2], (group[right], actual[right]), 1)
+    number = counts.shape[1]
+    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), rounds).astype(float)
+    return np.stack([drawn @ each for each in counts])
 
 
 def by_rank(taxonomy: Taxonomy, probabilities: np.ndarray, actual: np.ndarray) -> list[dict[str, float | int | None]]:

@@ -13,9 +13,6 @@ from torch import Tensor, nn
 
 from models.networks import head_name
 
-# How much of a network learns: its head; its last block of convolutions and the head; all of it.
-DEPTHS = ("features", "block", "none")
-
 # What torchvision calls the sequence of all convolutions, in the networks that have one.
 SEQUENCES = ("features", "layers", "trunk_output")
 

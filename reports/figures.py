@@ -12,7 +12,7 @@ from models.files import write_whole
 from models.scores import wilson
 from reports.answers import Answers
 from reports.examine import Examined
-from reports.grid import RIGHT, WRONG, shorten, wrap
+from reports.grid import RIGHT, WRONG, shorten, verdict, wrap
 
 BINS = 15
 DOTS = 110
@@ -133,9 +133,7 @@ def draw_saliency(path: Path, answers: Answers, overlays: dict[int, tuple[np.nda
     for cell, (index, pair) in zip(cells, overlays.items(), strict=False):
         style = RIGHT if answers.right[index] else WRONG
         cell.imshow(np.concatenate(pair, axis=1))
-        sign = "✓" if answers.right[index] else "✗ wrong:"
-        said = f"{sign} {answers.names[answers.predicted[index]]} ({answers.confidence[index]:.0%})"
-        cell.set_title(wrap(said), fontsize=9, color=style["color"], parse_math=False)
+        cell.set_title(verdict(answers, index), fontsize=9, color=style["color"], parse_math=False)
         actual = wrap(f"actual: {answers.names[answers.actual[index]]}")
         cell.set_xlabel(f"{actual}\n{shorten(answers.paths[index].name)}", fontsize=7, parse_math=False)
     save(figure, path)

@@ -63,15 +63,13 @@ def draw_grid(path: Path, answers: Answers, chosen: np.ndarray) -> None:
 
 def draw_cell(cell: Axes, answers: Answers, index: int) -> None:
     """Draw one picture with the model's answer above it and the actual class below."""
-    actual, predicted = answers.actual[index], answers.predicted[index]
-    right = actual == predicted
+    right = answers.right[index]
     cell.imshow(read_picture(answers.paths[index]))
     cell.set_frame_on(True)
     for side in cell.spines.values():
         side.set(**(RIGHT if right else WRONG))
-    said = f"{'✓' if right else '✗ wrong:'} {answers.names[predicted]} ({answers.confidence[index]:.0%})"
-    cell.set_title(wrap(said), fontsize=9, color=RIGHT["color"] if right else WRONG["color"])
-    below = wrap(f"actual: {answers.names[actual]}")
+    cell.set_title(verdict(answers, index), fontsize=9, color=RIGHT["color"] if right else WRONG["color"])
+    below = wrap(f"actual: {answers.names[answers.actual[index]]}")
     cell.set_xlabel(below, fontsize=9)
     cell.annotate(
         shorten(answers.paths[index].name),
@@ -85,6 +83,12 @@ def draw_cell(cell: Axes, answers: Answers, index: int) -> None:
         color="0.35",
         parse_math=False,
     )
+
+
+def verdict(answers: Answers, index: int) -> str:
+    """Say what a picture was taken for, how surely, and whether that is right, in lines that fit a cell."""
+    sign = "✓" if answers.right[index] else "✗ wrong:"
+    return wrap(f"{sign} {answers.names[answers.predicted[index]]} ({answers.confidence[index]:.0%})")
 
 
 def shorten(name: str) -> str:

@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 
 from models.calibration import expected_calibration_error
-from models.scores import bootstrap_macro_f1, by_rank, mean_mistake_distance, summary, wilson
+from models.scores import bootstrap_macro_f1, by_rank, draw_groups, mean_mistake_distance, summary, wilson
 from models.taxonomy import Node, Taxonomy
 from reports.examine import Examined
 
 TOP = 5
 DIGITS = 6
 TINY = 1e-12
-ROUNDS = 1000
 PERCENTILES = (2.5, 97.5)
 
 
@@ -105,21 +104,10 @@ def balanced_accuracy_interval(examined: Examined) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _draws(examined: Examined, seed: int = 0) -> np.ndarray:
-    """Draw the groups anew many times (Efron 1979, Ann. Stat. 7), and count (3, rounds, classes).
-
-    Counted are each class's pictures, its answers, and the right ones among them. Whole groups are drawn, since
-    pictures of one group say the same thing twice.
-    """
+def _draws(examined: Examined) -> np.ndarray:
+    """Count each class's pictures, answers and right answers in many draws of the groups: (3, rounds, classes)."""
     answers = examined.answers
-    _, group = np.unique(examined.groups, return_inverse=True)
-    counts = np.zeros((3, group.max() + 1, len(answers.names)))
-    np.add.at(counts[0], (group, answers.actual), 1)
-    np.add.at(counts[1], (group, answers.predicted), 1)
-    np.add.at(counts[2], (group[answers.right], answers.actual[answers.right]), 1)
-    groups = counts.shape[1]
-    draws = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=ROUNDS)
-    return np.stack([draws @ each for each in counts])
+    return draw_groups(answers.actual, answers.predicted, examined.groups, len(answers.names))
 
 
 def rank_rows(examined: Examined) -> list[dict[str, Any]]:

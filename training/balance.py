@@ -6,8 +6,6 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-WAYS = ("none", "weights", "sampler", "logit_adjusted")
-
 
 def make_loss(way: str, labels: Tensor, num_classes: int, smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
     """Give the function that training minimises: logits (n, classes) and labels (n,) to each picture's loss (n,).

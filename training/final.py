@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import torch
+from sklearn.metrics import confusion_matrix
 
 from models.calibration import Calibration
 from models.checkpoint import Checkpoint
@@ -30,8 +31,7 @@ def calibrated(checkpoint: Checkpoint, data: Data, hardware: Hardware) -> tuple[
     taxonomy = Taxonomy.of(data.classes, data.lineages)
     features = predict(predictor, known).features
     calibration = Calibration.fit(taxonomy, validate, labels, features, known.labels.cpu())
-    confusion = torch.zeros(len(data.classes), len(data.classes), dtype=torch.int64)
-    confusion.index_put_((labels, validate.logits.argmax(1)), torch.ones_like(labels), accumulate=True)
-    state = {**calibration.state(), "confusion": confusion}
+    confusion = confusion_matrix(labels, validate.logits.argmax(1), labels=range(len(data.classes)))
+    state = {**calibration.state(), "confusion": torch.from_numpy(confusion)}
     scores = {**checkpoint.scores, **score(validate.logits, labels)}
     return replace(checkpoint, calibration=state, scores=scores), validate

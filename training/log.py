@@ -15,11 +15,12 @@ from torchvision.transforms.v2.functional import resize
 from torchvision.utils import make_grid
 
 from models.hardware import Hardware
-from models.images import IMAGENET, Store, augment
+from models.images import IMAGENET, Store
 from models.predict import Prediction
 from reports.grid import RIGHT, WRONG, wrap
 from training.data import Data
 from training.loop import Run
+from training.stages import augmented_batch
 
 PHASES = ("train", "validate")
 SHOWN = 24
@@ -59,8 +60,8 @@ class TrainingLog:
         """Show a few pictures of each split as they enter the network, with normalisation undone."""
         step = len(run.history)
         chosen = spread(len(data.train), SHOWN)
-        pictures = augment(data.train.pictures[chosen.to(data.train.pictures.device)], Generator().manual_seed(step))
-        self._show("train", hardware.place_pictures(IMAGENET.apply(pictures)), step)
+        pictures, _ = augmented_batch(data.train, chosen, Generator().manual_seed(step), hardware)
+        self._show("train", pictures, step)
         chosen = spread(len(data.validate), SHOWN)
         self._show("validate", IMAGENET.apply(data.validate.pictures[chosen]), step)
         for writer in self.writers.values():

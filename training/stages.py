@@ -26,7 +26,7 @@ HEAD_EPOCHS = 24
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a run: what is frozen meanwhile (see `models.split.DEPTHS`), and its end.
+    """A part of a run: what is frozen meanwhile (a key of WHAT_LEARNS), and its end.
 
     It ends after `epochs`, and when `share` of the run's time budget has passed, where there is one.
     """
