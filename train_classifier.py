@@ -14,14 +14,12 @@ import argparse
 import signal
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.command_line import make_parser, positive_float, share, whole_number
 
 if TYPE_CHECKING:
-    from models.checkpoint import Checkpoint
     from models.hardware import Hardware
     from training.data import Data
     from training.log import TrainingLog
@@ -33,17 +31,6 @@ FROM_SCRATCH_RATE = 0.02
 HEAD_RATE = 0.003
 PRETRAINED_RATE = 0.0002
 
-HISTORY = [
-    "epoch",
-    "seconds",
-    "images_per_second",
-    "learning_rate",
-    "train_loss",
-    "train_accuracy",
-    "validate_loss",
-    "validate_accuracy",
-    "validate_macro_f1",
-]
 DEFAULT_EPOCHS = 16
 
 # What is set aside of a time budget for reading and writing files.
@@ -122,6 +109,18 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="share of each label that is spread over all classes (default: 0)",
     )
+    add(
+        "--mix",
+        choices=("none", "mixup", "cutmix"),
+        default="none",
+        help="blend pictures with each other, or pieces of them, while all layers learn (default: none)",
+    )
+    add(
+        "--ema",
+        type=share,
+        metavar="X",
+        help="validate and keep a moving average of the weights, of which each step leaves the share X (try 0.99)",
+    )
     add("--tta", action="store_true", help="the model names a picture from eight sides: better, and eight times slower")
     add("--deterministic", action="store_true", help="the same run again on a GPU too, if slower")
     add(
@@ -152,6 +151,7 @@ def train(options: argparse.Namespace) -> "Run":
 
     from models.hardware import choose_hardware
     from training.data import read_data
+    from training.kept import check_same_data, finish, read_interrupted
     from training.log import TrainingLog
     from training.loop import Run
     from training.stages import plan_stages
@@ -193,6 +193,8 @@ def train_stage(
 ) -> None:
     """Train through a stage, or through the rest of it that an interrupted run left."""
     from models.predict import Prediction
+    from training.average import averaged, make_average
+    from training.kept import history_row, keep_best, keep_last
     from training.loop import LOWEST_RATE, Recipe, epoch_length, make_optimizer, score, train_epoch
     from training.progress import progress_bar, tick_of
     from training.stages import Timetable
@@ -202,8 +204,11 @@ def train_stage(
     pretrained = options.weights != "none"
     lowest = LOWEST_RATE if pretrained and stage.frozen == "none" else 1.0
     run.optimizer = make_optimizer(source.module, pretrained, lowest)
+    run.average = make_average(source.module, options.ema) if options.ema else None
     if left:
         run.optimizer.load_state_dict(left["run"]["optimizer"])
+        if run.average:
+            run.average.load_state_dict(left["run"]["average"])
     rate = (options.learning_rate if stage.share == 1 else None) or default_rate(stage, pretrained)
     recipe = Recipe(options.batch_size, rate, options.seed, pretrained, options.balance, options.label_smoothing)
     timetable = Timetable(run.stage_epoch, stage.epochs, run.seconds, end)
@@ -214,49 +219,17 @@ def train_stage(
             start = time.monotonic()
             learnt = train_epoch(run, source, data.train.labels, len(data.classes), recipe, timetable, hardware, tick)
             speed = learnt.pop("pictures") / (time.monotonic() - start)
-            logits = source.validation_logits()
-            scores = score(logits, data.validate.labels)
-            run.history.append(history_row(run, time.monotonic() - start, speed, learnt, scores))
-            bar.write(show(run.history[-1]), file=sys.stdout)
-            if log:
-                log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
-                log.pictures(run, data, hardware)
-                log.answers(len(run.history), data.classes, data.validate, Prediction(logits, logits))
-            keep(run, scores, data, options, log_directory)
-
-
-def read_interrupted(options: argparse.Namespace) -> dict[str, Any]:
-    """Read what a run with the same options left behind. Raises CheckpointError or ValueError where it did not."""
-    from models.checkpoint import load_tensors
-
-    left = load_tensors(last_file(options))
-    for name, value in option_values(options).items():
-        if left.get("options", {}).get(name) != value:
-            raise ValueError(
-                f"{last_file(options)} was left by a run with --{name} {left.get('options', {}).get(name)}, "
-                f"not {value}; --resume goes on with the options that the run was begun with"
-            )
-    return left
-
-
-def check_same_data(left: dict[str, Any], data: "Data", options: argparse.Namespace) -> None:
-    """Raise ValueError where an interrupted run learnt from other pictures than those that lie there now."""
-    if (left["classes"], left["dataset"], left["image_size"]) != (data.classes, data.digest, data.size):
-        raise ValueError(
-            f"{last_file(options)} was left by a run on other pictures than those in {options.directory / 'train'}; "
-            f"begin a new run without --resume"
-        )
-
-
-def option_values(options: argparse.Namespace) -> dict[str, Any]:
-    """Give the options that decide what comes out of a run, as plain values."""
-    apart = ("resume", "log", "directory", "save_model")
-    return {name: value for name, value in vars(options).items() if name not in apart}
-
-
-def last_file(options: argparse.Namespace) -> Path:
-    """Name the file that --resume needs."""
-    return options.save_model.with_name(options.save_model.name + ".last")
+            with averaged(source.module, run.average):
+                logits = source.validation_logits()
+                scores = score(logits, data.validate.labels)
+                run.history.append(history_row(run, time.monotonic() - start, speed, learnt, scores))
+                bar.write(show(run.history[-1]), file=sys.stdout)
+                if log:
+                    log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
+                    log.pictures(run, data, hardware)
+                    log.answers(len(run.history), data.classes, data.validate, Prediction(logits, logits))
+                keep_best(run, scores, data, options)
+            keep_last(run, data, options, log_directory)
 
 
 def wanted_epochs(options: argparse.Namespace) -> int | None:
@@ -285,7 +258,7 @@ def make_source(
     from training.stages import CachedSource, PictureSource
 
     if stage.frozen == "none":
-        return PictureSource(run.network, data, hardware, options.weights != "none")
+        return PictureSource(run.network, data, hardware, options.weights != "none", options.mix)
 
     def enough() -> bool:  # half of a stage's time belongs to learning
         return end is not None and run.seconds > (run.stage_start + end) / 2
@@ -327,68 +300,12 @@ def is_stuck(run: "Run", patience: int | None) -> bool:
     return patience is not None and bool(run.best) and len(run.history) - run.best["epoch"] >= patience
 
 
-def history_row(run: "Run", seconds: float, speed: float, learnt: dict, scores: dict) -> dict[str, float]:
-    """Give the epoch's row of model.history.csv."""
-    values = [len(run.history) + 1, round(seconds, 2), round(speed, 1), learnt["learning_rate"]]
-    values += [learnt["loss"], learnt["accuracy"], scores["loss"], scores["accuracy"], scores["macro_f1"]]
-    return dict(zip(HISTORY, values, strict=True))
-
-
 def show(row: dict[str, float]) -> str:
     """Show a row of the history as a line under HEAD."""
     return (
         f"{row['epoch']:5d} {row['train_loss']:11.4f} {row['train_accuracy']:9.1%} {row['validate_loss']:14.4f} "
         f"{row['validate_accuracy']:9.1%} {row['images_per_second']:11.1f}"
     )
-
-
-def keep(run: "Run", scores: dict, data: "Data", options: argparse.Namespace, log_directory: str) -> None:
-    """Save the model if it is the best yet, then what --resume needs, then the history."""
-    from models.checkpoint import save_checkpoint, save_tensors
-    from models.files import write_csv
-
-    merit = (scores["accuracy"], -scores["loss"])
-    if not run.best or merit > (run.best["accuracy"], -run.best["loss"]):
-        run.best = {"epoch": len(run.history), **scores}
-        save_checkpoint(options.save_model, make_checkpoint(run, data, options))
-    facts = {"classes": data.classes, "dataset": data.digest, "image_size": data.size, "log": log_directory}
-    save_tensors(last_file(options), {"run": run.state(), "options": option_values(options), **facts})
-    write_csv(options.save_model.with_name(options.save_model.name + ".history.csv"), HISTORY, run.history)
-
-
-def make_checkpoint(run: "Run", data: "Data", options: argparse.Namespace) -> "Checkpoint":
-    """Give the network as it is now, with all that a prediction needs."""
-    from models.checkpoint import Checkpoint
-
-    return Checkpoint(
-        architecture=options.use_model,
-        image_size=data.size,
-        classes=data.classes,
-        weights={name: tensor.cpu() for name, tensor in run.network.state_dict().items()},
-        lineages=data.lineages,
-        scores=run.best,
-        options=option_values(options),
-        dataset=data.digest,
-        versions={library: version(library) for library in ("torch", "torchvision")},
-    )
-
-
-def finish(
-    run: "Run", data: "Data", options: argparse.Namespace, hardware: "Hardware", log: "TrainingLog | None"
-) -> None:
-    """Let the best state name the validation pictures once more, and keep in the model how far it may be trusted."""
-    from models.checkpoint import load_checkpoint, save_checkpoint
-    from models.predict import TURNS
-    from training.final import calibrated
-
-    checkpoint = load_checkpoint(options.save_model)
-    checkpoint.turns = TURNS if options.tta else 1
-    checkpoint, prediction = calibrated(checkpoint, data, hardware)
-    run.best = checkpoint.scores
-    save_checkpoint(options.save_model, checkpoint)
-    if log:
-        log.finish(option_values(options), run.best, data.classes, data.validate, prediction)
-        log.close()
 
 
 def conclude(run: "Run", model: Path) -> str:

@@ -1,6 +1,7 @@
 """The depths and stages of training: networks cut in two, schedules, budgets of time, and uneven classes."""
 
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,13 +9,19 @@ from torch import Generator
 from torch.nn import functional as F
 
 from models.checkpoint import load_checkpoint
+from models.hardware import choose_hardware
+from models.images import IMAGENET, Store
 from models.networks import build_network
 from models.split import split_network
 from tests.test_train import history, train
 from tests.tiny import write_image_folders
+from training.average import averaged, make_average
 from training.balance import draw, make_loss
+from training.data import Data
 from training.loop import make_optimizer
-from training.stages import Timetable, plan_stages
+from training.stages import PictureSource, Timetable, plan_stages
+
+CPU = choose_hardware("cpu", "fp32")
 
 
 @pytest.mark.parametrize("name", ["vgg11", "vgg11_adaptive", "squeezenet1_1", "mobilenet_v3_small", "resnet18"])
@@ -82,6 +89,34 @@ def test_the_sampler_draws_each_class_equally_often():
     assert len(drawn) == 4000 and 0.46 < drawn.double().mean() < 0.54
 
 
+def test_the_average_of_weights_by_hand():
+    module = torch.nn.Linear(1, 1, bias=False)
+    average = make_average(module, 0.5)
+    by_hand = None
+    for step, weight in enumerate([1.0, 5.0, 2.0, 8.0, -4.0, 3.0]):
+        torch.nn.init.constant_(module.weight, weight)
+        average.update_parameters(module)
+        keep = min(0.5, (1 + step) / (10 + step)) if step else 0.0
+        by_hand = keep * (by_hand or 0.0) + (1 - keep) * weight
+    with averaged(module, average):
+        assert module.weight.item() == pytest.approx(by_hand)
+    assert module.weight.item() == 3.0
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixed_pictures_have_the_share_of_both_labels(mix):
+    pictures = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+    pictures[1::2] = 255
+    store = Store(pictures, torch.tensor([0, 1, 0, 1]), [Path(str(place)) for place in range(4)])
+    source = PictureSource(torch.nn.Identity(), Data(store, store, ["dark", "light"], 32), CPU, False, mix)
+    torch.manual_seed(0)
+    seen, targets = source.batch(torch.arange(4), 0, Generator().manual_seed(0))
+    light = IMAGENET.undo(seen).mean((1, 2, 3))
+    dark, full = light[targets[:, 0] > 0.5], light[targets[:, 1] > 0.5]
+    assert targets.shape == (4, 2) and torch.allclose(targets.sum(1), torch.ones(4))
+    assert targets.min() > 0 and torch.allclose(light, targets[:, 1], atol=0.15) and full.min() > dark.max()
+
+
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     """A directory with tiny pictures and weights.pth of a whole squeezenet1_1."""
@@ -118,17 +153,29 @@ def test_what_is_frozen_stays_as_it_was(pretrained, frozen, learns):
 
 
 def test_a_run_in_two_stages_is_taken_up_again_to_the_same_history(pretrained):
-    options = [*USED, "--epochs", "6", "--balance", "sampler", "--label_smoothing", "0.1"]
+    options = [
+        *USED,
+        "--epochs",
+        "6",
+        "--balance",
+        "sampler",
+        "--label_smoothing",
+        "0.1",
+        "--ema",
+        "0.9",
+        "--mix",
+        "mixup",
+    ]
     whole = train(pretrained, *options, "--save_model", "whole/model")
     assert whole.returncode == 0, whole.stderr
     for epochs in (1, 4):  # in the first stage, and in the second
         stopped = f"stopped{epochs}"
         code = (
-            "import sys, train_classifier as t; keep = t.keep\n"
+            "import sys, train_classifier, training.kept as kept; keep = kept.keep_last\n"
             "def stop(run, *rest):\n"
             "    keep(run, *rest)\n"
             f"    if len(run.history) == {epochs}: raise KeyboardInterrupt\n"
-            "t.keep = stop; sys.exit(t.main(sys.argv[1:]))"
+            "kept.keep_last = stop; sys.exit(train_classifier.main(sys.argv[1:]))"
         )
         process = run_code(pretrained, code, *options, "--save_model", f"{stopped}/model")
         assert process.returncode == 130, process.stderr

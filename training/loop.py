@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
 from models.hardware import Hardware
 from models.scores import summary
@@ -41,6 +42,7 @@ class Run:
 
     network: nn.Module
     optimizer: torch.optim.Optimizer | None = None
+    average: AveragedModel | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, float] = field(default_factory=dict)
     stage: int = 0
@@ -57,10 +59,12 @@ class Run:
         """Give tensors, numbers and containers of them, ready for a file."""
         places = {name: getattr(self, name) for name in ("stage", "stage_epoch", "stage_start", "seconds")}
         states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        if self.average:
+            states["average"] = self.average.state_dict()
         return {**states, "history": self.history, "best": self.best, **places}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave, all but the optimizer's part, which waits for its stage."""
+        """Take over what `state` gave, all but the optimizer's and average's part, which wait for the stage."""
         self.network.load_state_dict(state["network"])
         for name in ("history", "best", "stage", "stage_epoch", "stage_start"):
             setattr(self, name, state[name])
@@ -161,17 +165,20 @@ def train_epoch(
         rate = recipe.rate(progress)
         for group in run.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        inputs, actual = source.batch(indices, epoch, generator)
+        inputs, targets = source.batch(indices, epoch, generator)
         with hardware.autocast():
             logits = source.module(inputs)
         logits = logits.float()
-        loss = loss_of(logits, actual).mean()
+        loss = loss_of(logits, targets).mean()
         run.optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(source.module.parameters(), LARGEST_GRADIENT)
         run.optimizer.step()
+        if run.average:
+            run.average.update_parameters(source.module)
         # Summed on the device: to ask for a number after each step would make it wait.
-        shown = F.cross_entropy(logits.detach(), actual)
+        shown = F.cross_entropy(logits.detach(), targets)
+        actual = targets if targets.ndim == 1 else targets.argmax(1)
         right = (logits.argmax(1) == actual).double().mean()
         sums += torch.stack([shown.double(), right, norm.double(), torch.ones_like(right)]) * len(actual)
         tick(len(actual))

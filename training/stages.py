@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torchvision.transforms import v2
 
 from models.hardware import Hardware
 from models.images import IMAGENET, Store, augment
@@ -14,6 +15,8 @@ from models.predict import BATCH_SIZE, Predictor, predict
 from models.split import split_network
 from training.data import Data
 
+MIXES = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
+MIX_ALPHA = 0.2
 WHAT_LEARNS = {"features": "the head", "block": "the last block and the head", "none": "all layers"}
 
 # The head of a pretrained network learns first, on features computed once: else its random answers would shake what
@@ -69,11 +72,14 @@ class Timetable:
 class PictureSource:
     """Batches of augmented pictures, for a network of which all layers learn.
 
-    Batch normalisation of a pretrained network keeps the means and variances that it knows.
+    Batch normalisation of a pretrained network keeps the means and variances that it knows. With a `mix`, a key of
+    MIXES, each picture is blended with another or has a piece of it (Zhang et al., "mixup", ICLR 2018,
+    https://arxiv.org/abs/1710.09412; Yun et al., "CutMix", ICCV 2019, https://arxiv.org/abs/1905.04899).
     """
 
-    def __init__(self, network: nn.Module, data: Data, hardware: Hardware, pretrained: bool):
+    def __init__(self, network: nn.Module, data: Data, hardware: Hardware, pretrained: bool, mix: str = "none"):
         self.module = network
+        self._mix = MIXES[mix](alpha=MIX_ALPHA, num_classes=len(data.classes)) if mix in MIXES else None
         self._pretrained = pretrained
         self._data, self._hardware = data, hardware
 
@@ -86,8 +92,12 @@ class PictureSource:
                     module.eval()
 
     def batch(self, indices: Tensor, _epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Give the training pictures at `indices` as they enter the network, and their labels."""
-        return augmented_batch(self._data.train, indices, generator, self._hardware)
+        """Give the training pictures at `indices` as they enter the network, and their labels.
+
+        The labels are int64 (n,), or after mixing the share of each class: float32 (n, classes).
+        """
+        pictures, labels = augmented_batch(self._data.train, indices, generator, self._hardware)
+        return self._mix(pictures, labels) if self._mix else (pictures, labels)
 
     def validation_logits(self) -> Tensor:
         """Give what the network says of the validation pictures: float32 (n, classes) on the CPU."""

@@ -1,0 +1,108 @@
+"""What a run writes, so that nothing is lost: the best model, its history, and what --resume goes on from."""
+
+import argparse
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from models.checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
+from models.files import write_csv
+from models.hardware import Hardware
+from models.predict import TURNS
+from training.data import Data
+from training.final import calibrated
+from training.log import TrainingLog
+from training.loop import Run
+
+HISTORY = [
+    "epoch",
+    "seconds",
+    "images_per_second",
+    "learning_rate",
+    "train_loss",
+    "train_accuracy",
+    "validate_loss",
+    "validate_accuracy",
+    "validate_macro_f1",
+]
+
+
+def read_interrupted(options: argparse.Namespace) -> dict[str, Any]:
+    """Read what a run with the same options left behind. Raises CheckpointError or ValueError where it did not."""
+    left = load_tensors(last_file(options))
+    for name, value in option_values(options).items():
+        if left.get("options", {}).get(name) != value:
+            raise ValueError(
+                f"{last_file(options)} was left by a run with --{name} {left.get('options', {}).get(name)}, "
+                f"not {value}; --resume goes on with the options that the run was begun with"
+            )
+    return left
+
+
+def check_same_data(left: dict[str, Any], data: Data, options: argparse.Namespace) -> None:
+    """Raise ValueError where an interrupted run learnt from other pictures than those that lie there now."""
+    if (left["classes"], left["dataset"], left["image_size"]) != (data.classes, data.digest, data.size):
+        raise ValueError(
+            f"{last_file(options)} was left by a run on other pictures than those in {options.directory / 'train'}; "
+            f"begin a new run without --resume"
+        )
+
+
+def history_row(run: Run, seconds: float, speed: float, learnt: dict, scores: dict) -> dict[str, float]:
+    """Give the epoch's row of model.history.csv."""
+    values = [len(run.history) + 1, round(seconds, 2), round(speed, 1), learnt["learning_rate"]]
+    values += [learnt["loss"], learnt["accuracy"], scores["loss"], scores["accuracy"], scores["macro_f1"]]
+    return dict(zip(HISTORY, values, strict=True))
+
+
+def keep_best(run: Run, scores: dict, data: Data, options: argparse.Namespace) -> None:
+    """Save the model if it is the best yet."""
+    merit = (scores["accuracy"], -scores["loss"])
+    if not run.best or merit > (run.best["accuracy"], -run.best["loss"]):
+        run.best = {"epoch": len(run.history), **scores}
+        save_checkpoint(options.save_model, make_checkpoint(run, data, options))
+
+
+def keep_last(run: Run, data: Data, options: argparse.Namespace, log_directory: str) -> None:
+    """Save what --resume needs, then the history."""
+    facts = {"classes": data.classes, "dataset": data.digest, "image_size": data.size, "log": log_directory}
+    save_tensors(last_file(options), {"run": run.state(), "options": option_values(options), **facts})
+    write_csv(options.save_model.with_name(options.save_model.name + ".history.csv"), HISTORY, run.history)
+
+
+def make_checkpoint(run: Run, data: Data, options: argparse.Namespace) -> Checkpoint:
+    """Give the network as it is now, with all that a prediction needs."""
+    return Checkpoint(
+        architecture=options.use_model,
+        image_size=data.size,
+        classes=data.classes,
+        weights={name: tensor.cpu() for name, tensor in run.network.state_dict().items()},
+        lineages=data.lineages,
+        scores=run.best,
+        options=option_values(options),
+        dataset=data.digest,
+        versions={library: version(library) for library in ("torch", "torchvision")},
+    )
+
+
+def finish(run: Run, data: Data, options: argparse.Namespace, hardware: Hardware, log: TrainingLog | None) -> None:
+    """Let the best state name the validation pictures once more, and keep in the model how far it may be trusted."""
+    checkpoint = load_checkpoint(options.save_model)
+    checkpoint.turns = TURNS if options.tta else 1
+    checkpoint, prediction = calibrated(checkpoint, data, hardware)
+    run.best = checkpoint.scores
+    save_checkpoint(options.save_model, checkpoint)
+    if log:
+        log.finish(option_values(options), run.best, data.classes, data.validate, prediction)
+        log.close()
+
+
+def option_values(options: argparse.Namespace) -> dict[str, Any]:
+    """Give the options that decide what comes out of a run, as plain values."""
+    apart = ("resume", "log", "directory", "save_model")
+    return {name: value for name, value in vars(options).items() if name not in apart}
+
+
+def last_file(options: argparse.Namespace) -> Path:
+    """Name the file that --resume needs."""
+    return options.save_model.with_name(options.save_model.name + ".last")
