@@ -14,6 +14,10 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from models import storage
+
+PIECE = 1 << 20  # pixels that are stretched at a time
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -137,7 +141,7 @@ def native_size(paths: list[Path], smallest: int = 32, largest: int = 224) -> in
 
 @dataclass
 class Store:
-    """Pictures of one split in memory: uint8 (n, 3, size, size), channels last, with label indices int64 (n,)."""
+    """Pictures of one split at hand: uint8 (n, 3, size, size), channels last, with label indices int64 (n,)."""
 
     pictures: Tensor
     labels: Tensor
@@ -158,9 +162,12 @@ class Store:
 def read_store(samples: list[tuple[Path, int]], size: int, tick: Callable[[int], Any] = lambda _: None) -> Store:
     """Read pictures, given as (path, label), into a Store of `size` pixels, several at a time.
 
-    `tick` is called with 1 after each picture (tqdm.update). Raises OSError at the first that cannot be read.
+    They lie in memory or, where that is small, in a file beside them (`models.storage`). `tick` is called with 1 after
+    each picture (tqdm.update). Raises OSError at the first that cannot be read, or where there is no room.
     """
-    pixels = np.empty((len(samples), size, size, 3), np.uint8)
+    square = (len(samples), size, size, 3)
+    pictures = storage.empty(square, torch.uint8, torch.device("cpu"), samples[0][0].parent)
+    pixels = pictures.numpy()
 
     def read(index: int) -> None:
         pixels[index] = fit_square(read_picture(samples[index][0]), size)
@@ -169,7 +176,7 @@ def read_store(samples: list[tuple[Path, int]], size: int, tick: Callable[[int],
         for _ in pool.map(read, range(len(samples))):
             tick(1)
     labels = torch.tensor([label for _, label in samples], dtype=torch.int64)
-    return Store(torch.from_numpy(pixels).permute(0, 3, 1, 2), labels, [Path(path) for path, _ in samples])
+    return Store(pictures.permute(0, 3, 1, 2), labels, [Path(path) for path, _ in samples])
 
 
 def augment(pictures: Tensor, generator: Generator) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torchvision.transforms import v2
 
+from models import storage
 from models.hardware import Hardware
 from models.images import IMAGENET, Store, augment
 from models.predict import BATCH_SIZE, Predictor, predict
@@ -125,7 +126,7 @@ class CachedSource:
         sample = hardware.place_pictures(IMAGENET.apply(data.train.pictures[:2]))
         self._front, self.module = split_network(network, frozen, sample)
         self._hardware = hardware
-        self._labels = data.train.labels.to(hardware.device)
+        self._labels, self._directory = data.train.labels.to(hardware.device), data.train.paths[0].parent
         self._validate = self._maps(data.validate.pictures, tick)
         self._views = [self._maps(data.train.pictures, tick)]
         generator = Generator().manual_seed(seed)
@@ -133,14 +134,23 @@ class CachedSource:
             self._views.append(self._maps(data.train.pictures, tick, generator))
 
     def _maps(self, pictures: Tensor, tick: Callable[[int], Any], generator: Generator | None = None) -> Tensor:
-        maps = []
-        for part in pictures.split(BATCH_SIZE):
+        maps = None
+        for start in range(0, len(pictures), BATCH_SIZE):
+            part = pictures[start : start + BATCH_SIZE]
             values = augment(part, generator) if generator else part
             with self._hardware.autocast():
                 given = self._front(self._hardware.place_pictures(IMAGENET.apply(values)))
-            maps.append(given.to(self._hardware.dtype))
+            if maps is None:
+                maps = self._room_for(len(pictures), given)
+            maps[start : start + BATCH_SIZE] = given
             tick(len(part))
-        return torch.cat(maps)
+        return maps
+
+    def _room_for(self, count: int, like: Tensor) -> Tensor:
+        """Give room for `count` maps such as those of `like`, channels last as they are where they have channels."""
+        shape = (count, *like.shape[1:]) if like.ndim != 4 else (count, *like.shape[2:], like.shape[1])
+        room = storage.empty(shape, self._hardware.dtype, self._hardware.device, self._directory)
+        return room if like.ndim != 4 else room.permute(0, 3, 1, 2)
 
     def train(self) -> None:
         """Make what learns ready for it; its statistics, too, stay those of the pretrained network."""

@@ -1,0 +1,128 @@
+"""Large tensors in files without a name: the same training, nothing left behind, a sentence where there is no room."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import storage
+from models.images import list_pictures, read_store
+from tests.test_stages import USED, run_code
+from tests.test_train import SMALL, TOP, history, one_thread, train
+from tests.tiny import write_image_folders
+
+CPU = torch.device("cpu")
+LITTLE_MEMORY = (
+    "import sys, models.storage as s, train_classifier as t; s.HEADROOM = 1 << 60; sys.exit(t.main(sys.argv[1:]))"
+)
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def mapped_below(directory: Path) -> list[str]:
+    """List the files below `directory` that this process has mapped into its memory."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return [line for line in lines if f" {directory}" in line]
+
+
+@linux_only
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16, torch.float32])
+def test_beyond_the_memory_a_tensor_lies_in_a_file_without_a_name(tmp_path, monkeypatch, dtype):
+    assert storage.empty((3, 5), dtype, CPU, tmp_path).shape == (3, 5) and not mapped_below(tmp_path)
+    monkeypatch.setattr(storage, "HEADROOM", 1 << 60)
+    mapped = storage.empty((3, 5), dtype, CPU, tmp_path)
+    mapped[:] = torch.arange(15).view(3, 5)
+    assert mapped.dtype == dtype and mapped.flatten().tolist() == list(range(15))
+    assert len(mapped_below(tmp_path)) == 1 and not list(tmp_path.iterdir())
+    del mapped
+    assert not mapped_below(tmp_path)
+
+
+@linux_only
+def test_pictures_read_into_a_file_are_those_read_into_memory(tmp_path, monkeypatch):
+    samples, _ = list_pictures(write_image_folders(tmp_path, train=2, validate=1) / "train")
+    in_memory = read_store(samples, 40)
+    monkeypatch.setattr(storage, "HEADROOM", 1 << 60)
+    mapped = read_store(samples, 40)
+    assert mapped_below(tmp_path)
+    assert torch.equal(in_memory.pictures, mapped.pictures)
+    assert in_memory.pictures.stride() == mapped.pictures.stride()
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """A directory with tiny pictures and weights.pth of a whole squeezenet1_1."""
+    from models.networks import build_network
+
+    directory = write_image_folders(tmp_path_factory.mktemp("pretrained"), train=3, validate=2)
+    torch.manual_seed(1)
+    torch.save(build_network("squeezenet1_1", 1000, 40).state_dict(), directory / "weights.pth")
+    return directory
+
+
+@pytest.mark.parametrize("frozen", ["features", "block"])
+def test_a_run_with_little_memory_is_the_same_run_and_leaves_no_file(pretrained, frozen):
+    options = [*USED, "--freeze", frozen, "--views", "2", "--epochs", "3", "--save_model"]
+    assert train(pretrained, *options, f"memory_{frozen}/model").returncode == 0
+    process = run_code(pretrained, LITTLE_MEMORY, *options, f"mapped_{frozen}/model")
+    assert process.returncode == 0, process.stderr
+    assert history(pretrained / f"mapped_{frozen}") == history(pretrained / f"memory_{frozen}")
+    assert not [path for path in pretrained.rglob("*") if path.name.startswith((".", "tmp"))]
+
+
+def test_a_killed_process_leaves_no_file(tmp_path):
+    code = (
+        "import os, signal, torch, models.storage as s\n"
+        "from pathlib import Path\n"
+        "s.HEADROOM = 1 << 60\n"
+        "room = s.empty((100,), torch.uint8, torch.device('cpu'), Path())\n"
+        "room[:] = 1\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert run_code(tmp_path, code).returncode == -9
+    assert not list(tmp_path.iterdir())
+
+
+def run_on_small_disk(directory, megabytes, *command):
+    """Run a command in a copy of `directory` on a disk of its own, of so many megabytes; give the process.
+
+    The last line of its output lists the files that are there then.
+    """
+    script = (
+        'mkdir ../disk && mount -t tmpfs -o "size=$0" none ../disk && cp -r . ../disk && cd ../disk && "$@"; '
+        "status=$?; echo $(ls -A); exit $status"
+    )
+    isolated = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, f"{megabytes}m", *map(str, command)]
+    return subprocess.run(
+        isolated,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**one_thread(), "PYTHONPATH": str(TOP)},
+    )
+
+
+def can_make_disks() -> bool:
+    """Tell whether this system lets a test mount a disk in a world of its own."""
+    if not shutil.which("unshare"):
+        return False
+    command = ["unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+small_disks = pytest.mark.skipif(not can_make_disks(), reason="this system lets no test mount a disk")
+
+
+@small_disks
+def test_a_disk_without_room_ends_with_a_sentence_that_says_how_much_is_needed(tmp_path):
+    directory = write_image_folders(tmp_path / "pictures", train=1, validate=1)
+    code = [sys.executable, "-c", LITTLE_MEMORY, *SMALL, "--image_size", "1000"]
+    process = run_on_small_disk(directory, 2, *code)
+    assert process.returncode == 1, process.stderr
+    assert "Traceback" not in process.stderr
+    sentence = process.stderr.strip().splitlines()[-1]
+    assert "0.02 GB are needed for pictures" in sentence and "No space left on device" in sentence
+    assert process.stdout.split() == ["dataset.json", "train", "validate"]
