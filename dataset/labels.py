@@ -110,11 +110,6 @@ def only_technique(pictures: Iterable[Picture], technique: str) -> Judged:
     return kept, excluded
 
 
-def is_type(picture: Picture) -> bool:
-    """Tell whether the picture shows a type specimen (holotype, paratype, lectotype …) by its status."""
-    return re.search(r"type\b", picture.facts.get("status", ""), re.IGNORECASE) is not None
-
-
 def _hidden(picture: Picture) -> str:
     names = {name.casefold() for lineage in picture.lineages[:1] for name in lineage} | {
         taxon.casefold() for taxon in picture.taxa

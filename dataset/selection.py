@@ -4,10 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dataset.labels import is_type
 from dataset.records import Excluded, Picture, exclude
 from dataset.splits import chance, split_groups
-from mikrotax.names import squeeze
+from mikrotax.names import is_type, squeeze
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,8 @@ def _split(pictures: Sequence[Picture], wishes: Wishes) -> set[str]:
     for picture in sorted(pictures, key=lambda picture: picture.file):
         groups[picture.group][picture.label] += 1
     last = list(wishes.shares)[-1]
-    held = {picture.group: last for picture in pictures if wishes.hold_out_types and is_type(picture)}
+    types = (picture for picture in pictures if is_type(picture.facts.get("status", "")))
+    held = {picture.group: last for picture in types if wishes.hold_out_types}
     split_of = split_groups(groups, wishes.shares, wishes.seed, held)
     for picture in pictures:
         picture.split = split_of[picture.group]

@@ -34,6 +34,11 @@ def folded(name: str) -> str:
     return squeeze(name.replace("_", " ")).casefold()
 
 
+def is_type(status: str) -> bool:
+    """Tell whether the status of a picture says that it shows a type specimen: holotype, paratype, lectotype …"""
+    return re.search(r"type\b", status, re.IGNORECASE) is not None
+
+
 def safe_part(name: str) -> str:
     """Return `name` as one file or directory name that every file system takes.
 

@@ -188,16 +188,22 @@ def doubts(taxonomy: Taxonomy, probabilities: np.ndarray) -> np.ndarray:
 def fit_temperature(logits: Tensor, labels: np.ndarray) -> float:
     """Find the temperature that makes labels (n,) likeliest under logits (n, classes) (Guo et al. 2017, ICML).
 
-    Its logarithm is held near 0 with the weight of about one picture, so that a few pictures, or faultless answers,
-    move it little; it lies in [0.05, 20].
+    It lies in [0.05, 20], and `temperature_prior` holds it near 1.
     """
-    logits, target = torch.as_tensor(logits).double(), torch.as_tensor(labels)
 
     def loss(log_temperature: float) -> float:
-        likelihood = -torch.nn.functional.cross_entropy(logits / math.exp(log_temperature), target, reduction="sum")
-        return log_temperature**2 / 2 - float(likelihood)
+        tried = np.exp([log_temperature])
+        return float(temperature_losses(logits, labels, tried).sum() + temperature_prior(tried)[0])
 
     return math.exp(minimize_scalar(loss, bounds=(-math.log(20), math.log(20)), method="bounded").x)
+
+
+def temperature_prior(temperatures: np.ndarray) -> np.ndarray:
+    """Give what temperatures (k,) cost by themselves, (k,): their logarithms are held near 0.
+
+    It weighs about as much as one picture, so that a few pictures, or faultless answers, move them little.
+    """
+    return np.log(temperatures) ** 2 / 2
 
 
 def limit(scores: list[np.ndarray], confidence: float) -> float:
@@ -218,13 +224,29 @@ def limit(scores: list[np.ndarray], confidence: float) -> float:
     return math.inf
 
 
+def temperature_losses(logits: Tensor, labels: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
+    """Give what each of k temperatures costs each picture, (n, k): the negative logarithm of its class's probability.
+
+    logits: (n, classes); labels: (n,).
+    """
+    logits, target = torch.as_tensor(logits).double(), torch.as_tensor(labels)
+    losses = [torch.nn.functional.cross_entropy(logits / each, target, reduction="none") for each in temperatures]
+    return torch.stack(losses, dim=1).numpy()
+
+
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
     """Measure how far confidence lies from the share that is right, in [0, 1] (Naeini et al. 2015, AAAI).
 
     Pictures with probabilities (n, classes) and labels (n,) go by their highest probability into bins of equal width;
     the bins' differences are averaged with the pictures as weights.
     """
+    return float(np.abs(calibration_gaps(probabilities, labels, bins).sum(0)).sum() / len(labels))
+
+
+def calibration_gaps(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> np.ndarray:
+    """Give 1 or 0, right or not, less the confidence of each picture, in the column of its bin: (n, bins), else 0."""
     confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == labels
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    return float(np.abs(np.bincount(bin_of, right - confidence, minlength=bins)).sum() / len(labels))
+    gaps = np.zeros((len(labels), bins))
+    gaps[np.arange(len(labels)), bin_of] = (probabilities.argmax(1) == labels) - confidence
+    return gaps

@@ -3,6 +3,7 @@
 import csv
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from models.calibration import Answer, Calibration
 from models.predict import Prediction
+from models.scores import Draws, draw_groups
 from models.taxonomy import Taxonomy
 from reports.answers import Answers
 
@@ -53,6 +55,11 @@ class Examined:
     defended: list[Answer]
     records: list[dict[str, str]]
     groups: list[str]
+
+    @cached_property
+    def draws(self) -> Draws:
+        """Draws of the groups anew, one drawing for the intervals of all figures."""
+        return draw_groups(self.groups)
 
 
 def read_manifest(directory: Path) -> dict[Path, dict[str, str]]:

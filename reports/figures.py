@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
 
 from models.calibration import expected_calibration_error
 from models.files import write_whole
@@ -30,11 +31,10 @@ def confusion(answers: Answers) -> tuple[list[int], np.ndarray]:
 
     Gives the k labels too: those that occur or are answered, in taxonomic order.
     """
-    classes = len(answers.names)
-    counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (answers.actual, answers.predicted), 1)
-    seen = [label for label in answers.taxonomy.order if counts[label].sum() + counts[:, label].sum()]
-    return seen, counts[np.ix_(seen, seen)]
+    seen = np.union1d(answers.actual, answers.predicted)
+    labels = [label for label in answers.taxonomy.order if label in seen]
+    counts = confusion_matrix(answers.actual, answers.predicted, labels=range(len(answers.names)))
+    return labels, counts[np.ix_(labels, labels)]
 
 
 def draw_confusion(path: Path, answers: Answers) -> None:

@@ -1,6 +1,7 @@
 """Classes that a model takes for each other, and what the site says that tells them apart."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from mikrotax.names import is_type
 from models.taxonomy import Node
 from reports.answers import Answers
 from reports.examine import Split
@@ -40,6 +42,19 @@ def nearest(asked: Split, pictures: np.ndarray, train: Split, label: int) -> lis
     features = F.normalize(train.prediction.features[own], dim=1)
     centre = F.normalize(asked.prediction.features[torch.as_tensor(pictures)], dim=1).mean(0)
     return [train.paths[own[place]] for place in (features @ centre).argsort(descending=True)]
+
+
+def type_specimens(manifest: Mapping[Path, Mapping[str, str]], name: str) -> list[tuple[Path, str]]:
+    """List the pictures of a class that show type specimens, with their status ("holotype", …), holotypes first.
+
+    manifest: the rows of manifest.csv by path, of all splits; name: of the class.
+    """
+    types = [
+        (path, row["status"].strip())
+        for path, row in manifest.items()
+        if row.get("class") == name and is_type(row.get("status") or "") and path.is_file()
+    ]
+    return sorted(types, key=lambda each: ("holotype" not in each[1].casefold(), each[0]))
 
 
 def read_features(data: Path) -> dict[Node, str]:

@@ -22,14 +22,15 @@ from models.predict import Predictor
 from models.taxonomy import Taxonomy
 from reports import figures, tables
 from reports.answers import Answers
-from reports.examine import Examined, Split, cross_fit, examine, fit_calibration
+from reports.examine import Examined, Split, cross_fit, examine, fit_calibration, read_manifest
 from reports.grid import draw_grid
-from reports.pairs import confused_pairs, nearest, read_features
+from reports.pairs import confused_pairs, nearest, read_features, type_specimens
 from reports.saliency import saliency
 
 TEMPLATE = "report.html.jinja"
 MISTAKES, LOOKED_AT, PAIRS, SUSPECTS_SHOWN = 12, 6, 6, 30
 THUMBNAIL = 200
+BESIDE = 2  # type specimens of a confused taxon, and training pictures
 
 
 @dataclass
@@ -80,7 +81,7 @@ def write_report(
         "architecture": checkpoint.architecture,
         "classes": len(checkpoint.classes),
         "confidence": confidence,
-        "temperature": round(calibration.temperature, tables.DIGITS),
+        "temperature": tables.temperature(calibration.temperature, splits[0]),
         "splits": {part.name: tables.split_summary(part) for part in parts},
     }
     files = {
@@ -96,7 +97,7 @@ def write_report(
     figures.draw_confusion(directory / "confusion.png", first.answers)
     figures.draw_calibration(directory / "calibration.png", first)
     seen = pictures_shown(directory, checkpoint, predictor, first.answers)
-    pairs = pairs_shown(seen.pop("gallery"), splits[0], first.answers, train, data)
+    pairs = pairs_shown(seen.pop("gallery"), checkpoint.classes, splits[0], first.answers, train, data)
     page = {"summary": summary, **files, **seen, "pairs": pairs, "confusion_alt": confusion_alt(first.answers)}
     page |= {"confusion": png(directory / "confusion.png"), "calibration": png(directory / "calibration.png")}
     suspects = [row | {"link": link(row["URL"])} for row in files["suspects"][:SUSPECTS_SHOWN]]
@@ -206,22 +207,40 @@ def card(answers: Answers, index: int, picture: str) -> dict[str, Any]:
 
 
 def pairs_shown(
-    gallery: Gallery, split: Split, answers: Answers, train: Split | None, data: Path
+    gallery: Gallery, classes: list[str], split: Split, answers: Answers, train: Split | None, data: Path
 ) -> list[dict[str, Any]]:
-    """Give for each of the most confused pairs both taxa, their features, and their nearest training pictures."""
+    """Give for each of the most confused pairs both taxa, with what `_side` tells of each."""
     features = read_features(data)
+    manifest = read_manifest(split.paths[0].parents[1])
     shown = []
     for pair in confused_pairs(answers, PAIRS):
         sides = []
         for label in (pair.actual, pair.answered):
-            paths = nearest(split, pair.pictures, train, label) if train else []
-            pictures = [
-                {"picture": thumbnail(paths[place]), "file": paths[place].name} for place in gallery.take(paths, 2)
-            ]
+            alike = nearest(split, pair.pictures, train, label) if train else []
+            side = _side(gallery, type_specimens(manifest, classes[label]), alike)
             text = features.get(answers.taxonomy.lineages[label], "")
-            sides.append({"name": answers.names[label], "features": text, "pictures": pictures})
+            sides.append(side | {"name": answers.names[label], "features": text})
         shown.append({"count": len(pair.pictures), "sides": sides})
     return shown
+
+
+def _side(gallery: Gallery, types: list[tuple[Path, str]], alike: list[Path]) -> dict[str, Any]:
+    """Give the pictures of one taxon of a pair: type specimens, and the training pictures most like the mistakes.
+
+    `above` names the type specimens that the page has shown already.
+    """
+    first = gallery.take([path for path, _ in types], BESIDE)
+    pictures = [
+        {"picture": thumbnail(path), "file": path.name, "what": f"Type specimen ({status})"}
+        for path, status in (types[place] for place in first)
+    ]
+    pictures += [
+        {"picture": thumbnail(alike[place]), "file": alike[place].name, "what": "Training picture"}
+        for place in gallery.take(alike, BESIDE)
+    ]
+    # Where fewer were taken than wanted, the page holds all others.
+    above = [path.name for place, (path, _) in enumerate(types) if place not in first] if len(first) < BESIDE else []
+    return {"pictures": pictures, "above": above, "types": len(types)}
 
 
 def thumbnail(path: Path) -> str:
@@ -256,5 +275,8 @@ def render(page: dict[str, Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["percent"] = lambda share: f"{100 * float(share):.1f} %"
+    environment.filters |= {
+        "percent": lambda share: f"{100 * share:.1f} %",
+        "number": lambda value, form: f"{100 * value:.1f} %" if form == "%" else format(value, form),
+    }
     return environment.get_template(TEMPLATE).render(page)

@@ -22,3 +22,11 @@ def make_site():
 def demo_site(make_site):
     """The demo site in its later wording, without faults."""
     return make_site()
+
+
+@pytest.fixture(scope="session")
+def report_set(tmp_path_factory):
+    """A drawn data set with a model and its report (see `tests.report_set`), made once."""
+    from tests.report_set import write_report_set  # only now: most tests do without torch
+
+    return write_report_set(tmp_path_factory.mktemp("report_set"))

@@ -1,285 +1,26 @@
-"""The report: every figure recomputed from predictions.csv by other means, and the page read by other parsers."""
+"""The report's page as other parsers read it, what it shows, and what it does not depend on."""
 
-import csv
 import io
 import json
-import math
-import shutil
 from base64 import b64decode
-from collections import Counter, defaultdict
+from collections import Counter
 from hashlib import sha256
 
 import html5lib
-import numpy as np
 import pytest
 import torch
 from lxml import etree
 from PIL import Image
-from scipy.stats import binomtest
-from sklearn import metrics
 
-import visualise_results
 from models.checkpoint import Checkpoint, save_checkpoint
-from models.hardware import choose_hardware
-from models.images import fit_square
-from models.networks import build_network, head_name
+from models.networks import build_network
+from tests.report_set import HOSTILE, LINEAGES, read, run
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 
-HOSTILE = "Ring <b>&\"'</b> {{ 7 * 7 }} $x_1$"
-LINEAGES = {"disc": ["Shapes", "Round", "Disc"], "ring": ["Shapes", "Round", HOSTILE], "bar": ["Shapes", "Bar"]}
-CLASSES = sorted(SHAPES)
-SIZE = 40
-
-
-def learnt_checkpoint():
-    """Give a random network whose last layer has learnt the shapes, not quite, by least squares."""
-    torch.manual_seed(0)
-    checkpoint = Checkpoint("vgg11_adaptive", SIZE, CLASSES, {}, lineages=LINEAGES)
-    checkpoint.weights = build_network("vgg11_adaptive", len(CLASSES), SIZE).state_dict()
-    pixels = np.stack([fit_square(draw_shape(shape, n), SIZE) for shape in CLASSES for n in range(3)])
-    predictor = checkpoint.predictor(choose_hardware("cpu", "fp32"))
-    features = predictor(torch.from_numpy(pixels).permute(0, 3, 1, 2)).features.double()
-    wanted = 2 * torch.eye(len(CLASSES)).double().repeat_interleave(3, 0)
-    middle = features.mean(0)
-    solved = torch.linalg.pinv(features - middle, rtol=0.02) @ (wanted - wanted.mean(0))
-    head = head_name(predictor.network)
-    checkpoint.weights[f"{head}.weight"] = solved.T.float()
-    checkpoint.weights[f"{head}.bias"] = -(middle @ solved).float()
-    return checkpoint
-
-
-def write_manifest(directory):
-    """Say that pictures 0 and 1 of a class are one specimen, and so on, and where they come from."""
-    rows = []
-    for path in sorted(directory.glob("*/*/*.png")):
-        number = int(path.stem.removeprefix(path.parent.name))
-        row = {"path": path.relative_to(directory).as_posix(), "group": f"{path.parent.name}{number // 2}"}
-        url = "javascript:alert(1)" if number % 3 == 0 else f"http://127.0.0.1/a b/{path.name}?x=1&y=<2>"
-        rows.append(row | {"source": "Young & <i>Bown</i>", "URL": url})
-    with (directory / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def run(*arguments):
-    return visualise_results.main([str(argument) for argument in arguments])
-
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-    """A data set of three shapes with train/, validate/, test/ and manifest, a model, and its report."""
-    directory = write_image_folders(tmp_path_factory.mktemp("set"), train=6, validate=16)
-    for shape in SHAPES:
-        (directory / "test" / shape).mkdir(parents=True)
-        for number in range(5):
-            drawn = "bar" if number == 4 else shape  # labels that are wrong
-            draw_shape(drawn, 5000 + number).save(directory / "test" / shape / f"{shape}{number}.png")
-    for number in range(4):  # labels that are wrong
-        draw_shape("bar", 2000 + number).save(directory / "validate" / "disc" / f"disc{90 + number}.png")
-    wrong = directory / "validate" / "disc"
-    shutil.copy(wrong / "disc90.png", wrong / "disc80.png")  # one picture in two files
-    write_manifest(directory)
-    (directory / "data" / "shapes").mkdir(parents=True)
-    for lineage in LINEAGES.values():
-        record = {"lineage": lineage, "page": {"features": f"Told by <u>{lineage[-1]}</u>"}}
-        (directory / "data" / "shapes" / f"{lineage[1]}{len(lineage)}{lineage[-1][:3]}.json").write_text(
-            json.dumps(record)
-        )
-    (directory / "data" / "broken.json").write_text("{")
-    save_checkpoint(directory / "model", learnt_checkpoint())
-    options = ["--model", directory / "model", "--validate", directory / "validate", "--data", directory / "data"]
-    assert run(*options, "--output", directory / "test.png", "--report", directory / "report", "--device", "cpu") == 0
-    return directory
-
-
-@pytest.fixture(scope="module")
-def report(directory):
-    return directory / "report"
-
-
-def read(path):
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.fixture(scope="module", params=["validate", "test"])
-def split(request, report):
-    """The rows of predictions.csv of one split, and what summary.json says of it."""
-    rows = [row for row in read(report / "predictions.csv") if row["file"].startswith(f"{request.param}/")]
-    return request.param, rows, json.loads((report / "summary.json").read_text())["splits"][request.param]
-
-
-def labels(rows):
-    return [row["actual"] for row in rows], [row["answer_1"] for row in rows]
-
-
-def is_share(figure, part, whole):
-    """Check a share and its Wilson interval against scipy's."""
-    limits = binomtest(int(part), int(whole)).proportion_ci(method="wilson")
-    return [figure[key] for key in ("value", "low", "high")] == pytest.approx([part / whole, *limits], abs=1e-5)
-
-
-def resampled(rows, score, rounds=1000):
-    """Draw groups anew, straight from the definition, and give the room in which its 95 % limits must lie.
-
-    Percentiles 1 to 5, and 95 to 99: of few groups, scores come in steps, and a limit may lie on either side.
-    """
-    groups = defaultdict(list)
-    for row in rows:
-        groups[row["group"]].append(row)
-    groups, random = list(groups.values()), np.random.default_rng(7)
-    drawn = [[row for i in random.integers(0, len(groups), len(groups)) for row in groups[i]] for _ in range(rounds)]
-    return np.nanpercentile([score(each) for each in drawn], [1, 5, 95, 99])
-
-
-def lie_within(low, high, limits):
-    slack = 0.005
-    return limits[0] - slack <= low <= limits[1] + slack and limits[2] - slack <= high <= limits[3] + slack
-
-
-def calibration_error(confidence, right):
-    bins = defaultdict(list)
-    for value, hit in zip(confidence, right, strict=True):
-        bins[min(14, max(0, math.ceil(value * 15) - 1))].append((value, hit))
-    return sum(abs(sum(hit - value for value, hit in each)) for each in bins.values()) / len(right)
-
-
-def test_the_model_is_neither_faultless_nor_blind(split):
-    right = sum(row["correct"] == "1" for row in split[1])
-    assert 0.35 * len(split[1]) < right < len(split[1])  # else the tests below could not fail
-
-
-def test_rows_are_consistent(split, directory):
-    name, rows, summary = split
-    assert len(rows) == summary["pictures"] == len(list((directory / name).glob("*/*.png")))
-    for row in rows:
-        given = [float(row[f"probability_{place}"]) for place in (1, 2, 3)]
-        assert given == sorted(given, reverse=True) and sum(given) == pytest.approx(1, abs=1e-5)
-        assert row["correct"] == str(int(row["actual"] == row["answer_1"]))
-        named = {row[f"answer_{place}"]: float(row[f"probability_{place}"]) for place in (1, 2, 3)}
-        assert float(row["loss"]) == pytest.approx(-math.log(max(named[row["actual"]], 1e-12)), rel=1e-2, abs=1e-5)
-        assert row["source"] == "Young & <i>Bown</i>" and (directory / row["file"]).is_file()
-
-
-def test_the_summary(split):
-    _, rows, summary = split
-    actual, answered = labels(rows)
-    right = sum(a == b for a, b in zip(actual, answered, strict=True))
-    assert summary["right"] == right and summary["groups"] == len({row["group"] for row in rows})
-    assert is_share(summary["accuracy"], right, len(rows))
-    assert summary["majority"] == pytest.approx(max(Counter(actual).values()) / len(rows), abs=1e-6)
-    assert summary["balanced_accuracy"]["value"] == pytest.approx(
-        metrics.balanced_accuracy_score(actual, answered), abs=1e-6
-    )
-    present = sorted(set(actual))
-    macro = metrics.f1_score(actual, answered, labels=present, average="macro")
-    assert summary["macro_f1"]["value"] == pytest.approx(macro, abs=1e-6)
-    assert summary["mean_loss"] == pytest.approx(np.mean([float(row["loss"]) for row in rows]), abs=1e-5)
-    hits = [int(row["correct"]) for row in rows]
-    for when, column in (("before", "uncalibrated"), ("after", "probability_1")):
-        error = calibration_error([float(row[column]) for row in rows], hits)
-        assert summary["calibration_error"][when] == pytest.approx(error, abs=1e-4)
-
-
-def f1_of(label, rows):
-    """F1 from its definition; no number for a class that neither occurs nor is answered."""
-    actual, answered = labels(rows)
-    total = actual.count(label) + answered.count(label)
-    return 2 * sum(a == b == label for a, b in zip(actual, answered, strict=True)) / total if total else math.nan
-
-
-def recall_of(label, rows):
-    of_class = [row["correct"] == "1" for row in rows if row["actual"] == label]
-    return sum(of_class) / len(of_class)
-
-
-def test_intervals_from_resampled_groups(split):
-    _, rows, summary = split
-    for name, score in (("macro_f1", f1_of), ("balanced_accuracy", recall_of)):
-        limits = resampled(rows, lambda drawn, score=score: np.mean([score(c, drawn) for c in set(labels(drawn)[0])]))
-        assert lie_within(summary[name]["low"], summary[name]["high"], limits)
-
-
-def test_coverage_and_kinds_of_answers(split):
-    _, rows, summary = split
-    sets = [row["set"].split(" | ") for row in rows]
-    covered = sum(row["actual"] in members for row, members in zip(rows, sets, strict=True))
-    assert is_share(summary["coverage"], covered, len(rows))
-    assert summary["mean_set_size"] == pytest.approx(np.mean([len(members) for members in sets]), abs=1e-6)
-    named = [row for row in rows if row["defensible"] != "unknown"]
-    classes = [row for row in named if row["defensible"] in {names[-1] for names in LINEAGES.values()}]
-    answers = summary["answers"]
-    assert (answers["class"], answers["unknown"]) == (len(classes), len(rows) - len(named))
-    assert answers["higher_rank"] == len(named) - len(classes)
-    true = sum(f"{row['actual_lineage']} > ".startswith(f"{row['defensible_lineage']} > ") for row in named)
-    assert is_share(answers["true_where_named"], true, len(named))
-
-
-def test_mistakes_in_steps_of_the_tree(split):
-    _, rows, summary = split
-    steps = []
-    for row in rows:
-        actual, answered = row["actual_lineage"].split(" > "), row["answer_at_depth_3"].split(" > ")
-        if row["correct"] == "0":
-            answered = next(names for names in LINEAGES.values() if names[-1] == row["answer_1"])
-            common = sum(1 for depth in range(len(actual)) if actual[: depth + 1] == answered[: depth + 1])
-            steps.append(len(actual) - common)
-    assert summary["mean_mistake_distance"] == pytest.approx(np.mean(steps), abs=1e-6)
-
-
-def test_per_class(split, report):
-    name, rows, _ = split
-    actual, answered = labels(rows)
-    table = {row["class"]: row for row in read(report / "per_class.csv") if row["split"] == name}
-    scores = metrics.classification_report(actual, answered, output_dict=True, zero_division=0)
-    assert set(table) == set(actual) | set(answered)
-    for label, row in table.items():
-        assert int(row["support"]) == actual.count(label) and int(row["answered"]) == answered.count(label)
-        right = sum(a == b == label for a, b in zip(actual, answered, strict=True))
-        assert int(row["right"]) == right
-        for share, whole in (("recall", actual.count(label)), ("precision", answered.count(label))):
-            figure = {"value": row[share], "low": row[f"{share}_low"], "high": row[f"{share}_high"]}
-            if whole:
-                assert is_share({key: float(value) for key, value in figure.items()}, right, whole)
-                assert float(row[share]) == pytest.approx(scores[label][share], abs=1e-6)
-            else:
-                assert not any(figure.values())
-        assert float(row["f1"]) == pytest.approx(scores[label]["f1-score"], abs=1e-6)
-
-        limits = resampled(rows, lambda drawn, label=label: f1_of(label, drawn))
-        assert lie_within(float(row["f1_low"]), float(row["f1_high"]), limits)
-
-
-def test_per_rank(split, report):
-    name, rows, _ = split
-    table = [row for row in read(report / "per_rank.csv") if row["split"] == name]
-    assert [int(row["depth"]) for row in table] == [1, 2, 3]
-    for row in table:
-        depth = int(row["depth"])
-        actual = [" > ".join(each["actual_lineage"].split(" > ")[:depth]) for each in rows]
-        answered = [each[f"answer_at_depth_{depth}"] for each in rows]
-        figure = {"value": float(row["accuracy"]), "low": float(row["low"]), "high": float(row["high"])}
-        right = sum(a == b for a, b in zip(actual, answered, strict=True))
-        assert int(row["count"]) == len(rows) and is_share(figure, right, len(rows))
-
-
-def test_confusion_csv(report):
-    rows = [row for row in read(report / "predictions.csv") if row["file"].startswith("validate/")]
-    table = read(report / "confusion.csv")
-    order = [row["actual"] for row in table]
-    assert order == ["Bar", "Disc", HOSTILE]  # taxonomic: Bar < Round > (Disc, Ring)
-    actual, answered = labels(rows)
-    matrix = metrics.confusion_matrix(actual, answered, labels=order)
-    assert [[int(row[name]) for name in order] for row in table] == matrix.tolist()
-
-
-def test_suspects_hold_the_labels_that_are_wrong(report):
-    suspects = read(report / "suspects.csv")
-    files = [row["file"] for row in suspects if row["file"].startswith("validate/")]
-    assert sum(f"disc{number}.png" in " ".join(files) for number in range(90, 94)) >= 3
-    quality = [float(row["quality"]) for row in suspects if row["file"].startswith("validate/")]
-    assert quality == sorted(quality) and all(row["label"] != row["suggested"] for row in suspects)
+def report(report_set):
+    return report_set / "report"
 
 
 @pytest.fixture(scope="module")
@@ -316,12 +57,119 @@ def test_the_page_stands_alone_and_says_what_the_files_say(page, report):
     assert page.findall(".//a") and "javascript:" not in text
     words = " ".join(page.xpath("string(//body)").split())
     first = json.loads((report / "summary.json").read_text())["splits"]["validate"]
-    assert f"{first['right']} of {first['pictures']}" in words and f"{100 * first['accuracy']['value']:.1f} %" in words
+    right = first["accuracy"]
+    assert f"{right['part']} of {first['pictures']}" in words and f"{100 * right['value']:.1f} %" in words
     assert HOSTILE in words and "Told by <u>Disc</u>" in words and "Young & <i>Bown</i>" in words
     assert not page.findall(".//body//b/b") and not page.findall(".//u") and not page.findall(".//i")
     ids = page.xpath("//@id")
     assert len(set(ids)) == len(ids) and set(page.xpath("//@aria-labelledby")) == set(ids)
     assert page.find(".//meta[@name='viewport']") is not None and page.getroot().get("lang") == "en"
+
+
+def cells(page, label):
+    """Give the texts of the rows of the table in the region with this label."""
+    rows = page.xpath(f"//*[@role='region'][@aria-label='{label}']//tbody/tr")
+    return [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in rows]
+
+
+def percent(*numbers):
+    texts = [f"{100 * float(number):.1f} %" for number in numbers]
+    return texts[0] if len(texts) == 1 else "{} ({} to {})".format(*texts)
+
+
+def decimals(digits, *numbers):
+    return "{0:.{3}f} ({1:.{3}f} to {2:.{3}f})".format(*map(float, numbers), digits)
+
+
+def test_the_tables_of_the_page_are_those_of_the_files(page, report):
+    splits = json.loads((report / "summary.json").read_text())["splits"]
+    lines = [("accuracy", None), ("balanced_accuracy", None), ("macro_f1", 3), ("majority", None), ("mean_loss", 3)]
+    lines += [("calibration_error before", 3), ("calibration_error after", 3), ("coverage", None)]
+    lines += [("mean_set_size", 2), ("mean_mistake_distance", 2)]
+    lines += [(f"answers {kind}", None) for kind in ("class", "higher_rank", "unknown", "true_where_named")]
+    expected = [[str(part["pictures"]) for part in splits.values()]]
+    for name, digits in lines:
+        key, _, more = name.partition(" ")
+        expected.append([])
+        for part in splits.values():
+            figure = part[key][more] if more else part[key]
+            numbers = [figure[each] for each in ("value", "low", "high")]
+            few = f" of {figure['count']}" if figure["count"] != part["pictures"] else ""
+            expected[-1].append((decimals(digits, *numbers) if digits else percent(*numbers)) + few)
+    assert [row[1:] for row in cells(page, "All figures")] == expected
+
+    expected = []
+    for row in read(report / "per_rank.csv"):
+        right = percent(row["accuracy"], row["low"], row["high"])
+        inside = percent(row["mistakes_inside"], row["inside_low"], row["inside_high"]) + f" of {row['mistakes']}"
+        expected.append([f"{row['split']}/", row["depth"], row["classes"], row["count"], right, inside])
+    assert cells(page, "Right by rank") == expected
+
+    expected = []
+    for row in read(report / "per_class.csv"):
+        shares = [percent(*(row[f"{s}{end}"] for end in ("", "_low", "_high"))) for s in ("recall", "precision")]
+        f1 = decimals(2, row["f1"], row["f1_low"], row["f1_high"])
+        expected.append([row["class"], f"{row['split']}/", row["support"], *shares, f1])
+    assert cells(page, "Scores of each class") == expected
+
+    suspects = read(report / "suspects.csv")
+    expected = [[row["file"], row["label"], row["suggested"], f"{float(row['quality']):.3f}"] for row in suspects]
+    assert [row[:4] for row in cells(page, "Labels to check")] == expected[:30]
+    assert f"{len(suspects)} labels look wrong" in page.xpath("string(//body)")
+
+
+def test_pictures_say_what_the_table_says(page, report):
+    rows = {
+        row["file"].rpartition("/")[2]: row for row in read(report / "predictions.csv") if "validate/" in row["file"]
+    }
+    captions = page.xpath("//figure[contains(@class, 'card')]/figcaption")
+    assert len(captions) > 5
+    for caption in captions:
+        row = rows[caption.xpath("string(small)")]
+        sign = "✓" if row["correct"] == "1" else "✗"
+        assert caption.xpath("string(b)") == f"{sign} {row['answer_1']}"
+        text = " ".join(caption.itertext())
+        assert f"({100 * float(row['probability_1']):.0f} %)" in text and f"actual: {row['actual']}" in text
+
+
+def test_confused_taxa_stand_with_their_counts_and_type_specimens(page, report, report_set):
+    wrong = Counter(
+        (row["actual"], row["answer_1"])
+        for row in read(report / "predictions.csv")
+        if row["file"].startswith("validate/") and row["correct"] == "0"
+    )
+    titles = page.xpath("//section[@aria-labelledby='pairs']/h3")
+    counts = [f"{a} taken for {b}: {n} picture{'s' * (n > 1)}" for (a, b), n in wrong.items()]
+    assert sorted(title.text for title in titles) == sorted(counts) and len(counts) > 1
+    alt = page.xpath("string(//section[@aria-labelledby='confusion']//img/@alt)")
+    total, right = sum(row["file"].startswith("validate/") for row in read(report / "predictions.csv")), wrong.total()
+    assert f"3 classes and {total} pictures, {total - right} of them on the diagonal" in alt
+    (a, b), most = wrong.most_common(1)[0]
+    assert f"{a} taken for {b} ({most})" in alt
+
+    folder = {lineage[-1]: name for name, lineage in LINEAGES.items()}
+    manifest = read(report_set / "manifest.csv")
+    for side in page.xpath("//*[@class='pair']/div"):
+        name = side.xpath("string(b)")
+        types = {
+            row["path"].rpartition("/")[2]: row["status"]
+            for row in manifest
+            if row["class"] == folder[name] and row["status"] != "-"
+        }
+        assert len(types) == 3
+        shown = {}
+        for caption in side.findall(".//figcaption"):
+            what, file = caption.xpath("string(b)"), caption.xpath("string(text())").strip()
+            if what == "Training picture":
+                assert (report_set / "train" / folder[name] / file).is_file()
+            else:
+                shown[file] = what
+        assert shown == {file: f"Type specimen ({types[file]})" for file in shown}
+        above = side.xpath("string(p[contains(., 'further up')])")
+        assert len(shown) == 2 or all(file in above for file in types.keys() - shown.keys())
+        assert "no type specimen" not in side.xpath("string(.)")
+        if len(shown) == 2:
+            assert "Holotype" in " ".join(shown.values())
 
 
 def test_lxml_reads_the_page_too(report):
@@ -337,7 +185,7 @@ def test_figures_are_pictures(report):
             assert min(picture.size) > 200, name
 
 
-def test_no_group_calibrates_itself(directory, monkeypatch):
+def test_no_group_calibrates_itself(report_set, monkeypatch):
     from reports import examine
     from reports.examine import fit_calibration
 
@@ -349,11 +197,11 @@ def test_no_group_calibrates_itself(directory, monkeypatch):
         return real(taxonomy, split, train, part)
 
     monkeypatch.setattr(examine, "fit_calibration", spy)
-    options = ["--model", directory / "model", "--validate", directory / "validate", "--report", directory / "again"]
-    assert run(*options, "--output", directory / "test.png", "--data", directory / "data", "--device", "cpu") == 0
+    options = ["--model", report_set / "model", "--validate", report_set / "validate", "--report", report_set / "again"]
+    assert run(*options, "--output", report_set / "test.png", "--data", report_set / "data", "--device", "cpu") == 0
     assert len(fitted) == 2 and not fitted[0] & fitted[1] and fitted[0] and fitted[1]
     for name in ("predictions.csv", "summary.json", "report.html"):
-        assert (directory / "again" / name).read_bytes() == (directory / "report" / name).read_bytes()
+        assert (report_set / "again" / name).read_bytes() == (report_set / "report" / name).read_bytes()
 
 
 def test_a_hundred_classes_without_train_and_manifest(tmp_path):
