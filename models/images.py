@@ -78,13 +78,12 @@ def read_picture(path: Path | str) -> Image.Image:
     """
     try:
         with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            picture.load()
+            file.load()
+            ImageOps.exif_transpose(file, in_place=True)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # Pillow's plug-ins raise what they like on broken files; to the caller all of it means one thing.
         raise OSError(f"{path} is not a picture that can be read ({error})") from error
-    if picture.mode.startswith(("I", "F")):
-        picture = _stretch(picture)
+    picture = _stretch(file) if file.mode.startswith(("I", "F")) else file
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
@@ -94,9 +93,14 @@ def read_picture(path: Path | str) -> Image.Image:
 
 def _stretch(picture: Image.Image) -> Image.Image:
     """Bring grey values of any range to 0..255: 16-bit files seldom use the whole of it."""
-    values = np.asarray(picture, dtype=np.float64)
-    low, high = np.nanmin(values), np.nanmax(values)
-    return Image.fromarray(np.nan_to_num((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))
+    values = np.asarray(picture)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    grey = np.empty(values.shape, np.uint8)
+    # Piece by piece: as floating numbers, a large picture would take eight bytes for each pixel, several times over.
+    for start in range(0, values.size, PIECE):
+        piece = values.reshape(-1)[start : start + PIECE].astype(np.float64)
+        grey.reshape(-1)[start : start + PIECE] = np.nan_to_num((piece - low) / max(high - low, 1e-12) * 255)
+    return Image.fromarray(grey)
 
 
 def fit_square(picture: Image.Image, size: int) -> np.ndarray:

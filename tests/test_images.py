@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +36,39 @@ def test_pictures_of_every_kind_become_rgb(tmp_path, mode):
     pixels = np.asarray(read)[..., 0].astype(int)
     assert (read.mode, read.size) == ("RGB", (64, 48))
     assert pixels[:, -1].min() > 200 and pixels[:, 0].max() < 20  # dark left and bright right, whatever the mode
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_grey_of_any_range_is_stretched_by_the_formula(tmp_path, kind):
+    values = np.random.default_rng(0).integers(300, 40_000, (1100, 1500)).astype(kind)  # of more than one piece
+    values[:2] = 40_000  # as a whole line, so that it shows where pieces change places
+    if kind is np.float32:
+        values[-1, -5:] = np.nan
+    Image.fromarray(values).save(tmp_path / "grey.tif")
+    pixels = np.asarray(read_picture(tmp_path / "grey.tif"))[..., 0]
+    exact = np.nan_to_num((values.astype(float) - 300) / 39_700 * 255)
+    assert np.abs(pixels - exact).max() <= 1 and pixels[0].min() == 255
+
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+from models.images import fit_square, read_picture
+most = lambda: int(re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+before = most()
+fit_square(read_picture(sys.argv[1]), 120)
+print(most() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process its largest memory")
+def test_a_huge_16_bit_picture_takes_a_few_times_its_size(tmp_path):
+    values = np.arange(6000 * 5000, dtype=np.uint16).reshape(5000, 6000)
+    Image.fromarray(values).save(tmp_path / "huge.tif")
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path / "huge.tif"], capture_output=True, text=True, check=True
+    )
+    assert values.nbytes < int(run.stdout) < 5 * values.nbytes
 
 
 def test_transparent_parts_are_black(tmp_path):
