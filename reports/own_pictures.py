@@ -21,7 +21,7 @@ from models.taxonomy import Taxonomy
 from reports.assemblage import COLUMNS as ASSEMBLAGE
 from reports.assemblage import assemblage
 from reports.picture_files import File, list_files, read_square, read_squares
-from reports.prediction_table import PLACES, STAMPS, append_rows, read_rows, take_up
+from reports.prediction_table import PLACES, STAMPS, alone, append_rows, read_rows, take_up
 from reports.ranges import Range
 from reports.taxa_sheet import draw_taxa_sheet
 
@@ -41,21 +41,29 @@ def classify_folder(
     sub-folder, a sample, consists of), contact_sheet.png and, where there are any, unreadable.csv. confidence: of the
     answers, in (0, 1), see `models.calibration`; age: of all samples in Ma; ranges: (youngest, oldest) in Ma by taxon,
     see `reports.ranges`. Gives 0 if every picture was classified and 1 if some could not be read. Raises OSError, with
-    a sentence for the user, where there are no pictures or the disk refuses, CheckpointError or ValueError where the
-    model does not fit.
+    a sentence for the user, where there are no pictures, another run is writing to `output`, or the disk refuses,
+    CheckpointError or ValueError where the model does not fit.
     """
     files, faults = list_files(folder, output)
     if not files:
         raise FileNotFoundError(f"there are no pictures in {folder}; give the folder that holds them, or one above it")
     namer = Namer(checkpoint, hardware, confidence, age, (age is not None and ranges) or {})
     confusion = confusion_matrix(checkpoint)
+    with alone(output):
+        return _classify(files, faults, output, namer, confusion)
+
+
+def _classify(
+    files: Mapping[str, File], faults: dict[str, str], output: Path, namer: "Namer", confusion: np.ndarray | None
+) -> int:
+    """Name the files that no earlier run has named, and sum up; `faults` says why others cannot be read."""
     table = output / "predictions.csv"
     done, aside = take_up(table, namer.fingerprint, {name: file.stamp for name, file in files.items()})
     if aside:
         print(f"{table} holds answers of another model or with other options: it is now {aside}.")
     waiting = [file for name, file in files.items() if name not in done]
     with tqdm(total=len(files), initial=len(done), desc="Classifying", unit=" pictures", leave=False) as bar:
-        for file, pixels in read_squares(waiting, checkpoint.image_size):
+        for file, pixels in read_squares(waiting, namer.checkpoint.image_size):
             if isinstance(pixels, str):
                 faults[file.name] = pixels
                 bar.update()

@@ -5,8 +5,11 @@ import io
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from models.files import write_csv
 
@@ -22,6 +25,28 @@ COLUMNS = (
     *STAMPS,
     "model",
 )
+LOCK = ".in_use.lock"
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Keep the tables in a directory to this process; two would write into each other's rows.
+
+    The system lifts the lock when the process ends, however it ends; its empty file stays. Raises OSError, with a
+    sentence for the user, where another process has it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OSError(
+            f"another run is writing into {directory}; let it finish, or give --report another directory"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def take_up(path: Path, model: str, stamps: Mapping[str, tuple[str, str]]) -> tuple[set[str], Path | None]:

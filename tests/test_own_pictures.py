@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.stats import binomtest
 
+import visualise_results
 from models.calibration import Calibration
 from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from models.hardware import choose_hardware
@@ -163,7 +164,7 @@ sys.exit(classify_folder(folder, output, load_checkpoint(model), choose_hardware
 """
 
 
-def test_a_killed_run_is_taken_up_again(model, tmp_path, capsys):
+def test_a_run_at_work_keeps_others_out_and_a_killed_one_is_taken_up_again(model, tmp_path, capsys):
     folder, whole, killed = tmp_path / "mine", tmp_path / "whole", tmp_path / "killed"
     folder.mkdir()
     for number in range(6 * BATCH_SIZE):
@@ -179,6 +180,12 @@ def test_a_killed_run_is_taken_up_again(model, tmp_path, capsys):
     while not predictions.exists() or predictions.read_bytes().count(b"\n") < BATCH_SIZE:
         assert child.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
+    child.send_signal(signal.SIGSTOP)  # it is still at work
+    before = predictions.read_bytes()
+    options = ["--images", folder, "--report", killed, "--model", tmp_path / "model", "--data", tmp_path / "none"]
+    assert visualise_results.main([str(option) for option in options]) == 1
+    complaint = capsys.readouterr().err
+    assert f"another run is writing into {killed}; let it finish" in complaint and predictions.read_bytes() == before
     child.send_signal(signal.SIGKILL)
     child.wait()
     found = list(read_rows(predictions))
