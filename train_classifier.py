@@ -149,7 +149,7 @@ def train(options: argparse.Namespace) -> "Run":
     """
     import torch
 
-    from models.hardware import choose_hardware
+    from models.hardware import choose_hardware, keep_freed_memory
     from training.data import read_data
     from training.kept import check_same_data, finish, read_interrupted
     from training.log import TrainingLog
@@ -158,6 +158,7 @@ def train(options: argparse.Namespace) -> "Run":
     from training.start import start_network
 
     began = time.monotonic()
+    keep_freed_memory()
     hardware = choose_hardware(options.device, options.precision)
     torch.use_deterministic_algorithms(options.deterministic)
     left = read_interrupted(options) if options.resume else None

@@ -1,5 +1,6 @@
 """Large tensors in files without a name: the same training, nothing left behind, a sentence where there is no room."""
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,21 @@ def test_a_killed_process_leaves_no_file(tmp_path):
     )
     assert run_code(tmp_path, code).returncode == -9
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep what is freed")
+def test_freed_memory_is_kept_for_the_next_tensor(tmp_path):
+    code = (
+        "import resource, sys, torch\n"
+        "from models.hardware import keep_freed_memory\n"
+        "if sys.argv[1] == 'keep': keep_freed_memory()\n"
+        "for _ in range(5):\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    torch.zeros(50_000_000)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+    )
+    pages_kept, pages_given_back = (int(run_code(tmp_path, code, what).stdout) for what in ("keep", "give back"))
+    assert pages_kept < pages_given_back / 10
 
 
 def run_on_small_disk(directory, megabytes, *command):
