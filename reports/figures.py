@@ -19,6 +19,7 @@ BINS = 15
 DOTS = 110
 # A cell of the confusion matrix in inches, for few and for many classes: labels of 6.5 points still fit the smallest.
 CELLS = (0.42, 0.16)
+SIDE = 2.2  # inches of the matrix at least: the axes' names are as long
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -44,7 +45,7 @@ def draw_confusion(path: Path, answers: Answers) -> None:
     """
     labels, counts = confusion(answers)
     names = [answers.names[label] for label in labels]
-    cell = float(np.clip(7 / len(labels), CELLS[1], CELLS[0]))
+    cell = float(np.clip(7 / len(labels), CELLS[1], max(CELLS[0], SIDE / len(labels))))
     letters = float(np.clip(cell * 72 * 0.62, 5.5, 10))
     side = cell * len(labels)
     figure = Figure(figsize=(side, side))
