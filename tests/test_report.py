@@ -118,6 +118,33 @@ def test_the_tables_of_the_page_are_those_of_the_files(page, report):
     assert f"{len(suspects)} labels look wrong" in page.xpath("string(//body)")
 
 
+def test_the_sentences_of_the_page_say_what_the_summary_says(page, report):
+    words = " ".join(page.xpath("string(//body)").split())
+    summary = json.loads((report / "summary.json").read_text())
+    first, second = summary["splits"]["validate"], summary["splits"]["test"]
+    assert f"{first['pictures']} pictures of validate/ in {first['groups']} groups, and" in words
+    assert f"and {second['pictures']} of test/ in {second['groups']} groups" in words
+
+    def figure(digits, each):
+        return decimals(digits, each["value"], each["low"], each["high"])
+
+    before, after = (figure(3, first["calibration_error"][when]) for when in ("before", "after"))
+    temperature = figure(2, summary["temperature"])
+    assert f"temperature {temperature} brings the expected calibration error from {before} to {after}." in words
+    answers = first["answers"]
+    parts = [answers[kind]["part"] for kind in ("class", "higher_rank", "unknown")]
+    assert "{} name a class, {} a higher rank, and {} are “unknown”".format(*parts) in words
+    true = answers["true_where_named"]
+    share = percent(true["value"], true["low"], true["high"])
+    assert f"it is true for {share} of {true['count']}." in words
+    for key, text in (("accuracy", None), ("majority", None), ("macro_f1", 3), ("coverage", None)):
+        each = first[key]
+        numbers = [each["value"], each["low"], each["high"]]
+        value, _, limits = (decimals(text, *numbers) if text else percent(*numbers)).partition(" (")
+        card = page.xpath(f"//*[@class='figures']/div[contains(string(small), '{limits.rstrip(')')}')]")
+        assert value in [div.xpath("string(b)") for div in card], key
+
+
 def test_pictures_say_what_the_table_says(page, report):
     rows = {
         row["file"].rpartition("/")[2]: row for row in read(report / "predictions.csv") if "validate/" in row["file"]
