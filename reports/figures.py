@@ -19,6 +19,8 @@ BINS = 15
 DOTS = 110
 # A cell of the confusion matrix in inches, for few and for many classes: labels of 6.5 points still fit the smallest.
 CELLS = (0.42, 0.16)
+MANY = 30  # classes, from which names stand on all sides: those at the other end are too far away
+LETTER = 0.58  # width of a letter as a share of its size
 SIDE = 2.2  # inches of the matrix at least: the axes' names are as long
 
 
@@ -63,21 +65,26 @@ def draw_confusion(path: Path, answers: Answers) -> None:
     axes.set_xticks(np.arange(-0.5, len(labels)), minor=True)
     axes.set_yticks(np.arange(-0.5, len(labels)), minor=True)
     axes.grid(which="minor", color="0.9", linewidth=0.4)
-    axes.tick_params(which="both", length=0)
+    many = len(labels) > MANY
+    axes.tick_params(which="both", length=0, labeltop=many, labelright=many)
     axes.set_ylabel(f"actual class ({len(answers)} pictures)", fontsize=max(letters, 8))
     axes.set_xlabel("class that the model answers", fontsize=max(letters, 8))
-    _brackets(axes, [answers.taxonomy.lineages[label][:-1] for label in labels], letters)
+    parents = [answers.taxonomy.lineages[label][:-1] for label in labels]
+    _brackets(axes, parents, letters, many * max(map(len, names)) * letters * LETTER / 72 / cell)
     save(figure, path)
 
 
-def _brackets(axes: Axes, parents: list[tuple[str, ...]], letters: float) -> None:
-    """Draw a bracket over the columns and beside the rows of each run of classes with one parent, and name it."""
+def _brackets(axes: Axes, parents: list[tuple[str, ...]], letters: float, away: float) -> None:
+    """Draw a bracket over the columns and beside the rows of each run of classes with one parent, and name it.
+
+    They stand `away` cells from the matrix, where its names end; `letters` is the size of theirs in points.
+    """
     start, edge = 0, len(parents) - 0.5
     for parent, run in groupby(parents):
         count = len(list(run))
         if parent:
             first, last, middle = start - 0.4, start + count - 0.6, start + (count - 1) / 2
-            gap, depth = 0.3, 0.6
+            gap, depth = away + 0.3, away + 0.6
             along, out = [first, first, last, last], [edge + gap, edge + depth, edge + depth, edge + gap]
             axes.plot(out, along, color="0.3", linewidth=1, clip_on=False)
             axes.plot(along, [len(parents) - 1 - value for value in out], color="0.3", linewidth=1, clip_on=False)
