@@ -33,13 +33,15 @@ class Answer:
     """What may be said of a picture: `title` of `node`, which holds the truth with the confidence asked for.
 
     `probability` is that of all classes in the node, in [0, 1]. Where nothing is known, the title is "unknown", the
-    node (), and the probability 1, since everything lies below it.
+    node (), and the probability 1, since everything lies below it: because the picture is not `familiar`, that is,
+    unlike anything learnt, or because the classes that stay possible share no taxon.
     """
 
     title: str
     node: Node
     probability: float
     known: bool
+    familiar: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Calibration:
             node = () if unfamiliar[row] else self.taxonomy.common_ancestor(np.flatnonzero(members))
             below = [lineage[: len(node)] == node for lineage in self.taxonomy.lineages]
             share = min(float(probabilities[row, below].sum()), 1.0)
-            answers.append(Answer(self.taxonomy.title(node), node, share, known=bool(node)))
+            answers.append(Answer(self.taxonomy.title(node), node, share, bool(node), not unfamiliar[row]))
         return answers
 
     def state(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.calibration import FAMILIAR, Answer, Calibration
+from models.calibration import Answer, Calibration
 from models.checkpoint import Checkpoint
 from models.files import write_csv
 from models.hardware import Hardware
@@ -117,25 +117,24 @@ class Namer:
         prediction = self._predictor(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2))
         return [self._row(*each) for each in zip(files, *self._answers(prediction), strict=True)]
 
-    def _answers(self, prediction: Prediction) -> tuple[np.ndarray, list[Answer], np.ndarray]:
-        """Give probabilities (n, classes), an answer for each picture, and which are unlike anything learnt, (n,)."""
+    def _answers(self, prediction: Prediction) -> tuple[np.ndarray, list[Answer]]:
+        """Give probabilities (n, classes), and an answer for each picture."""
         if self.calibration:
-            probabilities = self.calibration.probabilities(prediction.logits)
-            strange = self.calibration.unfamiliar(prediction.features, FAMILIAR)
-            return probabilities, self.calibration.answers(prediction, self.confidence), strange
+            answers = self.calibration.answers(prediction, self.confidence)
+            return self.calibration.probabilities(prediction.logits), answers
         probabilities = torch.softmax(prediction.logits.double(), dim=1).numpy()
         lineages, best = self.taxonomy.lineages, probabilities.argmax(1)
         answers = [
             Answer(self.names[label], lineages[label], row[label], known=True)
             for row, label in zip(probabilities, best, strict=True)
         ]
-        return probabilities, answers, np.zeros(len(answers), dtype=bool)
+        return probabilities, answers
 
-    def _row(self, file: File, probabilities: np.ndarray, answer: Answer, strange: bool) -> dict[str, Any]:
+    def _row(self, file: File, probabilities: np.ndarray, answer: Answer) -> dict[str, Any]:
         row = {"file": file.name, "answer": answer.title, "answer_probability": f"{answer.probability:.4f}"}
         for place, label in zip(PLACES, np.argsort(-probabilities, kind="stable"), strict=False):
             row |= {place: self.names[label], f"{place}_probability": f"{probabilities[label]:.4f}"}
-        row |= {"familiar": "no" if strange else "yes", "out_of_range": self._out_of_range(answer)}
+        row |= {"familiar": "yes" if answer.familiar else "no", "out_of_range": self._out_of_range(answer)}
         return row | dict(zip(STAMPS, file.stamp, strict=True)) | {"model": self.fingerprint}
 
     def titles(self) -> list[str]:

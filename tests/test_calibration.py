@@ -21,6 +21,7 @@ from models.checkpoint import CheckpointError
 from models.familiarity import Familiarity
 from models.predict import Prediction
 from models.taxonomy import Taxonomy
+from tests.test_taxonomy import taxonomies
 
 TAXONOMY = Taxonomy(
     [
@@ -174,16 +175,16 @@ def test_one_calibration_covers_within_the_binomial_tolerance():
         assert low <= held[actual.numpy() == index].sum() <= high
 
 
-@given(st.integers(0, 2**32 - 1), st.lists(st.floats(0.01, 0.99), min_size=2, max_size=2), st.integers(1, 50))
-@settings(max_examples=60, deadline=None)
-def test_answers_hold_their_sets_and_only_rise_with_confidence(seed, levels, small):
-    random = torch.Generator().manual_seed(seed)
-    counts = torch.tensor([60, small, 31, 1, 3])
-    labels = torch.repeat_interleave(torch.arange(5), counts)
-    logits = torch.randn(len(labels), 5, generator=random) + 2 * torch.nn.functional.one_hot(labels, 5)
+@given(taxonomies(), st.integers(0, 2**32 - 1), st.lists(st.floats(0.01, 0.99), min_size=2, max_size=2))
+@settings(max_examples=80, deadline=None)
+def test_answers_hold_their_sets_and_only_rise_with_confidence(taxonomy, seed, levels):
+    random, classes = torch.Generator().manual_seed(seed), len(taxonomy.names)
+    counts = torch.randint(1, 2 * CLASS_PICTURES, (classes,), generator=random)
+    labels = torch.repeat_interleave(torch.arange(classes), counts)
+    logits = torch.randn(len(labels), classes, generator=random) + 2 * torch.eye(classes)[labels]
     features = torch.randn(len(labels), 12, generator=random)
     prediction = Prediction(logits, features)
-    calibration = Calibration.fit(TAXONOMY, prediction, labels, features[::2], labels[::2])
+    calibration = Calibration.fit(taxonomy, prediction, labels, features[::2], labels[::2])
     low, high = sorted(levels)
     less, more = calibration.sets(logits, low), calibration.sets(logits, high)
     assert less.any(1).all() and not (less & ~more).any()
@@ -191,12 +192,13 @@ def test_answers_hold_their_sets_and_only_rise_with_confidence(seed, levels, sma
     assert less[np.arange(len(less)), probabilities.argmax(1)].all()
     rows = zip(calibration.answers(prediction, low), calibration.answers(prediction, high), less, strict=True)
     for row, (answer, wider, members) in enumerate(rows):
-        lines = [TAXONOMY.lineages[index] for index in np.flatnonzero(members)]
+        lines = [taxonomy.lineages[index] for index in np.flatnonzero(members)]
+        assert answer.node in {(), *taxonomy.nodes}
         assert all(line[: len(answer.node)] == answer.node for line in lines)
         assert answer.node[: len(wider.node)] == wider.node
-        assert answer.title == TAXONOMY.title(answer.node)
+        assert answer.title == taxonomy.title(answer.node)
         assert answer.known == (answer.node != ())
-        below = [line[: len(answer.node)] == answer.node for line in TAXONOMY.lineages]
+        below = [line[: len(answer.node)] == answer.node for line in taxonomy.lineages]
         assert answer.probability == pytest.approx(probabilities[row, below].sum())
 
 

@@ -1,0 +1,124 @@
+"""May a trained model be trusted? Shown on drawn coccoliths, from their pictures to the answers."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+import train_classifier
+from benchmarks.trust import choose_strangers, leave_out, stranger_figures, worst_class
+from demo.coccoliths import draw
+from models.calibration import CLASS_PICTURES, FAMILIAR, Answer, Calibration
+from models.checkpoint import load_checkpoint
+from models.hardware import choose_hardware
+from models.images import fit_square
+from models.taxonomy import Taxonomy
+
+SIZE = 32
+KNOWN = {
+    "Gephyrocapsa oceanica": ["Isochrysidales", "Gephyrocapsa"],
+    "Reticulofenestra umbilicus": ["Isochrysidales", "Reticulofenestra"],
+    "Watznaueria barnesiae": ["Watznaueriales", "Watznaueria"],
+    "Discoaster pentaradiatus": ["Discoasterales", "Discoaster"],
+    "Braarudosphaera bigelowii": ["Braarudosphaerales", "Braarudosphaera"],
+}
+STRANGERS = {  # one with relatives among the known, one alone in its order
+    "Emiliania huxleyi": ["Isochrysidales", "Emiliania"],
+    "Nannoconus kamptneri": ["Nannolith families inc sed", "Nannoconus"],
+}
+VALIDATE, TEST = 32, 40
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A network that learnt the known species from scratch, and its calibration, both read from the model file."""
+    directory = tmp_path_factory.mktemp("coccoliths")
+    for split, count, first in (("train", 32, 0), ("validate", VALIDATE, 1000)):
+        for species in KNOWN:
+            (directory / split / species).mkdir(parents=True)
+            for specimen in range(first, first + count):
+                draw(species, specimen, size=SIZE).save(directory / split / species / f"{specimen}.png")
+    classes = {species: {"lineage": lineage} for species, lineage in KNOWN.items()}
+    (directory / "dataset.json").write_text(json.dumps({"classes": classes}), encoding="utf-8")
+    network = ["--use_model", "resnet18", "--weights", "none", "--device", "cpu", "--precision", "fp32"]
+    options = ["--directory", directory, "--save_model", directory / "model", "--epochs", 3, "--batch_size", 16]
+    assert train_classifier.main([*network, *map(str, options)]) == 0
+    checkpoint = load_checkpoint(directory / "model")
+    taxonomy = Taxonomy.of(checkpoint.classes, checkpoint.lineages)
+    return checkpoint.predictor(choose_hardware("cpu", "fp32")), Calibration.from_state(
+        taxonomy, checkpoint.calibration
+    )
+
+
+def ask(predictor, species):
+    """Let the model name new specimens of a species."""
+    pictures = [fit_square(draw(species, 5000 + n, size=SIZE).convert("RGB"), SIZE) for n in range(TEST)]
+    return predictor(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))
+
+
+def test_new_pictures_are_in_their_sets_and_known(model):
+    predictor, calibration = model
+    held, called = [], []
+    for species, lineage in KNOWN.items():
+        prediction = ask(predictor, species)
+        label = calibration.taxonomy.lineages.index(tuple(lineage))
+        held.append(calibration.sets(prediction.logits, 0.9)[:, label].sum())
+        called += calibration.answers(prediction, 0.9)
+    rank = np.ceil((VALIDATE + 1) * 0.9)
+    one_class = stats.betabinom(TEST, rank, VALIDATE + 1 - rank)  # at least, where scores are equal (Vovk 2012)
+    assert min(held) >= one_class.ppf(0.001 / len(KNOWN))
+    assert sum(held) >= len(KNOWN) * one_class.mean() - 3.1 * one_class.std() * np.sqrt(len(KNOWN))
+    count = VALIDATE * len(KNOWN)
+    rank = np.ceil((count + 1) * FAMILIAR)
+    most = stats.betabinom(TEST * len(KNOWN), count + 1 - rank, rank).ppf(0.999)
+    assert sum(not answer.familiar for answer in called) <= most
+
+
+@pytest.mark.parametrize("species", STRANGERS)
+def test_species_that_were_left_out_are_mostly_unknown_or_named_at_a_higher_rank(model, species):
+    predictor, calibration = model
+    answers = calibration.answers(ask(predictor, species), 0.9)
+    _, unknown, above, wrong = stranger_figures(answers, [tuple(STRANGERS[species])] * TEST)
+    assert unknown + above > 0.5
+    assert unknown + above + wrong == pytest.approx(1)
+
+
+def test_strangers_by_hand():
+    line = ("Order", "Family", "Genus")
+    nodes = [(), line[:1], line[:2], ("Order", "Other"), ("Else",)]
+    answers = [Answer("", node, 1.0, known=bool(node), familiar=bool(node)) for node in nodes]
+    assert stranger_figures(answers, [line] * 5) == [1 / 5, 1 / 5, 2 / 5, 2 / 5]
+
+
+def test_who_is_left_out_has_a_sibling_or_is_alone_and_is_not_the_commonest():
+    lineages = [("O", f"F{family}", f"G{genus}") for family in range(5) for genus in range(3)]
+    lineages += [("Alone", "A", "A a"), ("Lonely", "L", "L l")]
+    taxonomy, counts = Taxonomy(lineages), np.array([100, *[10] * 16])
+    chosen = [choose_strangers(taxonomy, counts, seed) for seed in range(20)]
+    assert all(len(indices) == 2 and min(indices) < 15 <= max(indices) and 0 not in indices for indices in chosen)
+    assert len({tuple(indices) for indices in chosen}) > 5
+
+
+def test_leaving_out_keeps_every_picture_once(tmp_path):
+    for split in ("train", "validate"):
+        for name in ("A", "B", "C"):
+            (tmp_path / "set" / split / name).mkdir(parents=True)
+            (tmp_path / "set" / split / name / f"{split}.png").write_bytes(b"")
+    leave_out(tmp_path / "set", tmp_path / "new", ["B"])
+    found = {path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").glob("**/*") if path.is_dir()}
+    assert {"train/A", "train/C", "validate/A", "strangers/train/B", "strangers/validate/B"} <= found
+    assert "train/B" not in found and not (tmp_path / "new" / "test").exists()
+
+
+def test_the_worst_class_by_hand():
+    actual = np.repeat([0, 1, 2], [40, 40, 40])
+    held = np.r_[np.ones(40), np.repeat([1, 0], [34, 6]), np.zeros(40)].astype(bool)
+    calibrated_on = np.array([99, 99, CLASS_PICTURES - 1])  # the third has no limit of its own
+    worst, bound = worst_class(held, actual, calibrated_on, 0.9)
+    assert worst == 34 / 40
+    lowest = bound * 40
+    chances = stats.betabinom(40, 90, 10)
+    assert chances.cdf(lowest - 1) < 0.025 / 2 <= chances.cdf(lowest)
+    assert np.isnan(worst_class(held[:20], actual[:20], calibrated_on, 0.9)).all()
