@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import cleanlab.filter
 import numpy as np
@@ -12,6 +13,11 @@ from scipy.special import log_softmax, logsumexp
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from models.calibration import Answer
+from models.taxonomy import Taxonomy
+from reports.answers import Answers
+from reports.examine import Examined
+from reports.tables import rank_rows, split_summary
 from tests.report_set import HOSTILE, LINEAGES, read
 
 LINEAGE = {lineage[-1]: lineage for lineage in LINEAGES.values()}
@@ -365,3 +371,19 @@ def test_suspects_hold_the_labels_that_are_wrong(report):
     found = files.intersection(planted)
     assert len(found) >= 5 and len(files - found) <= 2
     assert {file.partition("/")[0] for file in found} == {"validate", "test"}
+
+
+def test_without_mistakes_there_is_no_distance_and_no_share_of_them():
+    taxonomy = Taxonomy([LINEAGE[name] for name in NAMES])
+    actual, paths = np.array([0, 1, 2, 2]), [Path(f"{number}.png") for number in range(4)]
+    probabilities = np.eye(3)[actual] * 0.9 + 0.1 / 3
+    nodes = [taxonomy.lineages[label] for label in actual]
+    defended = [Answer(node[-1], node, 0.9, known=True) for node in nodes]
+    answers = Answers(paths, taxonomy, actual, probabilities)
+    examined = Examined(
+        "validate", answers, probabilities, np.eye(3, dtype=bool)[actual], defended, [{}] * 4, list("abcd")
+    )
+    summary = split_summary(examined)
+    assert summary["mean_mistake_distance"] is None and rests_on(summary["accuracy"], 4, 4)
+    for row in rank_rows(examined):
+        assert row["mistakes"] == 0 and row["mistakes_inside"] is row["inside_low"] is row["inside_high"] is None
