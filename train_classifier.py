@@ -121,7 +121,18 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="validate and keep a moving average of the weights, of which each step leaves the share X (try 0.99)",
     )
-    add("--tta", action="store_true", help="the model names a picture from eight sides: better, and eight times slower")
+    add(
+        "--rotation",
+        choices=("auto", "free", "slight"),
+        default="auto",
+        help="how pictures are turned while training: freely, or by up to 15 degrees where they have an up, which is "
+        "looked for (default: auto); always mirrored, too",
+    )
+    add(
+        "--tta",
+        action="store_true",
+        help="the model names a picture from eight sides (of an upright one from two), at eight (two) times the cost",
+    )
     add("--deterministic", action="store_true", help="the same run again on a GPU too, if slower")
     add(
         "--image_size",
@@ -151,7 +162,7 @@ def train(options: argparse.Namespace) -> "Run":
 
     from models.hardware import choose_hardware, keep_freed_memory
     from training.data import read_data
-    from training.kept import check_same_data, finish, read_interrupted
+    from training.kept import check_same_data, finish, read_interrupted, saying_what_is_kept
     from training.log import TrainingLog
     from training.loop import Run
     from training.stages import plan_stages
@@ -162,7 +173,8 @@ def train(options: argparse.Namespace) -> "Run":
     hardware = choose_hardware(options.device, options.precision)
     torch.use_deterministic_algorithms(options.deterministic)
     left = read_interrupted(options) if options.resume else None
-    data = read_data(options.directory, options.image_size, *size_bounds(options)).to(hardware.device)
+    data = read_data(options.directory, options.image_size, *size_bounds(options), options.rotation)
+    data = data.to(hardware.device)
     torch.manual_seed(options.seed)
     weights = "none" if left else options.weights
     run = Run(hardware.place(start_network(options.use_model, len(data.classes), data.size, weights)), began=began)
@@ -174,11 +186,12 @@ def train(options: argparse.Namespace) -> "Run":
     log = TrainingLog(Path(log_directory)) if options.log else None
     print(f"{describe(data)}\n{options.use_model} on {hardware}\n{HEAD}")
 
-    for number in range(run.stage, len(stages)):
-        if number > run.stage:
-            run.stage, run.stage_epoch, run.stage_start, left = number, len(run.history), run.seconds, None
-        train_stage(run, stages[number], data, options, hardware, log, log_directory, left)
-    finish(run, data, options, hardware, log)
+    with saying_what_is_kept(run, options):
+        for number in range(run.stage, len(stages)):
+            if number > run.stage:
+                run.stage, run.stage_epoch, run.stage_start, left = number, len(run.history), run.seconds, None
+            train_stage(run, stages[number], data, options, hardware, log, log_directory, left)
+        finish(run, data, options, hardware, log)
     return run
 
 
@@ -225,12 +238,12 @@ def train_stage(
                 scores = score(logits, data.validate.labels)
                 run.history.append(history_row(run, time.monotonic() - start, speed, learnt, scores))
                 bar.write(show(run.history[-1]), file=sys.stdout)
-                if log:
-                    log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
-                    log.pictures(run, data, hardware)
-                    log.answers(len(run.history), data.classes, data.validate, Prediction(logits, logits))
                 keep_best(run, scores, data, options)
             keep_last(run, data, options, log_directory)
+            if log:
+                log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
+                log.pictures(run, data, hardware)
+                log.answers(len(run.history), data.classes, data.validate, Prediction(logits, logits))
 
 
 def wanted_epochs(options: argparse.Namespace) -> int | None:
@@ -274,8 +287,8 @@ def stage_end(
 ) -> float | None:
     """Give the second of the run at which a stage ends (time is left to `finish`), or None where no time was set."""
     from models.images import IMAGENET
-    from models.predict import TURNS, Predictor
-    from training.final import pictures_looked_at
+    from models.predict import Predictor
+    from training.final import pictures_looked_at, positions
     from training.stages import seconds_a_picture
 
     if options.time_budget is None:
@@ -284,15 +297,18 @@ def stage_end(
     if stage.share < 1:
         return stage.share * budget
     each = seconds_a_picture(Predictor(run.network, IMAGENET, hardware), data.validate)
-    last_look = pictures_looked_at(data) * (TURNS if options.tta else 1)
+    last_look = pictures_looked_at(data) * positions(data, options.tta)
     return budget - WRITING_SECONDS - each * (len(data.validate) + last_look)
 
 
 def describe(data: "Data") -> str:
     """Say what there is to learn."""
+    from training.orientation import FREELY
+
+    turned = "turned freely" if data.turn == FREELY else "turned by up to 15 degrees"
     return (
         f"{len(data.train)} pictures to learn from and {len(data.validate)} to validate with, "
-        f"{len(data.classes)} classes, {data.size}x{data.size} pixels"
+        f"{len(data.classes)} classes, {data.size}x{data.size} pixels, {turned}"
     )
 
 

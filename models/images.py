@@ -183,11 +183,11 @@ def read_store(samples: list[tuple[Path, int]], size: int, tick: Callable[[int],
     return Store(pictures.permute(0, 3, 1, 2), labels, [Path(path) for path, _ in samples])
 
 
-def augment(pictures: Tensor, generator: Generator) -> Tensor:
+def augment(pictures: Tensor, generator: Generator, turn: float = math.pi) -> Tensor:
     """Give each picture of a batch a turn, a size, a place and a lighting of its own.
 
-    Takes uint8 (n, 3, s, s), gives float32 of that shape in [0, 255]. A coccolith has no up: it is turned freely and
-    mirrored; it is scaled by 0.9 to 1.1 and shifted by up to a twenty-fifth of the picture; brightness changes by up to
+    Takes uint8 (n, 3, s, s), gives float32 of that shape in [0, 255]. It is turned by up to `turn` radians
+    and mirrored (a coccolith has no up); it is scaled by 0.9 to 1.1 and shifted by up to a twenty-fifth of the picture; brightness changes by up to
     a twentieth, contrast and gamma by up to a tenth. What comes in from outside has the colour of the picture's border.
     All of it is drawn from `generator`, a CPU generator, so that a run can be repeated on any device.
     """
@@ -196,7 +196,7 @@ def augment(pictures: Tensor, generator: Generator) -> Tensor:
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator).mul_(high - low).add_(low).to(pictures.device)
 
-    angle, mirror = uniform(-math.pi, math.pi), uniform(-1, 1).sign()
+    angle, mirror = uniform(-turn, turn), uniform(-1, 1).sign()
     scale = uniform(math.log(0.9), math.log(1.1)).exp()
     cos, sin = scale * angle.cos(), scale * angle.sin()
     rows = torch.stack([cos * mirror, -sin, uniform(-0.08, 0.08), sin * mirror, cos, uniform(-0.08, 0.08)], dim=1)

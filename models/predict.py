@@ -27,7 +27,7 @@ class Predictor:
     """A network on its hardware, ready to name pictures.
 
     With `turns` 8 an answer is the mean of what the network says of a picture's four turns and their mirror images
-    (test-time augmentation), with 1 of the picture as it stands.
+    (test-time augmentation), with 2 of the picture and its mirror image, with 1 of the picture as it stands.
     """
 
     network: nn.Module
@@ -66,7 +66,7 @@ def predict(predictor: Predictor, store: Store, tick: Callable[[int], Any] = lam
 def turned_pictures(pictures: Tensor, turns: int) -> list[Tensor]:
     """Give the first `turns` of the eight ways in which square pictures (n, 3, s, s) can be turned and mirrored."""
     ways = [pictures, pictures.flip(3)]
-    return [way.rot90(quarter, (2, 3)) for way in ways for quarter in range(TURNS // 2)][:turns]
+    return [way.rot90(quarter, (2, 3)) for quarter in range(TURNS // 2) for way in ways][:turns]
 
 
 def _mean(answers: list[Tensor]) -> Tensor:

@@ -12,6 +12,7 @@ from models.checkpoint import load_checkpoint
 from models.hardware import choose_hardware
 from models.images import IMAGENET, Store
 from models.networks import build_network
+from models.predict import turned_pictures
 from models.split import split_network
 from tests.test_train import history, train
 from tests.tiny import write_image_folders
@@ -204,6 +205,21 @@ def test_a_time_budget_is_kept_and_the_schedule_ends_in_it(pretrained):
     assert 12 < seconds < 36, seconds
     assert float(rows[-1]["learning_rate"]) < 1e-4
     assert len(rows) > 2
+
+
+def test_positions_are_all_different_and_begin_with_the_mirror_image():
+    picture = torch.arange(9.0).view(1, 1, 3, 3)
+    two, eight = turned_pictures(picture, 2), turned_pictures(picture, 8)
+    assert torch.equal(two[0], picture) and torch.equal(two[1], picture.flip(3))
+    assert len({tuple(turned.flatten().tolist()) for turned in eight}) == 8
+
+
+def test_an_upright_picture_is_looked_at_in_two_positions(pretrained):
+    options = ["--epochs", "1", "--freeze", "features", "--tta", "--rotation", "slight"]
+    process = train(pretrained, *USED, *options, "--save_model", "upright/model")
+    assert process.returncode == 0, process.stderr
+    assert "turned by up to 15 degrees" in process.stdout
+    assert load_checkpoint(pretrained / "upright" / "model").turns == 2
 
 
 def test_eight_views_and_calibration_are_kept_in_the_model(pretrained):

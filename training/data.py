@@ -8,11 +8,15 @@ import torch
 from tqdm import tqdm
 
 from models.images import Store, list_pictures, native_size, read_store
+from training.orientation import FREELY, largest_turn
 
 
 @dataclass(frozen=True)
 class Data:
-    """Both splits in memory, at one picture size in pixels, and what dataset.json knows of their classes."""
+    """Both splits in memory, at one picture size in pixels, and what dataset.json knows of their classes.
+
+    turn: the angle in radians up to which a picture may be turned.
+    """
 
     train: Store
     validate: Store
@@ -20,15 +24,19 @@ class Data:
     size: int
     lineages: dict[str, list[str]] = field(default_factory=dict)
     digest: str = ""
+    turn: float = FREELY
 
     def to(self, device: torch.device) -> "Data":
         """Give the same data with the pictures on `device`, where they are augmented."""
         return replace(self, train=self.train.to(device), validate=self.validate.to(device))
 
 
-def read_data(directory: Path, size: int | None = None, smallest: int = 32, largest: int = 224) -> Data:
+def read_data(
+    directory: Path, size: int | None = None, smallest: int = 32, largest: int = 224, rotation: str = "free"
+) -> Data:
     """Read train/ and validate/ below `directory`, at `size` pixels or at the pictures' own size within two bounds.
 
+    rotation: "free", "slight", or "auto", which looks whether the pictures have an up (`training.orientation`).
     Raises OSError or ValueError, with a sentence for the user, where a split, its classes or its pictures are missing
     or cannot be read.
     """
@@ -41,7 +49,8 @@ def read_data(directory: Path, size: int | None = None, smallest: int = 32, larg
     with tqdm(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
         read = read_store(both, size, bar.update)
     lineages, digest = _dataset_facts(directory / "dataset.json", classes)
-    return Data(read[: len(samples)], read[len(samples) :], classes, size, lineages, digest)
+    train, validate = read[: len(samples)], read[len(samples) :]
+    return Data(train, validate, classes, size, lineages, digest, largest_turn(rotation, train))
 
 
 def _dataset_facts(path: Path, classes: list[str]) -> tuple[dict[str, list[str]], str]:

@@ -8,13 +8,21 @@ from sklearn.metrics import confusion_matrix
 from models.calibration import Calibration
 from models.checkpoint import Checkpoint
 from models.hardware import Hardware
-from models.predict import Prediction, predict
+from models.predict import TURNS, Prediction, predict
 from models.taxonomy import Taxonomy
 from training.data import Data
 from training.loop import score
+from training.orientation import FREELY
 
 # How many training pictures are looked at once more, to know what is unlike all of them.
 REMEMBERED = 2000
+
+
+def positions(data: Data, tta: bool) -> int:
+    """Count the positions in which a model looks at a picture: with `tta` all that it learnt from equally, else one."""
+    if not tta:
+        return 1
+    return TURNS if data.turn == FREELY else 2
 
 
 def pictures_looked_at(data: Data) -> int:

@@ -1,6 +1,8 @@
 """What a run writes, so that nothing is lost: the best model, its history, and what --resume goes on from."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,8 @@ from typing import Any
 from models.checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from models.files import write_csv
 from models.hardware import Hardware
-from models.predict import TURNS
 from training.data import Data
-from training.final import calibrated
+from training.final import calibrated, positions
 from training.log import TrainingLog
 from training.loop import Run
 
@@ -70,6 +71,19 @@ def keep_last(run: Run, data: Data, options: argparse.Namespace, log_directory: 
     write_csv(options.save_model.with_name(options.save_model.name + ".history.csv"), HISTORY, run.history)
 
 
+@contextmanager
+def saying_what_is_kept(run: Run, options: argparse.Namespace) -> Iterator[None]:
+    """Let an OSError that ends a run, such as that of a full disk, also say what is left of it."""
+    try:
+        yield
+    except OSError as error:
+        if not last_file(options).is_file() or len(run.history) < 2:
+            raise
+        raise OSError(
+            f"{error}. The epochs before are kept: once that is mended, --resume goes on after them"
+        ) from error
+
+
 def make_checkpoint(run: Run, data: Data, options: argparse.Namespace) -> Checkpoint:
     """Give the network as it is now, with all that a prediction needs."""
     return Checkpoint(
@@ -88,7 +102,7 @@ def make_checkpoint(run: Run, data: Data, options: argparse.Namespace) -> Checkp
 def finish(run: Run, data: Data, options: argparse.Namespace, hardware: Hardware, log: TrainingLog | None) -> None:
     """Let the best state name the validation pictures once more, and keep in the model how far it may be trusted."""
     checkpoint = load_checkpoint(options.save_model)
-    checkpoint.turns = TURNS if options.tta else 1
+    checkpoint.turns = positions(data, options.tta)
     checkpoint, prediction = calibrated(checkpoint, data, hardware)
     run.best = checkpoint.scores
     save_checkpoint(options.save_model, checkpoint)

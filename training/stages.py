@@ -97,7 +97,7 @@ class PictureSource:
 
         The labels are int64 (n,), or after mixing the share of each class: float32 (n, classes).
         """
-        pictures, labels = augmented_batch(self._data.train, indices, generator, self._hardware)
+        pictures, labels = augmented_batch(self._data, indices, generator, self._hardware)
         return self._mix(pictures, labels) if self._mix else (pictures, labels)
 
     def validation_logits(self) -> Tensor:
@@ -126,6 +126,7 @@ class CachedSource:
         sample = hardware.place_pictures(IMAGENET.apply(data.train.pictures[:2]))
         self._front, self.module = split_network(network, frozen, sample)
         self._hardware = hardware
+        self._turn = data.turn
         self._labels, self._directory = data.train.labels.to(hardware.device), data.train.paths[0].parent
         self._validate = self._maps(data.validate.pictures, tick)
         self._views = [self._maps(data.train.pictures, tick)]
@@ -137,7 +138,7 @@ class CachedSource:
         maps = None
         for start in range(0, len(pictures), BATCH_SIZE):
             part = pictures[start : start + BATCH_SIZE]
-            values = augment(part, generator) if generator else part
+            values = augment(part, generator, self._turn) if generator else part
             with self._hardware.autocast():
                 given = self._front(self._hardware.place_pictures(IMAGENET.apply(values)))
             if maps is None:
@@ -169,10 +170,11 @@ class CachedSource:
             return torch.cat([self.module(part.float()).float() for part in self._validate.split(BATCH_SIZE)]).cpu()
 
 
-def augmented_batch(store: Store, indices: Tensor, generator: Generator, hardware: Hardware) -> tuple[Tensor, Tensor]:
-    """Give the pictures at `indices` as they enter the network while it trains, and their labels."""
+def augmented_batch(data: Data, indices: Tensor, generator: Generator, hardware: Hardware) -> tuple[Tensor, Tensor]:
+    """Give the training pictures at `indices` as they enter the network while it trains, and their labels."""
+    store = data.train
     indices = indices.to(store.pictures.device)
-    pictures = augment(store.pictures[indices], generator)
+    pictures = augment(store.pictures[indices], generator, data.turn)
     return hardware.place_pictures(IMAGENET.apply(pictures)), store.labels[indices].to(hardware.device)
 
 
