@@ -8,7 +8,7 @@ import pickle
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -113,8 +113,20 @@ def _check(checkpoint: Checkpoint, path: Path | str) -> None:
 
 
 def save_tensors(path: Path | str, content: dict[str, Any]) -> None:
-    """Write a dictionary of tensors, numbers, texts and containers of them, whole or not at all."""
-    write_whole(path, lambda file: torch.save(content, file))
+    """Write a dictionary of tensors, numbers, texts and containers of them, whole or not at all.
+
+    Raises OSError, with a sentence for the user, where the disk refuses.
+    """
+
+    def write(file: BinaryIO) -> None:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # torch stumbles once more, over the end of a file that the disk refused
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
+
+    write_whole(path, write)
 
 
 def load_tensors(path: Path | str) -> dict[str, Any]:

@@ -14,21 +14,24 @@ def write_whole(path: Path | str, write: Callable[[BinaryIO], Any]) -> Path:
     """Let `write` fill a binary file that appears at `path` in one step, or not at all.
 
     The parent directory is made if it is missing. A file that stood at `path` stays as it was until the new one is
-    complete. Raises OSError where the disk refuses, with nothing left behind.
+    complete. Raises OSError, with a sentence for the user, where the disk refuses, with nothing left behind.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OSError(f"{path} could not be written ({error.strerror or error})") from error
     return path
 
 

@@ -1,6 +1,9 @@
 """The log that TensorBoard shows."""
 
 import math
+import threading
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +38,40 @@ THUMBNAIL = 48
 COMPONENTS = 100
 
 
+def _saying_what_failed(method: Callable[..., None]) -> Callable[..., None]:
+    """Let a disk's refusal say that the log was to be written."""
+
+    @wraps(method)
+    def attempt(log: "TrainingLog", *arguments: Any) -> None:
+        try:
+            method(log, *arguments)
+        except OSError as error:
+            raise OSError(f"the log {log.directory} could not be written ({error.strerror or error})") from error
+
+    return attempt
+
+
+def _show_no_errors_of_tensorboard(arguments: threading.ExceptHookArgs) -> None:
+    """Let TensorBoard's threads be silent: they hand their errors to whatever writes next, which reports them."""
+    if not type(arguments.thread).__module__.startswith("tensorboard"):
+        threading.__excepthook__(arguments)
+
+
 class TrainingLog:
     """Writes a run's curves, histograms and pictures, one step for each epoch.
 
     Train and validate are two runs to TensorBoard, in sub-directories of those names, so that a quantity's two curves
-    share a chart. What concerns the network itself stands with train.
+    share a chart. What concerns the network itself stands with train. Where the disk refuses, each method raises
+    OSError with a sentence for the user.
     """
 
+    @_saying_what_failed
     def __init__(self, directory: Path):
+        self.directory = directory
+        threading.excepthook = _show_no_errors_of_tensorboard
         self.writers = {phase: SummaryWriter(str(directory / phase)) for phase in PHASES}
 
+    @_saying_what_failed
     def epoch(self, run: Run, phases: dict[str, dict[str, float]]) -> None:
         """Write each phase's scalars by their names, and histograms of all weights and of the last step's gradients."""
         step = len(run.history)
@@ -56,6 +83,7 @@ class TrainingLog:
             if parameter.grad is not None:
                 self.writers["train"].add_histogram(f"gradients/{name}", parameter.grad.float().cpu(), step)
 
+    @_saying_what_failed
     def pictures(self, run: Run, data: Data, hardware: Hardware) -> None:
         """Show a few pictures of each split as they enter the network, with normalisation undone."""
         step = len(run.history)
@@ -71,6 +99,7 @@ class TrainingLog:
         grid = make_grid(IMAGENET.undo(pictures).float().cpu(), nrow=8)
         self.writers[phase].add_image("pictures", grid, step)
 
+    @_saying_what_failed
     def answers(self, step: int, classes: list[str], store: Store, prediction: Prediction) -> None:
         """Show what the network answers after `step` epochs: `prediction` of the n pictures of `store`.
 
@@ -88,6 +117,7 @@ class TrainingLog:
         writer.add_figure("confusion matrix", draw_confusion(classes, actual, predicted), step)
         writer.flush()
 
+    @_saying_what_failed
     def finish(
         self,
         options: dict[str, Any],
@@ -136,6 +166,7 @@ class TrainingLog:
             tag="validate",
         )
 
+    @_saying_what_failed
     def close(self) -> None:
         """Finish the files of the log."""
         for writer in self.writers.values():
