@@ -88,7 +88,7 @@ class TrainingLog:
         """Show a few pictures of each split as they enter the network, with normalisation undone."""
         step = len(run.history)
         chosen = spread(len(data.train), SHOWN)
-        pictures, _ = augmented_batch(data.train, chosen, Generator().manual_seed(step), hardware)
+        pictures, _ = augmented_batch(data, chosen, Generator().manual_seed(step), hardware)
         self._show("train", pictures, step)
         chosen = spread(len(data.validate), SHOWN)
         self._show("validate", IMAGENET.apply(data.validate.pictures[chosen]), step)
