@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from models.command_line import make_parser, whole_number
+from models.command_line import make_parser, share_or_none, whole_number
 
 GROUPINGS = ("specimen", "sample", "source", "none")
 
@@ -69,8 +69,12 @@ def build_parser() -> argparse.ArgumentParser:
     pictures.add_argument("--keep_drawings", action="store_true", help="use drawings, maps and plots too")
     pictures.add_argument("--keep_unidentified", action="store_true", help="use pictures of 'sp.' too")
     split = parser.add_argument_group("split")
-    split.add_argument("--validate_share", type=_share, default=0.2, metavar="X", help="share to validate on (0.2)")
-    split.add_argument("--test_share", type=_share, default=0.0, metavar="X", help="share to test on at the end (0)")
+    split.add_argument(
+        "--validate_share", type=share_or_none, default=0.2, metavar="X", help="share to validate on (0.2)"
+    )
+    split.add_argument(
+        "--test_share", type=share_or_none, default=0.0, metavar="X", help="share to test on at the end (0)"
+    )
     split.add_argument(
         *("--group_by",),
         choices=GROUPINGS,
@@ -80,13 +84,6 @@ def build_parser() -> argparse.ArgumentParser:
     split.add_argument("--hold_out_types", action="store_true", help="keep type specimens out of train")
     split.add_argument("--seed", type=int, default=0, help="another number gives another split (0)")
     return parser
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share: from 0 to below 1")
-    return share
 
 
 def _depth(text: str) -> int | str:

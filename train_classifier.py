@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.command_line import make_parser, positive_float, share, whole_number
+from models.command_line import make_parser, positive_float, share, share_or_none, whole_number
 
 if TYPE_CHECKING:
     from models.hardware import Hardware
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 FROM_SCRATCH_RATE = 0.02
 HEAD_RATE = 0.003
 PRETRAINED_RATE = 0.0002
+
+# The share of a label that is spread over all classes, and from how many classes on.
+PRETRAINED_SMOOTHING, MANY_CLASSES = 0.1, 10
 
 DEFAULT_EPOCHS = 16
 
@@ -104,10 +107,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add(
         "--label_smoothing",
-        type=share,
-        default=0.0,
+        type=share_or_none,
         metavar="X",
-        help="share of each label that is spread over all classes (default: 0)",
+        help="share of each label that is spread over all classes (default: 0.1 from pretrained weights where there "
+        "are ten classes or more, else 0)",
     )
     add(
         "--mix",
@@ -224,7 +227,8 @@ def train_stage(
         if run.average:
             run.average.load_state_dict(left["run"]["average"])
     rate = (options.learning_rate if stage.share == 1 else None) or default_rate(stage, pretrained)
-    recipe = Recipe(options.batch_size, rate, options.seed, pretrained, options.balance, options.label_smoothing)
+    smoothing = label_smoothing(options, len(data.classes))
+    recipe = Recipe(options.batch_size, rate, options.seed, pretrained, options.balance, smoothing)
     timetable = Timetable(run.stage_epoch, stage.epochs, run.seconds, end)
 
     with progress_bar(run, stage, end, epoch_length(len(data.train), options.batch_size)) as bar:
@@ -261,6 +265,13 @@ def default_rate(stage: "Stage", pretrained: bool) -> float:
     if not pretrained:
         return FROM_SCRATCH_RATE
     return HEAD_RATE if stage.frozen == "features" else PRETRAINED_RATE
+
+
+def label_smoothing(options: argparse.Namespace, classes: int) -> float:
+    """Give the share of a label that is spread; sets of few classes are there to see the loss go to 0."""
+    if options.label_smoothing is not None:
+        return options.label_smoothing
+    return PRETRAINED_SMOOTHING if options.weights != "none" and classes >= MANY_CLASSES else 0.0
 
 
 def make_source(

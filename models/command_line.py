@@ -37,6 +37,14 @@ def share(text: str) -> float:
     return value
 
 
+def share_or_none(text: str) -> float:
+    """Read a number from 0 to below 1. Raises ArgumentTypeError."""
+    value = _float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"a number from 0 to below 1 is needed, such as 0.2, not {text!r}")
+    return value
+
+
 def _float(text: str) -> float:
     """Read a number; what is none becomes "not a number", which lies within no bounds."""
     try:

@@ -16,6 +16,7 @@ from models.predict import turned_pictures
 from models.split import split_network
 from tests.test_train import history, train
 from tests.tiny import write_image_folders
+from train_classifier import build_parser, label_smoothing
 from training.average import averaged, make_average
 from training.balance import draw, make_loss
 from training.data import Data
@@ -82,6 +83,20 @@ def test_balance_by_hand():
     assert torch.allclose(
         adjusted, F.cross_entropy(logits + torch.tensor([0.75, 0.25]).log(), labels, reduction="none")
     )
+
+
+@pytest.mark.parametrize(
+    "arguments, classes, smoothing",
+    [
+        (["--weights", "imagenet"], 10, 0.1),
+        (["--weights", "imagenet"], 9, 0.0),
+        (["--weights", "none"], 100, 0.0),
+        (["--weights", "imagenet", "--label_smoothing", "0"], 100, 0.0),
+        (["--weights", "none", "--label_smoothing", "0.2"], 2, 0.2),
+    ],
+)
+def test_labels_are_smoothed_from_pretrained_weights_where_there_are_many_classes(arguments, classes, smoothing):
+    assert label_smoothing(build_parser().parse_args(arguments), classes) == smoothing
 
 
 def test_the_sampler_draws_each_class_equally_often():
