@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options, options.more = parser.parse_known_args()
     way = {"ours": ours, "plain": plain, "frozen": frozen}[options.way]
-    print(f"{options.way}, {options.use_model}, {options.data.name} at depth {options.depth}, {choose_hardware()}")
+    print(f"{options.way}, {options.use_model}, {options.data.name} at depth {options.depth}")
     found = []
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:
