@@ -210,8 +210,10 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many runs (3)")
     parser.add_argument("--confidence", type=float, default=0.9, metavar="P", help="of sets and answers (0.9)")
     options, training = parser.parse_known_args()
+    source = Path(options.set)
+    if options.set != "drawn" and not (source / "dataset.json").is_file():
+        parser.error(f"there is no {source / 'dataset.json'}; give a directory that prepare_image_model.py laid out")
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(options.set)
         if options.set == "drawn":
             draw_set(source := Path(folder))
         for name, meaning in COLUMNS.items():
@@ -219,10 +221,14 @@ def main() -> int:
         print("\n" + "".join(f"{name:>12}" for name in ("seed", *COLUMNS)), flush=True)
         rows = []
         for seed in range(options.seeds):
-            rows.append(one_run(source, seed, options.confidence, training))
+            try:
+                rows.append(one_run(source, seed, options.confidence, training))
+            except subprocess.CalledProcessError:  # train_classifier.py has said why
+                return 1
             print(f"{seed:12}" + "".join(f"{figure:12.3f}" for figure in rows[-1]), flush=True)
-    for name, figures in (("mean", np.mean(rows, axis=0)), ("deviation", np.std(rows, axis=0, ddof=1))):
-        print(f"{name:>12}" + "".join(f"{figure:12.3f}" for figure in figures))
+    print(f"{'mean':>12}" + "".join(f"{figure:12.3f}" for figure in np.mean(rows, axis=0)))
+    if len(rows) > 1:
+        print(f"{'deviation':>12}" + "".join(f"{figure:12.3f}" for figure in np.std(rows, axis=0, ddof=1)))
     return 0
 
 
