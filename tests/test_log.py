@@ -1,5 +1,6 @@
 """What training/log.py writes, read back with TensorBoard's own readers."""
 
+import shutil
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -173,3 +174,11 @@ def test_spread_chooses_without_repeats_from_first_to_last(count, wanted):
     chosen = spread(count, wanted).tolist()
     assert len(set(chosen)) == len(chosen) == min(count, wanted)
     assert chosen[0] == 0 and chosen[-1] == count - 1
+
+
+def test_a_log_that_vanishes_is_reported_once_and_in_a_sentence(tmp_path, capfd):
+    log = TrainingLog(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(OSError, match=r"the log .*run could not be written \(No such file or directory\)"):
+        log.answers(1, CLASSES, drawn_store(), drawn_prediction())
+    assert not capfd.readouterr().err

@@ -4,6 +4,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -104,11 +105,11 @@ def test_freed_memory_is_kept_for_the_next_tensor(tmp_path):
 def run_on_small_disk(directory, megabytes, *command):
     """Run a command in a copy of `directory` on a disk of its own, of so many megabytes; give the process.
 
-    The last line of its output lists the files that are there then.
+    What lies on the disk then is copied to "kept" beside the directory.
     """
     script = (
         'mkdir ../disk && mount -t tmpfs -o "size=$0" none ../disk && cp -r . ../disk && cd ../disk && "$@"; '
-        "status=$?; echo $(ls -A); exit $status"
+        "status=$?; cp -r . ../kept; exit $status"
     )
     isolated = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, f"{megabytes}m", *map(str, command)]
     return subprocess.run(
@@ -137,8 +138,46 @@ def test_a_disk_without_room_ends_with_a_sentence_that_says_how_much_is_needed(t
     directory = write_image_folders(tmp_path / "pictures", train=1, validate=1)
     code = [sys.executable, "-c", LITTLE_MEMORY, *SMALL, "--image_size", "1000"]
     process = run_on_small_disk(directory, 2, *code)
+    sentence = ends_with_a_sentence(process)
+    assert "0.02 GB are needed for pictures" in sentence and "No space left on device" in sentence
+    assert names(tmp_path / "kept") == ["dataset.json", "train", "validate"]
+
+
+def ends_with_a_sentence(process):
+    """Give the last line that a process said, which ended with status 1 and without a traceback."""
     assert process.returncode == 1, process.stderr
     assert "Traceback" not in process.stderr
-    sentence = process.stderr.strip().splitlines()[-1]
-    assert "0.02 GB are needed for pictures" in sentence and "No space left on device" in sentence
-    assert process.stdout.split() == ["dataset.json", "train", "validate"]
+    return process.stderr.strip().splitlines()[-1]
+
+
+def names(directory):
+    """List what lies in a directory, hidden files too."""
+    return sorted(path.name for path in directory.iterdir())
+
+
+@small_disks
+def test_what_a_full_disk_ends_goes_on_where_there_is_room(tmp_path):
+    directory = write_image_folders(tmp_path / "pictures", train=2, validate=1)
+    options = [*SMALL, "--epochs", "3"]
+    # Room for a model of 3 MB and what --resume needs, of 6 MB, but not for another of these beside it.
+    process = run_on_small_disk(directory, 13, sys.executable, TOP / "train_classifier.py", *options)
+    sentence = ends_with_a_sentence(process)
+    assert "model.last could not be written (No space left on device)" in sentence and "--resume goes on" in sentence
+    kept = tmp_path / "kept"
+    assert names(kept) == ["dataset.json", "model", "model.history.csv", "model.last", "train", "validate"]
+    assert len(history(kept)) == 1
+    assert train(kept, *options, "--resume").returncode == 0
+    assert train(directory, *options).returncode == 0
+    assert history(kept) == history(directory)
+
+
+def test_a_directory_that_vanishes_ends_with_a_sentence(tmp_path):
+    directory = write_image_folders(tmp_path / "pictures", train=2, validate=1)
+    command = [sys.executable, TOP / "train_classifier.py", *SMALL, "--epochs", "500"]
+    with subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, text=True, env=one_thread()) as process:
+        while not (directory / "model.history.csv").exists():
+            time.sleep(0.02)
+        shutil.rmtree(directory)
+        said = process.communicate()[1]
+    assert process.returncode == 1 and "Traceback" not in said
+    assert "could not be written (No such file or directory)" in said
