@@ -43,6 +43,20 @@ class Normalisation:
 # What torchvision's weights were trained with, and as good as any other from scratch.
 IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
+# From where to where the changes are drawn that `augment` makes to a picture.
+CHANGES = torch.tensor(
+    [
+        (-1.0, 1.0),  # turn, as a share of the largest
+        (-1.0, 1.0),  # mirrored where negative
+        (math.log(0.9), math.log(1.1)),  # size, as a logarithm
+        (-0.08, 0.08),  # shift to the right and downwards, in halves of the picture
+        (-0.08, 0.08),
+        (0.9, 1.1),  # gamma
+        (0.9, 1.1),  # contrast
+        (-0.05, 0.05),  # brightness, as a share of full white
+    ],
+)
+
 
 def list_pictures(directory: Path, classes: list[str] | None = None) -> tuple[list[tuple[Path, int]], list[str]]:
     """List the pictures of an ImageFolder such as train/ as (path, label index), and the names of its classes.
@@ -183,29 +197,35 @@ def read_store(samples: list[tuple[Path, int]], size: int, tick: Callable[[int],
     return Store(pictures.permute(0, 3, 1, 2), labels, [Path(path) for path, _ in samples])
 
 
-def augment(pictures: Tensor, generator: Generator, turn: float = math.pi) -> Tensor:
-    """Give each picture of a batch a turn, a size, a place and a lighting of its own.
+def draw_changes(count: int, generator: Generator, turn: float = math.pi) -> Tensor:
+    """Draw how `augment` changes each of `count` pictures: float32 (count, 8), a row for each picture.
 
-    Takes uint8 (n, 3, s, s), gives float32 of that shape in [0, 255]. It is turned by up to `turn` radians
-    and mirrored (a coccolith has no up); it is scaled by 0.9 to 1.1 and shifted by up to a twenty-fifth of the picture; brightness changes by up to
-    a twentieth, contrast and gamma by up to a tenth. What comes in from outside has the colour of the picture's border.
-    All of it is drawn from `generator`, a CPU generator, so that a run can be repeated on any device.
+    Pictures are turned by up to `turn` radians. `generator` is a CPU generator, so that a run can be repeated on any
+    device.
     """
-    count = len(pictures)
+    low, high = CHANGES.T[..., None]
+    changes = torch.rand(len(CHANGES), count, generator=generator).mul_(high - low).add_(low)
+    changes[0] *= turn
+    return changes.T
 
-    def uniform(low: float, high: float) -> Tensor:
-        return torch.rand(count, generator=generator).mul_(high - low).add_(low).to(pictures.device)
 
-    angle, mirror = uniform(-turn, turn), uniform(-1, 1).sign()
-    scale = uniform(math.log(0.9), math.log(1.1)).exp()
+def augment(pictures: Tensor, changes: Tensor) -> Tensor:
+    """Give each picture of a batch a turn, a size, a place and a lighting of its own, as drawn by `draw_changes`.
+
+    Takes uint8 (n, 3, s, s), gives float32 of that shape in [0, 255]. It is turned and mirrored (a coccolith has no
+    up); it is scaled by 0.9 to 1.1 and shifted by up to a twenty-fifth of the picture; brightness changes by up to a
+    twentieth, contrast and gamma by up to a tenth. What comes in from outside has the colour of the picture's border.
+    """
+    angle, mirror, scale, right, down, gamma, contrast, brightness = changes.to(pictures.device).T
+    mirror, scale = mirror.sign(), scale.exp()
     cos, sin = scale * angle.cos(), scale * angle.sin()
-    rows = torch.stack([cos * mirror, -sin, uniform(-0.08, 0.08), sin * mirror, cos, uniform(-0.08, 0.08)], dim=1)
-    grid = F.affine_grid(rows.view(count, 2, 3), list(pictures.shape), align_corners=False)
+    rows = torch.stack([cos * mirror, -sin, right, sin * mirror, cos, down], dim=1)
+    grid = F.affine_grid(rows.view(-1, 2, 3), list(pictures.shape), align_corners=False)
     values = pictures.float()
     # grid_sample fills with zeros: with the border's colour as zero, it fills with the border's colour.
     border = _border_mean(values)
     values = F.grid_sample(values - border, grid, align_corners=False).add_(border)
-    return _relight(values, uniform(0.9, 1.1), uniform(0.9, 1.1), uniform(-0.05, 0.05))
+    return _relight(values, gamma, contrast, brightness)
 
 
 def _border_mean(pictures: Tensor) -> Tensor:
