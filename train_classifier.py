@@ -5,6 +5,7 @@
     python train_classifier.py --use_model vgg11_adaptive --weights none      # from scratch, without a download
     python train_classifier.py --time_budget 10       # the best that ten minutes allow
     python train_classifier.py --resume               # go on where an interrupted run was left
+    torchrun --nproc_per_node 2 train_classifier.py   # on two GPUs, or in two processes, with any of these options
 
 Reads train/<class>/ and validate/<class>/ below --directory. Writes `model` (what visualise_results.py reads: the
 best state by validation accuracy), `model.history.csv` (a row for each epoch) and `model.last` (what --resume needs).
@@ -17,11 +18,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.command_line import make_parser, positive_float, share, share_or_none, whole_number
+from models.command_line import (
+    hush_all_but_first,
+    make_parser,
+    positive_float,
+    share,
+    share_or_none,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from models.hardware import Hardware
     from training.data import Data
+    from training.distributed import World
     from training.log import TrainingLog
     from training.loop import Run
     from training.stages import CachedSource, PictureSource, Stage
@@ -155,7 +164,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def train(options: argparse.Namespace) -> "Run":
+def train(options: argparse.Namespace, world: "World") -> "Run":
     """Train a network stage by stage and epoch by epoch, keeping its best state and its last.
 
     Raises OSError, ValueError, CheckpointError, WeightsError or TrainingError, with a sentence for the user, where it
@@ -165,6 +174,7 @@ def train(options: argparse.Namespace) -> "Run":
 
     from models.hardware import choose_hardware, keep_freed_memory
     from training.data import read_data
+    from training.distributed import check_shares
     from training.kept import check_same_data, finish, read_interrupted, saying_what_is_kept
     from training.log import TrainingLog
     from training.loop import Run
@@ -173,20 +183,22 @@ def train(options: argparse.Namespace) -> "Run":
 
     began = time.monotonic()
     keep_freed_memory()
-    hardware = choose_hardware(options.device, options.precision)
+    hardware = choose_hardware(world.device(options.device), options.precision)
     torch.use_deterministic_algorithms(options.deterministic)
-    left = read_interrupted(options) if options.resume else None
+    left = world.agree(read_interrupted(options) if options.resume and world.first else None)
     data = read_data(options.directory, options.image_size, *size_bounds(options), options.rotation)
     data = data.to(hardware.device)
+    check_shares(world, data, options.batch_size)
     torch.manual_seed(options.seed)
-    weights = "none" if left else options.weights
-    run = Run(hardware.place(start_network(options.use_model, len(data.classes), data.size, weights)), began=began)
+    weights = options.weights if world.first and not left else "none"
+    network = hardware.place(start_network(options.use_model, len(data.classes), data.size, weights))
+    run = Run(world.spread(network), began=began, world=world)
     if left:
         check_same_data(left, data, options)
         run.restore(left["run"])
     stages = plan_stages(options.weights != "none", options.freeze, wanted_epochs(options))
     log_directory = left["log"] if left else time.strftime("logs/%Y-%m-%d_%H.%M.%S_") + options.use_model
-    log = TrainingLog(Path(log_directory)) if options.log else None
+    log = TrainingLog(Path(log_directory)) if options.log and world.first else None
     print(f"{describe(data)}\n{options.use_model} on {hardware}\n{HEAD}")
 
     with saying_what_is_kept(run, options):
@@ -233,17 +245,18 @@ def train_stage(
 
     with progress_bar(run, stage, end, epoch_length(len(data.train), options.batch_size)) as bar:
         tick = tick_of(bar, run, end)
-        while timetable.progress(len(run.history), run.seconds) < 1 and not is_stuck(run, options.patience):
+        while run.progress(timetable) < 1 and not is_stuck(run, options.patience):
             start = time.monotonic()
             learnt = train_epoch(run, source, data.train.labels, len(data.classes), recipe, timetable, hardware, tick)
             speed = learnt.pop("pictures") / (time.monotonic() - start)
             with averaged(source.module, run.average):
                 logits = source.validation_logits()
-                scores = score(logits, data.validate.labels)
+                scores = run.world.agree(score(logits, data.validate.labels))
                 run.history.append(history_row(run, time.monotonic() - start, speed, learnt, scores))
                 bar.write(show(run.history[-1]), file=sys.stdout)
                 keep_best(run, scores, data, options)
-            keep_last(run, data, options, log_directory)
+            if run.world.first:
+                keep_last(run, data, options, log_directory)
             if log:
                 log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
                 log.pictures(run, data, hardware)
@@ -283,14 +296,16 @@ def make_source(
     from training.stages import CachedSource, PictureSource
 
     if stage.frozen == "none":
-        return PictureSource(run.network, data, hardware, options.weights != "none", options.mix)
+        return PictureSource(run.network, data, hardware, options.weights != "none", options.mix, run.world)
 
     def enough() -> bool:  # half of a stage's time belongs to learning
-        return end is not None and run.seconds > (run.stage_start + end) / 2
+        return end is not None and run.world.agree(run.seconds > (run.stage_start + end) / 2)
 
     total = len(data.validate) + len(data.train) * options.views
     with tqdm(total=total, desc="Running the frozen layers", unit=" pictures", leave=False) as bar:
-        return CachedSource(run.network, stage.frozen, data, hardware, options.views, options.seed, bar.update, enough)
+        return CachedSource(
+            run.network, stage.frozen, data, hardware, options.views, options.seed, bar.update, enough, run.world
+        )
 
 
 def stage_end(
@@ -307,9 +322,9 @@ def stage_end(
     budget = 60 * options.time_budget
     if stage.share < 1:
         return stage.share * budget
-    each = seconds_a_picture(Predictor(run.network, IMAGENET, hardware), data.validate)
+    each = seconds_a_picture(Predictor(run.network, IMAGENET, hardware), data.validate) / run.world.size
     last_look = pictures_looked_at(data) * positions(data, options.tta)
-    return budget - WRITING_SECONDS - each * (len(data.validate) + last_look)
+    return run.world.agree(budget - WRITING_SECONDS - each * (len(data.validate) + last_look))
 
 
 def describe(data: "Data") -> str:
@@ -349,6 +364,7 @@ def conclude(run: "Run", model: Path) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Train as the command line says; give the exit status."""
+    hush_all_but_first()
     parser = build_parser()
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -356,11 +372,13 @@ def main(argv: list[str] | None = None) -> int:
         # Only now, so that --help does not wait for torch.
         from models.checkpoint import CheckpointError
         from models.networks import WeightsError, network_names
+        from training.distributed import joined
         from training.loop import TrainingError
 
         if options.use_model not in network_names():
             parser.error(f"there is no network {options.use_model}; there are: {', '.join(network_names())}")
-        run = train(options)
+        with joined() as world:
+            run = train(options, world)
     except KeyboardInterrupt:
         print("\nInterrupted. The finished epochs are kept: --resume goes on after them.", file=sys.stderr)
         return 128 + signal.SIGINT

@@ -2,12 +2,27 @@
 
 import argparse
 import math
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
 
 
 def make_parser(docstring: str) -> argparse.ArgumentParser:
     """Make a parser whose help begins with a script's docstring, as it stands there: what it is, and what to type."""
     return argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def hush_all_but_first() -> None:
+    """Let what all processes of a run under torchrun would print be printed by the first alone."""
+    if os.environ.get("RANK", "0") != "0":
+        sys.stdout = sys.stderr = nowhere()
+
+
+def nowhere() -> TextIO:
+    """Give a file that keeps nothing."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def whole_number(least: int) -> Callable[[str], int]:

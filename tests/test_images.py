@@ -178,7 +178,10 @@ def test_what_comes_in_from_outside_has_the_colour_of_the_border():
 def test_a_slight_turn_leaves_the_top_on_top():
     pictures = torch.zeros(32, 3, 32, 32, dtype=torch.uint8)
     pictures[:, :, 4:10, 8:24] = 250
-    slight, free = (augment(pictures, torch.Generator().manual_seed(0), turn) for turn in (0.26, math.pi))
+    slight, free = (
+        augment(pictures, draw_changes(len(pictures), torch.Generator().manual_seed(0), turn))
+        for turn in (0.26, math.pi)
+    )
     assert (slight[:, :, :16].mean((1, 2, 3)) > 2 * slight[:, :, 16:].mean((1, 2, 3))).all()
     assert not (free[:, :, :16].mean((1, 2, 3)) > free[:, :, 16:].mean((1, 2, 3))).all()
 

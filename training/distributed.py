@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,13 +23,18 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
+from models.command_line import nowhere
+from models.images import Store
+from models.predict import Prediction, Predictor, predict
+from training.data import Data
+
 # How long a process waits for another: the first one may have to download weights meanwhile.
 PATIENCE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes that train together, and which of them this is: `rank` of `size`. A run in one process is alone.
+    """The processes that train together, and which of them this is: `rank` of `size`.
 
     All methods but `rows` are meeting points: each process must come to the same ones in the same order.
     """
@@ -108,12 +112,6 @@ class World:
         return f"cuda:{place}"
 
 
-def hush_all_but_first() -> None:
-    """Let what all processes of a run would print be printed by the first alone."""
-    if os.environ.get("RANK", "0") != "0":
-        sys.stdout = sys.stderr = _nowhere()
-
-
 @contextmanager
 def joined() -> Iterator[World]:
     """Join the processes that torchrun started, if it did, until the block ends.
@@ -133,7 +131,7 @@ def joined() -> Iterator[World]:
     except BaseException as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # torchrun passes on a Ctrl-C that the terminal has sent already
         is_first = store.add("failures", 1) == 1
-        sys.stderr = sys.__stderr__ if is_first else _nowhere()
+        sys.stderr = sys.__stderr__ if is_first else nowhere()
         if isinstance(error, dist.DistError) or "gloo/" in str(error):
             raise ConnectionError(
                 "another process of this run was killed, or its machine does not answer any more; the finished epochs "
@@ -142,8 +140,25 @@ def joined() -> Iterator[World]:
         raise
 
 
-def _nowhere() -> Any:
-    return Path(os.devnull).open("w", encoding="utf-8")
+# A run in one process.
+ALONE = World()
+
+
+def check_shares(world: World, data: Data, batch_size: int) -> None:
+    """Raise ValueError where processes have other pictures than the first, or are too many for a batch."""
+    if world.size > (most := min(batch_size, len(data.train))):
+        raise ValueError(
+            f"{world.size} processes cannot share batches of {most} pictures; start fewer (torchrun --nproc_per_node)"
+        )
+    facts = (data.classes, data.digest, data.size, len(data.train), len(data.validate), data.turn)
+    if world.agree(facts) != facts:
+        raise ValueError("not all processes of this run find the same pictures; copy one data set to all machines")
+
+
+def predict_together(world: World, predictor: Predictor, store: Store) -> Prediction:
+    """Name a store's pictures, in its order, each process its share."""
+    own = predict(predictor, store[world.rows(len(store))])
+    return Prediction(*(world.gather(part, len(store)) for part in own))
 
 
 class _Sum(torch.autograd.Function):

@@ -8,9 +8,10 @@ from sklearn.metrics import confusion_matrix
 from models.calibration import Calibration
 from models.checkpoint import Checkpoint
 from models.hardware import Hardware
-from models.predict import TURNS, Prediction, predict
+from models.predict import TURNS, Prediction
 from models.taxonomy import Taxonomy
 from training.data import Data
+from training.distributed import World, predict_together
 from training.loop import score
 from training.orientation import FREELY
 
@@ -30,14 +31,14 @@ def pictures_looked_at(data: Data) -> int:
     return len(data.validate) + min(REMEMBERED, len(data.train))
 
 
-def calibrated(checkpoint: Checkpoint, data: Data, hardware: Hardware) -> tuple[Checkpoint, Prediction]:
+def calibrated(checkpoint: Checkpoint, data: Data, hardware: Hardware, world: World) -> tuple[Checkpoint, Prediction]:
     """Give a model with its scores and calibration, and what it says of the validation pictures."""
     predictor = checkpoint.predictor(hardware)
-    validate = predict(predictor, data.validate)
+    validate = predict_together(world, predictor, data.validate)
     known = data.train[:: max(1, -(-len(data.train) // REMEMBERED))]
     labels = data.validate.labels.cpu()
     taxonomy = Taxonomy.of(data.classes, data.lineages)
-    features = predict(predictor, known).features
+    features = predict_together(world, predictor, known).features
     calibration = Calibration.fit(taxonomy, validate, labels, features, known.labels.cpu())
     confusion = confusion_matrix(labels, validate.logits.argmax(1), labels=range(len(data.classes)))
     state = {**calibration.state(), "confusion": torch.from_numpy(confusion)}

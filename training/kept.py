@@ -61,7 +61,8 @@ def keep_best(run: Run, scores: dict, data: Data, options: argparse.Namespace) -
     merit = (scores["accuracy"], -scores["loss"])
     if not run.best or merit > (run.best["accuracy"], -run.best["loss"]):
         run.best = {"epoch": len(run.history), **scores}
-        save_checkpoint(options.save_model, make_checkpoint(run, data, options))
+        if run.world.first:
+            save_checkpoint(options.save_model, make_checkpoint(run, data, options))
 
 
 def keep_last(run: Run, data: Data, options: argparse.Namespace, log_directory: str) -> None:
@@ -101,11 +102,12 @@ def make_checkpoint(run: Run, data: Data, options: argparse.Namespace) -> Checkp
 
 def finish(run: Run, data: Data, options: argparse.Namespace, hardware: Hardware, log: TrainingLog | None) -> None:
     """Let the best state name the validation pictures once more, and keep in the model how far it may be trusted."""
-    checkpoint = load_checkpoint(options.save_model)
+    checkpoint = run.world.agree(load_checkpoint(options.save_model) if run.world.first else None)
     checkpoint.turns = positions(data, options.tta)
-    checkpoint, prediction = calibrated(checkpoint, data, hardware)
+    checkpoint, prediction = calibrated(checkpoint, data, hardware, run.world)
     run.best = checkpoint.scores
-    save_checkpoint(options.save_model, checkpoint)
+    if run.world.first:
+        save_checkpoint(options.save_model, checkpoint)
     if log:
         log.finish(option_values(options), run.best, data.classes, data.validate, prediction)
         log.close()

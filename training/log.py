@@ -18,7 +18,7 @@ from torchvision.transforms.v2.functional import resize
 from torchvision.utils import make_grid
 
 from models.hardware import Hardware
-from models.images import IMAGENET, Store
+from models.images import IMAGENET, Store, draw_changes
 from models.predict import Prediction
 from reports.grid import RIGHT, WRONG, wrap
 from training.data import Data
@@ -88,7 +88,8 @@ class TrainingLog:
         """Show a few pictures of each split as they enter the network, with normalisation undone."""
         step = len(run.history)
         chosen = spread(len(data.train), SHOWN)
-        pictures, _ = augmented_batch(data, chosen, Generator().manual_seed(step), hardware)
+        changes = draw_changes(len(chosen), Generator().manual_seed(step), data.turn)
+        pictures, _ = augmented_batch(data.train, chosen, changes, hardware)
         self._show("train", pictures, step)
         chosen = spread(len(data.validate), SHOWN)
         self._show("validate", IMAGENET.apply(data.validate.pictures[chosen]), step)

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from models.hardware import Hardware
 from models.scores import summary
 from training.balance import draw, make_loss
+from training.distributed import ALONE, World
 from training.stages import CachedSource, PictureSource, Timetable
 
 MOMENTUM = 0.9
@@ -37,7 +38,8 @@ class TrainingError(Exception):
 class Run:
     """A training run between two epochs: all that it takes to go on as if nothing had happened.
 
-    stage, stage_epoch, stage_start: number of the stage, and the epochs and seconds of the run when it began.
+    stage, stage_epoch, stage_start: number of the stage, and the epochs and seconds of the run when it began; world:
+    the processes that train together, all with the same state.
     """
 
     network: nn.Module
@@ -49,11 +51,17 @@ class Run:
     stage_epoch: int = 0
     stage_start: float = 0.0
     began: float = field(default_factory=time.monotonic)
+    world: World = ALONE
 
     @property
     def seconds(self) -> float:
         """How long the run has taken, interruptions not counted."""
         return time.monotonic() - self.began
+
+    def progress(self, timetable: Timetable, part: float = 0.0) -> float:
+        """Say how far the stage is after `part` of the next epoch, all processes going by the clock of the first."""
+        progress = timetable.progress(len(self.history) + part, self.seconds)
+        return progress if timetable.end is None else self.world.agree(progress)
 
     def state(self) -> dict[str, Any]:
         """Give tensors, numbers and containers of them, ready for a file."""
@@ -159,17 +167,17 @@ def train_epoch(
     order = epoch_batches(labels, recipe.batch_size, generator, recipe.balance)
     sums = torch.zeros(4, dtype=torch.float64, device=hardware.device)
     for step, indices in enumerate(order):
-        progress = timetable.progress(epoch + step / len(order), run.seconds)
+        progress = run.progress(timetable, step / len(order))
         if progress >= 1 and step:
             break
         rate = recipe.rate(progress)
         for group in run.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         inputs, targets = source.batch(indices, epoch, generator)
-        with hardware.autocast():
-            logits = source.module(inputs)
+        with run.world.whole_batch(len(indices)), hardware.autocast():
+            logits = source.learner(inputs)
         logits = logits.float()
-        loss = loss_of(logits, targets).mean()
+        loss = loss_of(logits, targets).sum() * (run.world.size / len(indices))
         run.optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(source.module.parameters(), LARGEST_GRADIENT)
@@ -177,11 +185,12 @@ def train_epoch(
         if run.average:
             run.average.update_parameters(source.module)
         # Summed on the device: to ask for a number after each step would make it wait.
-        shown = F.cross_entropy(logits.detach(), targets)
+        shown = F.cross_entropy(logits.detach(), targets, reduction="sum")
         actual = targets if targets.ndim == 1 else targets.argmax(1)
-        right = (logits.argmax(1) == actual).double().mean()
-        sums += torch.stack([shown.double(), right, norm.double(), torch.ones_like(right)]) * len(actual)
-        tick(len(actual))
+        right = (logits.argmax(1) == actual).double().sum()
+        sums += torch.stack([shown.double(), right, norm.double() * len(actual), torch.full_like(right, len(actual))])
+        tick(len(indices))
+    sums = run.world.sum(sums)
     loss, accuracy, norm, count = (sums / torch.cat([sums[3:].expand(3), sums.new_ones(1)])).tolist()
     if not math.isfinite(loss):
         raise TrainingError(f"the loss became {loss} in epoch {epoch + 1}; try a lower --learning_rate")

@@ -11,10 +11,11 @@ from torchvision.transforms import v2
 
 from models import storage
 from models.hardware import Hardware
-from models.images import IMAGENET, Store, augment
-from models.predict import BATCH_SIZE, Predictor, predict
+from models.images import IMAGENET, Store, augment, draw_changes
+from models.predict import BATCH_SIZE, Predictor
 from models.split import split_network
 from training.data import Data
+from training.distributed import ALONE, World, predict_together
 
 MIXES = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
 MIX_ALPHA = 0.2
@@ -78,8 +79,16 @@ class PictureSource:
     https://arxiv.org/abs/1710.09412; Yun et al., "CutMix", ICCV 2019, https://arxiv.org/abs/1905.04899).
     """
 
-    def __init__(self, network: nn.Module, data: Data, hardware: Hardware, pretrained: bool, mix: str = "none"):
-        self.module = network
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Data,
+        hardware: Hardware,
+        pretrained: bool,
+        mix: str = "none",
+        world: World = ALONE,
+    ):
+        self.module, self.learner, self._world = network, world.learner(network), world
         self._mix = MIXES[mix](alpha=MIX_ALPHA, num_classes=len(data.classes)) if mix in MIXES else None
         self._pretrained = pretrained
         self._data, self._hardware = data, hardware
@@ -93,16 +102,24 @@ class PictureSource:
                     module.eval()
 
     def batch(self, indices: Tensor, _epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Give the training pictures at `indices` as they enter the network, and their labels.
+        """Give this process's share of the training pictures at `indices` as they enter the network, and their labels.
 
         The labels are int64 (n,), or after mixing the share of each class: float32 (n, classes).
         """
-        pictures, labels = augmented_batch(self._data, indices, generator, self._hardware)
-        return self._mix(pictures, labels) if self._mix else (pictures, labels)
+        changes = draw_changes(len(indices), generator, self._data.turn)
+        own = torch.arange(len(indices))[self._world.rows(len(indices))]
+        if not self._mix:
+            return augmented_batch(self._data.train, indices[own], changes[own], self._hardware)
+        # Each picture is mixed with the one before it, which may be another process's, or the last for the first.
+        own = torch.cat([own[:1] - 1, own])
+        pictures, labels = augmented_batch(self._data.train, indices[own], changes[own], self._hardware)
+        return tuple(mixed[1:] for mixed in self._mix(pictures, labels))
 
     def validation_logits(self) -> Tensor:
         """Give what the network says of the validation pictures: float32 (n, classes) on the CPU."""
-        return predict(Predictor(self.module, IMAGENET, self._hardware), self._data.validate).logits
+        return predict_together(
+            self._world, Predictor(self.module, IMAGENET, self._hardware), self._data.validate
+        ).logits
 
 
 class CachedSource:
@@ -122,11 +139,12 @@ class CachedSource:
         seed: int,
         tick: Callable[[int], Any] = lambda _: None,
         enough: Callable[[], bool] = lambda: False,
+        world: World = ALONE,
     ):
         sample = hardware.place_pictures(IMAGENET.apply(data.train.pictures[:2]))
         self._front, self.module = split_network(network, frozen, sample)
-        self._hardware = hardware
-        self._turn = data.turn
+        self.learner = world.learner(self.module)
+        self._hardware, self._world, self._turn = hardware, world, data.turn
         self._labels, self._directory = data.train.labels.to(hardware.device), data.train.paths[0].parent
         self._validate = self._maps(data.validate.pictures, tick)
         self._views = [self._maps(data.train.pictures, tick)]
@@ -138,9 +156,12 @@ class CachedSource:
         maps = None
         for start in range(0, len(pictures), BATCH_SIZE):
             part = pictures[start : start + BATCH_SIZE]
-            values = augment(part, generator, self._turn) if generator else part
+            rows = self._world.rows(len(part))
+            changes = draw_changes(len(part), generator, self._turn)[rows] if generator else None
+            values = part[rows] if changes is None else augment(part[rows], changes)
             with self._hardware.autocast():
                 given = self._front(self._hardware.place_pictures(IMAGENET.apply(values)))
+            given = self._world.gather(given.to(self._hardware.dtype), len(part))
             if maps is None:
                 maps = self._room_for(len(pictures), given)
             maps[start : start + BATCH_SIZE] = given
@@ -159,22 +180,23 @@ class CachedSource:
 
     def batch(self, indices: Tensor, epoch: int, _generator: Generator) -> tuple[Tensor, Tensor]:
         """Give what the front said of the training pictures at `indices`, in this epoch's view, and their labels."""
-        indices = indices.to(self._labels.device)
+        indices = indices[self._world.rows(len(indices))].to(self._labels.device)
         return self._views[epoch % len(self._views)][indices].float(), self._labels[indices]
 
     @torch.no_grad()
     def validation_logits(self) -> Tensor:
         """Give what the network says of the validation pictures: float32 (n, classes) on the CPU."""
         self.module.eval()
+        count = len(self._validate)
+        parts = self._validate[self._world.rows(count)].split(BATCH_SIZE)
         with self._hardware.autocast():
-            return torch.cat([self.module(part.float()).float() for part in self._validate.split(BATCH_SIZE)]).cpu()
+            return self._world.gather(torch.cat([self.module(part.float()).float() for part in parts]), count).cpu()
 
 
-def augmented_batch(data: Data, indices: Tensor, generator: Generator, hardware: Hardware) -> tuple[Tensor, Tensor]:
-    """Give the training pictures at `indices` as they enter the network while it trains, and their labels."""
-    store = data.train
+def augmented_batch(store: Store, indices: Tensor, changes: Tensor, hardware: Hardware) -> tuple[Tensor, Tensor]:
+    """Give the pictures at `indices`, changed by `augment`, as they enter the network, and their labels."""
     indices = indices.to(store.pictures.device)
-    pictures = augment(store.pictures[indices], generator, data.turn)
+    pictures = augment(store.pictures[indices], changes)
     return hardware.place_pictures(IMAGENET.apply(pictures)), store.labels[indices].to(hardware.device)
 
 
