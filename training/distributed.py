@@ -206,8 +206,8 @@ class _WholeBatch(TorchFunctionMode):
     def _normalise(
         self,
         maps: Tensor,
-        running_mean: Tensor | None,
-        running_var: Tensor | None,
+        running_mean: Tensor,
+        running_var: Tensor,
         weight: Tensor,
         bias: Tensor,
         momentum: float,
@@ -218,7 +218,7 @@ class _WholeBatch(TorchFunctionMode):
         dims = [0, *range(2, maps.ndim)]
         shape = (1, -1, *[1] * (maps.ndim - 2))
         count = self._count * math.prod(maps.shape[2:])
-        values = maps.float()
+        values = maps.to(running_mean.dtype)
         mean = self._world.sum(values.sum(dims)) / count
         centred = values - mean.view(shape)
         variance = self._world.sum(centred.square().sum(dims)) / count
