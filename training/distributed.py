@@ -129,7 +129,8 @@ def joined() -> Iterator[World]:
         yield World(rank, size)
         dist.destroy_process_group()
     except BaseException as error:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # torchrun passes on a Ctrl-C that the terminal has sent already
+        for number in (signal.SIGINT, signal.SIGTERM):  # torchrun sends them to processes that are ending already
+            signal.signal(number, signal.SIG_IGN)
         is_first = store.add("failures", 1) == 1
         sys.stderr = sys.__stderr__ if is_first else nowhere()
         if isinstance(error, dist.DistError) or "gloo/" in str(error):
@@ -148,7 +149,7 @@ def check_shares(world: World, data: Data, batch_size: int) -> None:
     """Raise ValueError where processes have other pictures than the first, or are too many for a batch."""
     if world.size > (most := min(batch_size, len(data.train))):
         raise ValueError(
-            f"{world.size} processes cannot share batches of {most} pictures; start fewer (torchrun --nproc_per_node)"
+            f"{world.size} processes cannot share a batch of {most}; start fewer (torchrun --nproc_per_node {most})"
         )
     facts = (data.classes, data.digest, data.size, len(data.train), len(data.validate), data.turn)
     if world.agree(facts) != facts:

@@ -1,0 +1,176 @@
+"""Training in several processes, as torchrun starts them on this machine: the same as in one."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.checkpoint import load_checkpoint
+from models.images import Store
+from models.networks import build_network
+from tests.test_train import history, one_thread, train
+from tests.tiny import write_image_folders
+from training.data import Data
+from training.distributed import World, check_shares
+
+TOP = Path(__file__).parent.parent
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--"]
+TRAIN = [*TORCHRUN, TOP / "train_classifier.py"]
+FP32 = ["--device", "cpu", "--precision", "fp32", "--image_size", "40"]
+
+
+def start(directory, command):
+    """Start a command in `directory`; its output, stdout and stderr, is that of one terminal."""
+    environment = {**one_thread(), "PYTHONPATH": str(TOP)}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=directory, env=environment, text=True, start_new_session=True, **streams)
+
+
+def said(process):
+    """Wait for a process; give what it said, without the report that torchrun adds to a failure."""
+    output = process.communicate(timeout=300)[0]
+    return re.split(r"\nTraceback .*/torch/distributed/run\.py", output, maxsplit=1, flags=re.DOTALL)[0]
+
+
+@given(st.integers(0, 1000), st.integers(1, 40))
+def test_shares_follow_each_other_and_are_even(count, size):
+    shares = [range(count)[World(rank, size).rows(count)] for rank in range(size)]
+    assert [row for share in shares for row in share] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_more_processes_than_pictures_in_a_batch_are_refused():
+    store = Store(torch.zeros(6, 3, 8, 8, dtype=torch.uint8), torch.arange(6) % 2, [Path("a.png")] * 6)
+    data = Data(store, store, ["one", "two"], 8)
+    for batch_size, most in ((4, 4), (32, 6)):
+        with pytest.raises(ValueError, match=f"9 processes cannot share a batch of {most}; start fewer"):
+            check_shares(World(0, 9), data, batch_size)
+
+
+def test_each_process_needs_a_gpu_of_its_own():
+    assert World().device("cuda:1") == "cuda:1"
+    with pytest.raises(ValueError, match="2 processes cannot all have cuda:1; leave --device out"):
+        World(0, 2).device("cuda:1")
+
+
+STEPS = """
+import torch
+from torch.nn import functional as F
+from models.hardware import choose_hardware
+from models.images import IMAGENET, Store
+from models.networks import build_network
+from models.predict import Predictor, predict
+from training.distributed import joined, predict_together
+
+COUNT = 7
+hardware = choose_hardware("cpu", "fp32")
+pictures = torch.rand(COUNT, 3, 40, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+pictures = pictures.contiguous(memory_format=torch.channels_last)
+labels = torch.arange(COUNT) % 3
+
+def learn(network, world, whole):
+    # One step of training, with all rows of the batch or with this process's share of them.
+    torch.manual_seed(1)
+    rows = slice(None) if whole else world.rows(COUNT)
+    learner = network if whole else world.learner(network)
+    with torch.enable_grad() if whole else world.whole_batch(COUNT):
+        logits = learner(pictures[rows])
+    loss = F.cross_entropy(logits, labels[rows], reduction="sum") / COUNT
+    (loss if whole else loss * world.size).backward()
+    return logits.detach(), torch.rand(1)
+
+with joined() as world:
+    assert world.size == 2
+    for name in ("squeezenet1_1", "vgg11_adaptive", "efficientnet_b0"):
+        torch.manual_seed(0)
+        alone = hardware.place(build_network(name, 3, 40)).double().train()
+        torch.manual_seed(world.rank)
+        shared = world.spread(hardware.place(build_network(name, 3, 40)).double()).train()
+        logits, drawn = learn(alone, world, whole=True)
+        share, drawn_here = learn(shared, world, whole=False)
+        assert torch.allclose(world.gather(share, COUNT), logits, atol=1e-9), name
+        assert torch.equal(drawn, drawn_here), name  # chance goes on in step
+        for (place, one), other in zip(alone.named_parameters(), shared.parameters(), strict=True):
+            assert torch.allclose(one.grad, other.grad, atol=1e-9), (name, place)
+        for (place, one), other in zip(alone.state_dict().items(), shared.state_dict().values(), strict=True):
+            assert torch.allclose(one, other, atol=1e-9), (name, place)
+
+    shared.float()
+    for count in (7, 1):  # of one picture, one process has none
+        store = Store((pictures[:count] * 255).byte(), labels[:count], ["a.png"] * count)
+        predictor = Predictor(shared, IMAGENET, hardware)
+        for one, other in zip(predict(predictor, store), predict_together(world, predictor, store), strict=True):
+            assert torch.allclose(one, other, atol=1e-5)
+    assert world.agree({"rank": world.rank}) == {"rank": 0}
+    print("all the same")
+"""
+
+
+def test_a_step_in_two_processes_is_that_of_one_to_the_last_digits(tmp_path):
+    (tmp_path / "steps.py").write_text(STEPS)
+    output = said(start(tmp_path, [*TORCHRUN, "steps.py"]))
+    assert output.count("all the same") == 2, output
+
+
+def same_model(one: Path, other: Path, tolerance: float) -> None:
+    """Hold two models and their histories against each other."""
+    for mine, its in zip(history(one.parent), history(other.parent), strict=True):
+        for name in mine:
+            assert float(its[name]) == pytest.approx(float(mine[name]), rel=tolerance), name
+    mine, its = load_checkpoint(one), load_checkpoint(other)
+    for name, tensor in mine.weights.items():
+        assert torch.allclose(its.weights[name], tensor, rtol=tolerance, atol=tolerance), name
+    assert its.turns == mine.turns and its.scores == pytest.approx(mine.scores, rel=tolerance)
+    assert float(its.calibration["temperature"]) == pytest.approx(mine.calibration["temperature"], rel=tolerance)
+
+
+def test_from_scratch_two_processes_learn_what_one_does(tmp_path):
+    write_image_folders(tmp_path, validate=2)
+    options = [*FP32, "--use_model", "vgg11_adaptive", "--weights", "none", "--mix", "mixup", "--epochs", "1"]
+    options += ["--batch_size", "7", "--learning_rate", "2e-4"]  # so low that no rounding grows to a difference
+    assert train(tmp_path, *options, "--save_model", "one/model").returncode == 0
+    process = start(tmp_path, [*TRAIN, *options, "--save_model", "two/model"])
+    output = said(process)
+    assert process.returncode == 0 and output.count("The best epoch was") == 1, output
+    same_model(tmp_path / "one" / "model", tmp_path / "two" / "model", 5e-3)
+
+
+def test_an_interrupted_run_in_stages_goes_on_in_two_processes_to_what_one_reaches(tmp_path):
+    write_image_folders(tmp_path)
+    torch.manual_seed(1)
+    torch.save(build_network("mobilenet_v3_small", 1000, 40).state_dict(), tmp_path / "weights.pth")
+    options = [*FP32, "--use_model", "mobilenet_v3_small", "--weights", "weights.pth", "--epochs", "4", "--views", "2"]
+    options += ["--balance", "sampler", "--label_smoothing", "0.1", "--ema", "0.9", "--mix", "cutmix", "--tta", "--log"]
+    assert train(tmp_path, *options, "--save_model", "one/model").returncode == 0
+
+    command = [*TRAIN, *options, "--save_model", "two/model"]
+    process = start(tmp_path, command)
+    while not (tmp_path / "two" / "model.history.csv").exists():
+        assert process.poll() is None, said(process)
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    output = said(process)
+    assert output.count("Interrupted. The finished epochs are kept") == 1 and 'train_classifier.py", line' not in output
+    assert 0 < len(history(tmp_path / "two")) < 4
+    process = start(tmp_path, [*command, "--resume"])
+    assert "The best epoch was" in said(process) and process.returncode == 0
+    same_model(tmp_path / "one" / "model", tmp_path / "two" / "model", 1e-3)
+    assert len(list((tmp_path / "logs").iterdir())) == 2
+
+
+def test_what_one_process_cannot_do_ends_all_with_one_sentence(tmp_path):
+    write_image_folders(tmp_path, train=2, validate=1)
+    (tmp_path / "file").write_text("no directory")
+    options = ["--use_model", "squeezenet1_1", "--weights", "none", "--device", "cpu", "--save_model", "file/model"]
+    process = start(tmp_path, [*TRAIN, *options])
+    output = said(process)
+    assert process.returncode == 1
+    assert output.count("train_classifier.py: ") == 1 and "Traceback" not in output, output
