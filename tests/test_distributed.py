@@ -13,10 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import train_classifier
 from models.checkpoint import load_checkpoint
 from models.images import Store
 from models.networks import build_network
-from tests.test_train import history, one_thread, train
+from tests.test_train import history, one_thread
 from tests.tiny import write_image_folders
 from training.data import Data
 from training.distributed import World, check_shares
@@ -62,16 +63,41 @@ def test_each_process_needs_a_gpu_of_its_own():
 
 
 STEPS = """
+from pathlib import Path
+
 import torch
 from torch.nn import functional as F
-from models.hardware import choose_hardware
+
+from models.hardware import Hardware
 from models.images import IMAGENET, Store
 from models.networks import build_network
 from models.predict import Predictor, predict
-from training.distributed import joined, predict_together
+from models.vgg import AdaptiveVGG, make_layers
+from training.average import make_average
+from training.data import read_data
+from training.distributed import ALONE, joined, predict_together
+from training.loop import Recipe, Run, make_optimizer, train_epoch
+from training.stages import PictureSource, Timetable
 
 COUNT = 7
-hardware = choose_hardware("cpu", "fp32")
+hardware = Hardware(torch.device("cpu"), torch.float32)
+
+class Exact(Hardware):
+    # In float64 no rounding turns a rectifier on or off.
+    def place_pictures(self, pictures):
+        return super().place_pictures(pictures).double()
+
+def epoch(world):
+    # An epoch of twenty steps from scratch, with batches of five.
+    exact = Exact(hardware.device, torch.float32)
+    torch.manual_seed(0)
+    network = hardware.place(AdaptiveVGG(make_layers([8, "M", 16, "M", 512]), 3)).double()
+    run = Run(network, optimizer=make_optimizer(network), average=make_average(network, 0.9), world=world)
+    source = PictureSource(network, data, exact, False, "cutmix", world)
+    recipe = Recipe(5, 0.02, 0, balance="weights", smoothing=0.1)
+    learnt = train_epoch(run, source, data.train.labels, 3, recipe, Timetable(0, 1, 0, None), exact)
+    return learnt, run.average.state_dict() | network.state_dict()
+
 pictures = torch.rand(COUNT, 3, 40, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 pictures = pictures.contiguous(memory_format=torch.channels_last)
 labels = torch.arange(COUNT) % 3
@@ -103,6 +129,13 @@ with joined() as world:
         for (place, one), other in zip(alone.state_dict().items(), shared.state_dict().values(), strict=True):
             assert torch.allclose(one, other, atol=1e-9), (name, place)
 
+    data = read_data(Path("."))
+    (learnt, alone), (learnt_here, shared_out) = epoch(ALONE), epoch(world)
+    assert learnt_here.keys() == learnt.keys() and learnt["pictures"] == 102
+    assert all(abs(learnt_here[name] - learnt[name]) < 1e-5 for name in learnt), (learnt, learnt_here)
+    for place, tensor in alone.items():
+        assert torch.allclose(shared_out[place].float(), tensor.float(), atol=1e-5), place
+
     shared.float()
     for count in (7, 1):  # of one picture, one process has none
         store = Store((pictures[:count] * 255).byte(), labels[:count], ["a.png"] * count)
@@ -114,42 +147,33 @@ with joined() as world:
 """
 
 
-def test_a_step_in_two_processes_is_that_of_one_to_the_last_digits(tmp_path):
+def test_two_processes_learn_what_one_does_to_the_last_digits(tmp_path):
+    write_image_folders(tmp_path, train=2, validate=1)
     (tmp_path / "steps.py").write_text(STEPS)
     output = said(start(tmp_path, [*TORCHRUN, "steps.py"]))
     assert output.count("all the same") == 2, output
 
 
-def same_model(one: Path, other: Path, tolerance: float) -> None:
-    """Hold two models and their histories against each other."""
+def train_alone(directory, monkeypatch, *options):
+    """Train in this process, into one/model, and give that file."""
+    monkeypatch.chdir(directory)
+    assert train_classifier.main([*options, "--save_model", "one/model"]) == 0
+    return directory / "one" / "model"
+
+
+def same_history(one: Path, other: Path, tolerance: float) -> None:
     for mine, its in zip(history(one.parent), history(other.parent), strict=True):
         for name in mine:
-            assert float(its[name]) == pytest.approx(float(mine[name]), rel=tolerance), name
-    mine, its = load_checkpoint(one), load_checkpoint(other)
-    for name, tensor in mine.weights.items():
-        assert torch.allclose(its.weights[name], tensor, rtol=tolerance, atol=tolerance), name
-    assert its.turns == mine.turns and its.scores == pytest.approx(mine.scores, rel=tolerance)
-    assert float(its.calibration["temperature"]) == pytest.approx(mine.calibration["temperature"], rel=tolerance)
+            assert float(its[name]) == pytest.approx(float(mine[name]), abs=tolerance), name
 
 
-def test_from_scratch_two_processes_learn_what_one_does(tmp_path):
-    write_image_folders(tmp_path, validate=2)
-    options = [*FP32, "--use_model", "vgg11_adaptive", "--weights", "none", "--mix", "mixup", "--epochs", "1"]
-    options += ["--batch_size", "7", "--learning_rate", "2e-4"]  # so low that no rounding grows to a difference
-    assert train(tmp_path, *options, "--save_model", "one/model").returncode == 0
-    process = start(tmp_path, [*TRAIN, *options, "--save_model", "two/model"])
-    output = said(process)
-    assert process.returncode == 0 and output.count("The best epoch was") == 1, output
-    same_model(tmp_path / "one" / "model", tmp_path / "two" / "model", 5e-3)
-
-
-def test_an_interrupted_run_in_stages_goes_on_in_two_processes_to_what_one_reaches(tmp_path):
+def test_an_interrupted_run_in_stages_goes_on_in_two_processes_to_what_one_reaches(tmp_path, monkeypatch):
     write_image_folders(tmp_path)
     torch.manual_seed(1)
     torch.save(build_network("mobilenet_v3_small", 1000, 40).state_dict(), tmp_path / "weights.pth")
     options = [*FP32, "--use_model", "mobilenet_v3_small", "--weights", "weights.pth", "--epochs", "4", "--views", "2"]
     options += ["--balance", "sampler", "--label_smoothing", "0.1", "--ema", "0.9", "--mix", "cutmix", "--tta", "--log"]
-    assert train(tmp_path, *options, "--save_model", "one/model").returncode == 0
+    model = train_alone(tmp_path, monkeypatch, *options)
 
     command = [*TRAIN, *options, "--save_model", "two/model"]
     process = start(tmp_path, command)
@@ -162,7 +186,12 @@ def test_an_interrupted_run_in_stages_goes_on_in_two_processes_to_what_one_reach
     assert 0 < len(history(tmp_path / "two")) < 4
     process = start(tmp_path, [*command, "--resume"])
     assert "The best epoch was" in said(process) and process.returncode == 0
-    same_model(tmp_path / "one" / "model", tmp_path / "two" / "model", 1e-3)
+    same_history(model, tmp_path / "two" / "model", 1e-3)
+    mine, its = load_checkpoint(model), load_checkpoint(tmp_path / "two" / "model")
+    for name, tensor in mine.weights.items():
+        assert torch.allclose(its.weights[name], tensor, rtol=1e-3, atol=1e-4), name
+    assert its.turns == mine.turns == 8 and its.scores == pytest.approx(mine.scores, abs=1e-3)
+    assert float(its.calibration["temperature"]) == pytest.approx(mine.calibration["temperature"], rel=1e-3)
     assert len(list((tmp_path / "logs").iterdir())) == 2
 
 
