@@ -5,7 +5,7 @@
     python train_classifier.py --use_model vgg11_adaptive --weights none      # from scratch, without a download
     python train_classifier.py --time_budget 10       # the best that ten minutes allow
     python train_classifier.py --resume               # go on where an interrupted run was left
-    torchrun --nproc_per_node 2 train_classifier.py   # on two GPUs, or in two processes, with any of these options
+    torchrun --nproc_per_node 2 -- train_classifier.py --log                  # on two GPUs, with any of these options
 
 Reads train/<class>/ and validate/<class>/ below --directory. Writes `model` (what visualise_results.py reads: the
 best state by validation accuracy), `model.history.csv` (a row for each epoch) and `model.last` (what --resume needs).
