@@ -37,7 +37,11 @@ def start(directory, command):
 
 def said(process):
     """Wait for a process; give what it said, without the report that torchrun adds to a failure."""
-    output = process.communicate(timeout=300)[0]
+    try:
+        output = process.communicate(timeout=300)[0]
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
     return re.split(r"\nTraceback .*/torch/distributed/run\.py", output, maxsplit=1, flags=re.DOTALL)[0]
 
 
