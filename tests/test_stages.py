@@ -21,7 +21,7 @@ from training.average import averaged, make_average
 from training.balance import draw, make_loss
 from training.data import Data
 from training.loop import make_optimizer
-from training.stages import PictureSource, Timetable, plan_stages
+from training.stages import CachedSource, PictureSource, Timetable, plan_stages
 
 CPU = choose_hardware("cpu", "fp32")
 
@@ -166,6 +166,16 @@ def test_what_is_frozen_stays_as_it_was(pretrained, frozen, learns):
     fresh = ("features.9.", "features.10.", "features.11.", "features.12.", "classifier.")
     assert changed and all(name.startswith("classifier." if frozen == "features" else fresh) for name in changed)
     assert any(name.startswith(learns) for name in changed)
+
+
+def test_batch_normalisation_of_a_frozen_network_keeps_what_it_knows():
+    store = Store(torch.zeros(4, 3, 64, 64, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]), [Path("x")] * 4)
+    data = Data(store, store, ["dark", "light"], 64)
+    source = CachedSource(build_network("resnet18", 2, 64), "block", data, CPU, 1, 0)
+    source.train()
+    norms = [part for part in source.module.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    assert norms and not any(norm.training for norm in norms)
+    assert source.module.training
 
 
 def test_a_run_in_two_stages_is_taken_up_again_to_the_same_history(pretrained):

@@ -97,9 +97,7 @@ class PictureSource:
         """Make the network ready to learn."""
         self.module.train()
         if self._pretrained:
-            for module in self.module.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+            keep_statistics(self.module)
 
     def batch(self, indices: Tensor, _epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
         """Give this process's share of the training pictures at `indices` as they enter the network, and their labels.
@@ -177,6 +175,7 @@ class CachedSource:
     def train(self) -> None:
         """Make what learns ready for it; its statistics, too, stay those of the pretrained network."""
         self.module.train()
+        keep_statistics(self.module)
 
     def batch(self, indices: Tensor, epoch: int, _generator: Generator) -> tuple[Tensor, Tensor]:
         """Give what the front said of the training pictures at `indices`, in this epoch's view, and their labels."""
@@ -191,6 +190,13 @@ class CachedSource:
         parts = self._validate[self._world.rows(count)].split(BATCH_SIZE)
         with self._hardware.autocast():
             return self._world.gather(torch.cat([self.module(part.float()).float() for part in parts]), count).cpu()
+
+
+def keep_statistics(module: nn.Module) -> None:
+    """Let batch normalisation go by the means and variances that it knows, and not by those of a batch."""
+    for part in module.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.eval()
 
 
 def augmented_batch(store: Store, indices: Tensor, changes: Tensor, hardware: Hardware) -> tuple[Tensor, Tensor]:
