@@ -44,9 +44,9 @@ COLUMNS = {
     "answer": "the answer holds the truth",
     "named": "the answer is a class",
     "alarm": "known, and taken for unlike anything learnt",
-    "unknown": "known, and called unknown, for that or because the possible classes share no taxon",
+    "unknown": "known, and called unknown for that, or indet. because the possible classes share no taxon",
     "s alarm": "strangers taken for unlike anything learnt",
-    "s unknown": "strangers called unknown, for that or because the possible classes share no taxon",
+    "s unknown": "strangers called unknown for that, or indet. because the possible classes share no taxon",
     "s higher": "strangers answered with a higher taxon that they belong to",
     "s wrong": "strangers answered with any other taxon",
 }

@@ -26,15 +26,16 @@ CLASS_PICTURES = 30
 # The share of pictures of known classes that `Calibration.answers` does not take for something unknown. It is not the
 # user's confidence: that would make an answer more precise the more confidence is asked for.
 FAMILIAR = 0.95
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Answer:
     """What may be said of a picture: `title` of `node`, which holds the truth with the confidence asked for.
 
-    `probability` is that of all classes in the node, in [0, 1]. Where nothing is known, the title is "unknown", the
-    node (), and the probability 1, since everything lies below it: because the picture is not `familiar`, that is,
-    unlike anything learnt, or because the classes that stay possible share no taxon.
+    `probability` is that of all classes in the node, in [0, 1]. Where nothing is known, the node is (), and the
+    probability 1, since everything lies below it: because the picture is not `familiar`, that is, unlike anything
+    learnt (title "unknown"), or because the classes that stay possible share no taxon (title "indet.").
     """
 
     title: str
@@ -127,7 +128,8 @@ class Calibration:
             node = () if unfamiliar[row] else self.taxonomy.common_ancestor(np.flatnonzero(members))
             below = [lineage[: len(node)] == node for lineage in self.taxonomy.lineages]
             share = min(float(probabilities[row, below].sum()), 1.0)
-            answers.append(Answer(self.taxonomy.title(node), node, share, bool(node), not unfamiliar[row]))
+            title = UNKNOWN if unfamiliar[row] else self.taxonomy.title(node)
+            answers.append(Answer(title, node, share, bool(node), not unfamiliar[row]))
         return answers
 
     def state(self) -> dict[str, Any]:

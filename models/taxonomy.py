@@ -68,10 +68,10 @@ class Taxonomy:
         """Name a node as open nomenclature does (Bengtson 1988, Palaeontology 31).
 
         A class by its own name, a genus of which the classes are species as "Syracosphaera sp.", any other node as
-        "Noelaerhabdaceae indet.", and () as "unknown". Raises KeyError for what is no node of this tree.
+        "Noelaerhabdaceae indet.", and () as "indet." alone. Raises KeyError for what is no node of this tree.
         """
         if not node:
-            return "unknown"
+            return "indet."
         below = self._below[tuple(node)]
         name = node[-1]
         if any(len(self.lineages[index]) == len(node) for index in below):

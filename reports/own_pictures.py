@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.calibration import Answer, Calibration
+from models.calibration import UNKNOWN, Answer, Calibration
 from models.checkpoint import Checkpoint
 from models.files import write_csv
 from models.hardware import Hardware
@@ -198,7 +198,7 @@ def summarise(output: Path, files: Mapping[str, File], namer: Namer, confusion: 
     for sample in sorted(counts):
         rows += assemblage(sample, namer.names, counts[sample], confusion)
         if strange[sample]:
-            rows.append({"sample": sample, "taxon": "unknown", "count": strange[sample]})
+            rows.append({"sample": sample, "taxon": UNKNOWN, "count": strange[sample]})
     write_csv(output / "assemblage.csv", ASSEMBLAGE, rows)
     order = {title: place for place, title in enumerate(namer.titles())}
     lock = Lock()

@@ -6,9 +6,15 @@ from typing import Any
 import numpy as np
 
 from models import scores
-from models.calibration import calibration_gaps, expected_calibration_error, temperature_losses, temperature_prior
+from models.calibration import (
+    Answer,
+    calibration_gaps,
+    expected_calibration_error,
+    temperature_losses,
+    temperature_prior,
+)
 from models.scores import wilson
-from models.taxonomy import Node, Taxonomy
+from models.taxonomy import Taxonomy
 from reports.examine import Examined, Split
 
 TOP = 5
@@ -169,11 +175,11 @@ def _kinds(examined: Examined) -> dict[str, Any]:
     taxonomy: Taxonomy = examined.answers.taxonomy
     classes = set(taxonomy.lineages)
 
-    def kind(node: Node) -> str:
-        return "unknown" if not node else "class" if node in classes else "higher_rank"
+    def kind(answer: Answer) -> str:
+        return "unknown" if not answer.familiar else "class" if answer.node in classes else "higher_rank"
 
-    nodes = [tuple(answer.node) for answer in examined.defended]
-    counts = Counter(map(kind, nodes))
+    nodes = [answer.node for answer in examined.defended]
+    counts = Counter(map(kind, examined.defended))
     actual = [taxonomy.lineages[label] for label in examined.answers.actual]
     true = [lineage[: len(node)] == node for node, lineage in zip(nodes, actual, strict=True) if node]
     kinds = {name: _part(counts[name], len(nodes)) for name in ("class", "higher_rank", "unknown")}

@@ -133,7 +133,7 @@ def test_the_sentences_of_the_page_say_what_the_summary_says(page, report):
     assert f"temperature {temperature} brings the expected calibration error from {before} to {after}." in words
     answers = first["answers"]
     parts = [answers[kind]["part"] for kind in ("class", "higher_rank", "unknown")]
-    assert "{} name a class, {} a higher rank, and {} are “unknown”".format(*parts) in words
+    assert "{} name a class, {} a higher rank (or none, as “indet.”), and {} are “unknown”".format(*parts) in words
     true = answers["true_where_named"]
     share = percent(true["value"], true["low"], true["high"])
     assert f"it is true for {share} of {true['count']}." in words

@@ -93,7 +93,7 @@ def test_freed_memory_is_kept_for_the_next_tensor(tmp_path):
         "import resource, sys, torch\n"
         "from models.hardware import keep_freed_memory\n"
         "if sys.argv[1] == 'keep': keep_freed_memory()\n"
-        "for _ in range(5):\n"
+        "for _ in range(30):\n"  # until the heap has found its size
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    torch.zeros(50_000_000)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"

@@ -88,8 +88,8 @@ def test_the_order_keeps_together_what_a_node_holds(taxonomy):
         ([1, 3], "Syracosphaera sp."),
         ([0, 2], "Noelaerhabdaceae indet."),
         ([0, 1, 2, 3], "Coccolithophores indet."),
-        ([0, 4], "unknown"),
-        ([], "unknown"),
+        ([0, 4], "indet."),
+        ([], "indet."),
     ],
 )
 def test_titles_in_open_nomenclature(classes, title):
@@ -123,7 +123,7 @@ def test_roots_come_first_and_the_order_is_taxonomic():
 def test_a_class_without_a_lineage_is_a_root():
     taxonomy = Taxonomy.of(["disc", "ring", "bar"], {"disc": ["Shapes", "The disc"], "ring": []})
     assert taxonomy.lineages == [("Shapes", "The disc"), ("ring",), ("bar",)]
-    assert taxonomy.title(taxonomy.common_ancestor([0, 1])) == "unknown"
+    assert taxonomy.title(taxonomy.common_ancestor([0, 1])) == "indet."
 
 
 def test_what_is_no_tree_is_refused():
