@@ -6,30 +6,25 @@ The reason for `training.orientation`. Of each set the gains in standard errors,
 when every picture is turned by an angle of its own.
 """
 
-import math
 import sys
 from pathlib import Path
 
 import torch
 from torch import Generator
-from torch.nn import functional as F
 
-from models.images import Store, list_pictures, read_store
+from models.images import Store, augment, draw_changes, list_pictures, read_store
 from training.orientation import gains, stands_upright
 
 SIZE, TRIALS = 64, 20
+# A row of `models.images.CHANGES` that leaves a picture as it is.
+UNCHANGED = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0])
 
 
 def turned_at_random(store: Store, seed: int) -> Store:
-    """Turn each picture by an angle of its own; what comes in from outside has the colour of a corner."""
-    angles = torch.rand(len(store), generator=Generator().manual_seed(seed)) * 2 * math.pi
-    cos, sin, zero = angles.cos(), angles.sin(), torch.zeros(len(store))
-    rows = torch.stack([cos, -sin, zero, sin, cos, zero], 1).view(-1, 2, 3)
-    pictures = store.pictures.float()
-    corner = pictures[:, :, :1, :1]
-    grid = F.affine_grid(rows, list(pictures.shape), align_corners=False)
-    turned = F.grid_sample(pictures - corner, grid, align_corners=False) + corner
-    return Store(turned.to(torch.uint8), store.labels, store.paths)
+    """Turn each picture by an angle of its own, and mirror half of them; they stay the same otherwise."""
+    changes = UNCHANGED.repeat(len(store), 1)
+    changes[:, :2] = draw_changes(len(store), Generator().manual_seed(seed))[:, :2]
+    return Store(augment(store.pictures, changes).to(torch.uint8), store.labels, store.paths)
 
 
 def main() -> None:
