@@ -6,7 +6,8 @@
     python -m benchmarks.accuracy frozen …   # logistic regression on the features of the network as it is
 
 For each seed prepare_image_model.py lays the pictures out anew (grouped: near-copies stand on one side), and each way
-learns from train/ and is measured on validate/. Options that are not known here go to train_classifier.py.
+learns from train/ and is measured on validate/. Options that are not known here go to train_classifier.py, so that
+`ours … --minutes 0 --epochs 14 --rotation free` tells what one choice does, on a busy machine too.
 """
 
 import argparse
@@ -50,7 +51,7 @@ def ours(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, f
     model = directory / "model"
     command = [sys.executable, "train_classifier.py", "--directory", directory, "--save_model", model]
     command += ["--use_model", options.use_model, "--weights", options.weights, "--seed", str(seed)]
-    command += ["--time_budget", str(options.minutes), *options.more]
+    command += [*(["--time_budget", str(options.minutes)] if options.minutes else []), *options.more]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return load_checkpoint(model).scores
 
@@ -104,12 +105,12 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=3)
     parser.add_argument("--use_model", default="squeezenet1_1")
     parser.add_argument("--weights", default="none")
-    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--minutes", type=float, default=10, help="0 leaves it to --epochs, for ours (default: 10)")
     parser.add_argument("--rate", type=float, default=0.01, help="highest learning rate of plain (default: 0.01)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options, options.more = parser.parse_known_args()
     way = {"ours": ours, "plain": plain, "frozen": frozen}[options.way]
-    print(f"{options.way}, {options.use_model}, {options.data.name} at depth {options.depth}")
+    print(f"{options.way}, {options.use_model}, {options.data.name} at depth {options.depth} {' '.join(options.more)}")
     found = []
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:
