@@ -1,6 +1,7 @@
 """Large tensors in files without a name: the same training, nothing left behind, a sentence where there is no room."""
 
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from models import storage
 from models.images import list_pictures, read_store
@@ -102,16 +104,16 @@ def test_freed_memory_is_kept_for_the_next_tensor(tmp_path):
     assert pages_kept < pages_given_back / 10
 
 
-def run_on_small_disk(directory, megabytes, *command):
-    """Run a command in a copy of `directory` on a disk of its own, of so many megabytes; give the process.
+def run_on_small_disk(directory, size, *command, place="."):
+    """Run a command in a copy of `directory` of which `place` is a disk of its own, of a size such as 2m or 600k.
 
-    What lies on the disk then is copied to "kept" beside the directory.
+    Gives the process; what lies in the copy then is copied to "kept" beside the directory.
     """
     script = (
-        'mkdir ../disk && mount -t tmpfs -o "size=$0" none ../disk && cp -r . ../disk && cd ../disk && "$@"; '
-        "status=$?; cp -r . ../kept; exit $status"
+        'place="../disk/$0" && mkdir -p "$place" && mount -t tmpfs -o "size=$1" none "$place" && cp -r . ../disk && '
+        'cd ../disk && shift && "$@"; status=$?; cp -r . ../kept; exit $status'
     )
-    isolated = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, f"{megabytes}m", *map(str, command)]
+    isolated = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, place, size, *map(str, command)]
     return subprocess.run(
         isolated,
         cwd=directory,
@@ -137,7 +139,7 @@ small_disks = pytest.mark.skipif(not can_make_disks(), reason="this system lets 
 def test_a_disk_without_room_ends_with_a_sentence_that_says_how_much_is_needed(tmp_path):
     directory = write_image_folders(tmp_path / "pictures", train=1, validate=1)
     code = [sys.executable, "-c", LITTLE_MEMORY, *SMALL, "--image_size", "1000"]
-    process = run_on_small_disk(directory, 2, *code)
+    process = run_on_small_disk(directory, "2m", *code)
     sentence = ends_with_a_sentence(process)
     assert "0.02 GB are needed for pictures" in sentence and "No space left on device" in sentence
     assert names(tmp_path / "kept") == ["dataset.json", "train", "validate"]
@@ -160,7 +162,7 @@ def test_what_a_full_disk_ends_goes_on_where_there_is_room(tmp_path):
     directory = write_image_folders(tmp_path / "pictures", train=2, validate=1)
     options = [*SMALL, "--epochs", "3"]
     # Room for a model of 3 MB and what --resume needs, of 6 MB, but not for another of these beside it.
-    process = run_on_small_disk(directory, 13, sys.executable, TOP / "train_classifier.py", *options)
+    process = run_on_small_disk(directory, "13m", sys.executable, TOP / "train_classifier.py", *options)
     sentence = ends_with_a_sentence(process)
     assert "model.last could not be written (No space left on device)" in sentence and "--resume goes on" in sentence
     kept = tmp_path / "kept"
@@ -169,6 +171,25 @@ def test_what_a_full_disk_ends_goes_on_where_there_is_room(tmp_path):
     assert train(kept, *options, "--resume").returncode == 0
     assert train(directory, *options).returncode == 0
     assert history(kept) == history(directory)
+
+
+@small_disks
+def test_a_log_that_a_full_disk_ends_is_read_and_goes_on(tmp_path):
+    directory = write_image_folders(tmp_path / "pictures", train=2, validate=1)
+    options = [*SMALL, "--log", "--epochs", "4"]
+    # Room for the log of about two epochs.
+    process = run_on_small_disk(directory, "700k", sys.executable, TOP / "train_classifier.py", *options, place="logs")
+    sentence = ends_with_a_sentence(process)
+    assert re.search(r"the log logs/.* could not be written \(No space left on device\)\. The epochs", sentence)
+    kept = tmp_path / "kept"
+    epochs = len(history(kept))
+    assert 1 < epochs < 4
+    assert train(kept, *options, "--resume").returncode == 0
+    assert len(history(kept)) == 4
+    (log,) = (kept / "logs").iterdir()
+    losses = EventAccumulator(str(log / "train")).Reload().Scalars("loss")
+    # What the full disk broke off is lost, what was logged before and after it is not.
+    assert {event.step for event in losses} >= {*range(1, epochs), *range(epochs + 1, 5)}
 
 
 def test_a_directory_that_vanishes_ends_with_a_sentence(tmp_path):
