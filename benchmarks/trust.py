@@ -8,7 +8,7 @@ is left out, by chance: in turn one with a sibling in the set and one as alone i
 train_classifier.py, with all options that are not of this program. Known pictures are those of test/, where there is
 one (the drawn set has one), answered with the calibration that is in the model; else those of validate/, cross-fitted
 as the report does. Strangers are all pictures of the classes that were left out. Prints a line for each seed, then mean
-and standard deviation; the ECEs are mean differences of shares, all other figures are shares of pictures.
+and standard deviation; the ECEs are mean differences of shares, all other figures are shares of pictures or of classes.
 """
 
 import argparse
@@ -49,6 +49,7 @@ COLUMNS = {
     "s unknown": "strangers called unknown for that, or indet. because the possible classes share no taxon",
     "s higher": "strangers answered with a higher taxon that they belong to",
     "s wrong": "strangers answered with any other taxon",
+    "s classes": "classes left out of whose pictures more than half are not answered wrongly",
 }
 # The drawn set: of each genus so many pictures, of which one in four is a light micrograph.
 DRAWN = {"train": 40, "validate": 40, "test": 40}
@@ -153,11 +154,16 @@ def worst_class(
 
 
 def stranger_figures(answers: list[Answer], lineages: list[tuple[str, ...]]) -> list[float]:
-    """Give the figures of strangers with their true lineages, in the order of COLUMNS."""
+    """Give the figures of strangers with their true lineages, one for each class, in the order of COLUMNS."""
     unknown = np.array([not answer.known for answer in answers])
     above = np.array([_holds(answer, line) for answer, line in zip(answers, lineages, strict=True)]) & ~unknown
     unlike = np.array([not answer.familiar for answer in answers])
-    return [unlike.mean(), unknown.mean(), above.mean(), (~unknown & ~above).mean()]
+    wrong = ~unknown & ~above
+    wrong_by_class: dict[tuple[str, ...], list[bool]] = {}
+    for line, is_wrong in zip(lineages, wrong, strict=True):
+        wrong_by_class.setdefault(line, []).append(is_wrong)
+    classes = np.mean([np.mean(its) < 0.5 for its in wrong_by_class.values()])
+    return [unlike.mean(), unknown.mean(), above.mean(), wrong.mean(), classes]
 
 
 def _holds(answer: Answer, lineage: tuple[str, ...]) -> bool:

@@ -80,7 +80,7 @@ def test_new_pictures_are_in_their_sets_and_known(model):
 def test_species_that_were_left_out_are_mostly_unknown_or_named_at_a_higher_rank(model, species):
     predictor, calibration = model
     answers = calibration.answers(ask(predictor, species), 0.9)
-    _, unknown, above, wrong = stranger_figures(answers, [tuple(STRANGERS[species])] * TEST)
+    _, unknown, above, wrong, _ = stranger_figures(answers, [tuple(STRANGERS[species])] * TEST)
     assert unknown + above > 0.5
     assert unknown + above + wrong == pytest.approx(1)
 
@@ -89,7 +89,9 @@ def test_strangers_by_hand():
     line = ("Order", "Family", "Genus")
     nodes = [(), line[:1], line[:2], ("Order", "Other"), ("Else",)]
     answers = [Answer("", node, 1.0, known=bool(node), familiar=bool(node)) for node in nodes]
-    assert stranger_figures(answers, [line] * 5) == [1 / 5, 1 / 5, 2 / 5, 2 / 5]
+    assert stranger_figures(answers, [line] * 5) == [1 / 5, 1 / 5, 2 / 5, 2 / 5, 1]
+    lines = [line, line, line, *[(*line[:2], "Sister")] * 2]
+    assert stranger_figures(answers, lines)[-1] == 1 / 2
 
 
 def test_who_is_left_out_has_a_sibling_or_is_alone_and_is_not_the_commonest():
