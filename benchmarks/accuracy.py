@@ -51,7 +51,9 @@ def ours(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, f
     model = directory / "model"
     command = [sys.executable, "train_classifier.py", "--directory", directory, "--save_model", model]
     command += ["--use_model", options.use_model, "--weights", options.weights, "--seed", str(seed)]
-    command += [*(["--time_budget", str(options.minutes)] if options.minutes else []), *options.more]
+    command += options.more
+    if options.minutes:
+        command += ["--time_budget", str(options.minutes)]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return load_checkpoint(model).scores
 
@@ -110,7 +112,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options, options.more = parser.parse_known_args()
     way = {"ours": ours, "plain": plain, "frozen": frozen}[options.way]
-    print(f"{options.way}, {options.use_model}, {options.data.name} at depth {options.depth} {' '.join(options.more)}")
+    print(f"{options.way}, {options.use_model}, {options.data.name} at depth {options.depth}", *options.more)
     found = []
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:

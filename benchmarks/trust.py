@@ -154,7 +154,7 @@ def worst_class(
 
 
 def stranger_figures(answers: list[Answer], lineages: list[tuple[str, ...]]) -> list[float]:
-    """Give the figures of strangers with their true lineages, one for each class, in the order of COLUMNS."""
+    """Give the figures of strangers with their true lineages, which tell classes apart, in the order of COLUMNS."""
     unknown = np.array([not answer.known for answer in answers])
     above = np.array([_holds(answer, line) for answer, line in zip(answers, lineages, strict=True)]) & ~unknown
     unlike = np.array([not answer.familiar for answer in answers])
