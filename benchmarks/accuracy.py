@@ -111,6 +111,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.01, help="highest learning rate of plain (default: 0.01)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options, options.more = parser.parse_known_args()
+    if options.minutes < 1 and options.way == "plain":
+        parser.error("plain goes by its minutes; give --minutes 1 or more")
     way = {"ours": ours, "plain": plain, "frozen": frozen}[options.way]
     print(f"{options.way}, {options.use_model}, {options.data.name} at depth {options.depth}", *options.more)
     found = []

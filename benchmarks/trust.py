@@ -29,7 +29,7 @@ from models.calibration import CLASS_PICTURES, Answer, Calibration, expected_cal
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.hardware import choose_hardware
 from models.images import list_pictures
-from models.taxonomy import Taxonomy
+from models.taxonomy import Taxonomy, holds
 from reports.examine import Examined, cross_fit, examine
 from visualise_results import TRAIN_LIMIT, classify
 
@@ -118,7 +118,8 @@ def known_figures(known: Examined, calibrated_on: np.ndarray, confidence: float)
     answers, actual = known.answers, known.answers.actual
     held = known.sets[np.arange(len(answers)), actual]
     holds = [
-        _holds(answer, answers.taxonomy.lineages[label]) for answer, label in zip(known.defended, actual, strict=True)
+        holds(answer.node, answers.taxonomy.lineages[label])
+        for answer, label in zip(known.defended, actual, strict=True)
     ]
     worst, bound = worst_class(held, actual, calibrated_on, confidence)
     return [
@@ -156,7 +157,7 @@ def worst_class(
 def stranger_figures(answers: list[Answer], lineages: list[tuple[str, ...]]) -> list[float]:
     """Give the figures of strangers with their true lineages, which tell classes apart, in the order of COLUMNS."""
     unknown = np.array([not answer.known for answer in answers])
-    above = np.array([_holds(answer, line) for answer, line in zip(answers, lineages, strict=True)]) & ~unknown
+    above = np.array([holds(answer.node, line) for answer, line in zip(answers, lineages, strict=True)]) & ~unknown
     unlike = np.array([not answer.familiar for answer in answers])
     wrong = ~unknown & ~above
     wrong_by_class: dict[tuple[str, ...], list[bool]] = {}
@@ -164,10 +165,6 @@ def stranger_figures(answers: list[Answer], lineages: list[tuple[str, ...]]) -> 
         wrong_by_class.setdefault(line, []).append(is_wrong)
     classes = np.mean([np.mean(its) < 0.5 for its in wrong_by_class.values()])
     return [unlike.mean(), unknown.mean(), above.mean(), wrong.mean(), classes]
-
-
-def _holds(answer: Answer, lineage: tuple[str, ...]) -> bool:
-    return lineage[: len(answer.node)] == answer.node
 
 
 def one_run(source: Path, seed: int, confidence: float, training: list[str]) -> list[float]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from models.checkpoint import CheckpointError
 from models.familiarity import Familiarity
 from models.predict import Prediction
-from models.taxonomy import Node, Taxonomy
+from models.taxonomy import Node, Taxonomy, holds
 
 # With fewer validation pictures a class shares its limit with the other small classes.
 CLASS_PICTURES = 30
@@ -126,7 +126,7 @@ class Calibration:
         answers = []
         for row, members in enumerate(self.sets(prediction.logits, confidence)):
             node = () if unfamiliar[row] else self.taxonomy.common_ancestor(np.flatnonzero(members))
-            below = [lineage[: len(node)] == node for lineage in self.taxonomy.lineages]
+            below = [holds(node, lineage) for lineage in self.taxonomy.lineages]
             share = min(float(probabilities[row, below].sum()), 1.0)
             title = UNKNOWN if unfamiliar[row] else self.taxonomy.title(node)
             answers.append(Answer(title, node, share, bool(node), not unfamiliar[row]))

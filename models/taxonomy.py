@@ -79,6 +79,11 @@ class Taxonomy:
         return f"{name} sp." if all(_is_species(self.names[index], name) for index in below) else f"{name} indet."
 
 
+def holds(node: Node, lineage: Node) -> bool:
+    """Tell whether what has this lineage is the node or lies below it; () holds everything."""
+    return lineage[: len(node)] == node
+
+
 def _sums(probabilities: np.ndarray, members: list[list[int]]) -> np.ndarray:
     """Sum the columns (n, classes) that belong together, to (n, len(members))."""
     probabilities = np.asarray(probabilities, dtype=np.float64)

@@ -14,7 +14,7 @@ from models.calibration import (
     temperature_prior,
 )
 from models.scores import wilson
-from models.taxonomy import Taxonomy
+from models.taxonomy import Taxonomy, holds
 from reports.examine import Examined, Split
 
 TOP = 5
@@ -181,6 +181,6 @@ def _kinds(examined: Examined) -> dict[str, Any]:
     nodes = [answer.node for answer in examined.defended]
     counts = Counter(map(kind, examined.defended))
     actual = [taxonomy.lineages[label] for label in examined.answers.actual]
-    true = [lineage[: len(node)] == node for node, lineage in zip(nodes, actual, strict=True) if node]
+    true = [holds(node, lineage) for node, lineage in zip(nodes, actual, strict=True) if node]
     kinds = {name: _part(counts[name], len(nodes)) for name in ("class", "higher_rank", "unknown")}
     return kinds | {"true_where_named": _part(sum(true), len(true)) if true else None}
