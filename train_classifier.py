@@ -301,10 +301,11 @@ def make_source(
     def enough() -> bool:  # half of a stage's time belongs to learning
         return end is not None and run.world.agree(run.seconds > (run.stage_start + end) / 2)
 
-    total = len(data.validate) + len(data.train) * options.views
+    views = min(options.views, stage.epochs or options.views)
+    total = len(data.validate) + len(data.train) * views
     with tqdm(total=total, desc="Running the frozen layers", unit=" pictures", leave=False) as bar:
         return CachedSource(
-            run.network, stage.frozen, data, hardware, options.views, options.seed, bar.update, enough, run.world
+            run.network, stage.frozen, data, hardware, views, options.seed, bar.update, enough, run.world
         )
 
 

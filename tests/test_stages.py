@@ -51,7 +51,9 @@ def test_a_network_without_a_last_block_is_refused_with_a_sentence():
 
 def test_a_pretrained_network_learns_head_first_and_a_random_one_all_at_once():
     assert [stage.frozen for stage in plan_stages(True, None, 16)] == ["features", "none"]
-    assert sum(stage.epochs for stage in plan_stages(True, None, 16)) == 16
+    assert [stage.epochs for stage in plan_stages(True, None, 16)] == [2, 14]
+    assert [stage.epochs for stage in plan_stages(True, None, 100)] == [2, 98]
+    assert [stage.epochs for stage in plan_stages(True, None, None)] == [2, None]
     assert [stage.frozen for stage in plan_stages(False, None, 16)] == ["none"]
     assert [stage.frozen for stage in plan_stages(True, "block", 16)] == ["block"]
     assert [stage.epochs for stage in plan_stages(True, None, 1)] == [1]
