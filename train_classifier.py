@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 # The highest learning rates that a batch of 32 pictures bears, by measurement (NOTES.md).
 FROM_SCRATCH_RATE = 0.02
 HEAD_RATE = 0.003
-PRETRAINED_RATE = 0.0002
+PRETRAINED_RATE = 0.0005
 
 # The share of a label that is spread over all classes, and from how many classes on.
 PRETRAINED_SMOOTHING, MANY_CLASSES = 0.1, 10
@@ -106,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=positive_float,
         metavar="X",
         help="the highest rate of the schedule (default: 0.02 from scratch; from pretrained weights 0.003 for the head "
-        "alone, 0.0002 for more)",
+        "alone, 0.0005 for more)",
     )
     add(
         "--balance",
