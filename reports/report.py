@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,9 @@ def suspect_rows(examined: Examined) -> list[dict[str, Any]]:
         return []
     probabilities = answers.probabilities[:, present]
     probabilities = probabilities / np.maximum(probabilities.sum(1, keepdims=True), tables.TINY)
-    issues = find_label_issues(labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with one picture is not judged
+        issues = find_label_issues(labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
     quality = get_label_quality_scores(labels, probabilities)
     rows = []
     for index in issues:
