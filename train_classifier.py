@@ -77,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--freeze",
         choices=("features", "block", "none"),
         help="features: only the head learns, in seconds an epoch; block: the last block of convolutions and the head; "
-        "none: everything (default: the head, then everything; without weights everything at once)",
+        "none: everything (default: two epochs of the head, then everything; without weights everything at once)",
     )
     add(
         "--views",
