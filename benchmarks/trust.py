@@ -117,7 +117,7 @@ def known_figures(known: Examined, calibrated_on: np.ndarray, confidence: float)
     """Give the figures of known pictures, in the order of COLUMNS; calibrated_on: pictures of each class, (c,)."""
     answers, actual = known.answers, known.answers.actual
     held = known.sets[np.arange(len(answers)), actual]
-    holds = [
+    true = [
         holds(answer.node, answers.taxonomy.lineages[label])
         for answer, label in zip(known.defended, actual, strict=True)
     ]
@@ -129,7 +129,7 @@ def known_figures(known: Examined, calibrated_on: np.ndarray, confidence: float)
         held.mean(),
         worst,
         bound,
-        np.mean(holds),
+        np.mean(true),
         np.mean([answer.node in answers.taxonomy.lineages for answer in known.defended]),
         np.mean([not answer.familiar for answer in known.defended]),
         np.mean([not answer.known for answer in known.defended]),
