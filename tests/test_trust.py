@@ -1,6 +1,7 @@
 """May a trained model be trusted? Shown on drawn coccoliths, from their pictures to the answers."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,13 +9,15 @@ import torch
 from scipy import stats
 
 import train_classifier
-from benchmarks.trust import choose_strangers, leave_out, stranger_figures, worst_class
+from benchmarks.trust import COLUMNS, choose_strangers, known_figures, leave_out, stranger_figures, worst_class
 from demo.coccoliths import draw
 from models.calibration import CLASS_PICTURES, FAMILIAR, Answer, Calibration
 from models.checkpoint import load_checkpoint
 from models.hardware import choose_hardware
 from models.images import fit_square
 from models.taxonomy import Taxonomy
+from reports.answers import Answers
+from reports.examine import Examined
 
 SIZE = 32
 KNOWN = {
@@ -83,6 +86,22 @@ def test_species_that_were_left_out_are_mostly_unknown_or_named_at_a_higher_rank
     _, unknown, above, wrong, _ = stranger_figures(answers, [tuple(STRANGERS[species])] * TEST)
     assert unknown + above > 0.5
     assert unknown + above + wrong == pytest.approx(1)
+
+
+def test_known_pictures_by_hand():
+    taxonomy = Taxonomy([("A", "a"), ("A", "b"), ("C", "c")])
+    nodes = [("A", "a"), ("A",), ("C", "c"), (), ()]
+    defended = [Answer("", node, 1.0, known=bool(node), familiar=number < 4) for number, node in enumerate(nodes)]
+    raw = np.array([[0.8, 0.2, 0], [0.8, 0.2, 0], [0.8, 0.2, 0], [0, 0.2, 0.8], [0, 0.2, 0.8]])
+    calibrated = np.array([[0.6, 0.4, 0], [0.6, 0.4, 0], [0.6, 0.4, 0], [0, 0.4, 0.6], [0, 0.4, 0.6]])
+    sets = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 1]]).astype(bool)
+    answers = Answers([Path("x.png")] * 5, taxonomy, np.array([0, 1, 0, 2, 2]), calibrated)
+    known = Examined("test", answers, raw, sets, defended, [], [])
+    # the likeliest class is right but for the second picture; set and answer but for the third
+    expected = [4 / 5, 0, 1 / 5, 4 / 5, np.nan, np.nan, 4 / 5, 2 / 5, 1 / 5, 2 / 5]
+    figures = known_figures(known, np.array([9, 9, 9]), 0.9)
+    assert len(figures) + 5 == len(COLUMNS)
+    assert figures == pytest.approx(expected, nan_ok=True)
 
 
 def test_strangers_by_hand():
