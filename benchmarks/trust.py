@@ -25,13 +25,14 @@ from scipy import stats
 
 from demo.coccoliths import SPECIES, draw
 from demo.pictures import modules
-from models.calibration import CLASS_PICTURES, Answer, Calibration, expected_calibration_error
+from models.calibration import Answer, Calibration, expected_calibration_error
 from models.checkpoint import Checkpoint, load_checkpoint
+from models.conformal import CLASS_PICTURES
 from models.hardware import choose_hardware
 from models.images import list_pictures
 from models.taxonomy import Taxonomy, holds
 from reports.examine import Examined, cross_fit, examine
-from visualise_results import TRAIN_LIMIT, classify
+from visualise_results import classify
 
 TOP = Path(__file__).resolve().parent.parent
 COLUMNS = {
@@ -190,14 +191,13 @@ def measure(
     """Give the figures of COLUMNS for a model that never saw the strangers, classes with these lineages."""
     predictor = checkpoint.predictor(choose_hardware())
     taxonomy = Taxonomy.of(checkpoint.classes, checkpoint.lineages)
-    calibration = Calibration.from_state(taxonomy, checkpoint.calibration)
-    calibrated_on = np.bincount(calibration.labels, minlength=len(taxonomy.names))
+    calibration = Calibration.of(checkpoint)
+    calibrated_on = np.bincount(calibration.conformal.labels, minlength=len(taxonomy.names))
     if (directory / "test").is_dir():
         known = examine(taxonomy, classify(checkpoint, predictor, directory / "test"), calibration, confidence)
     else:
         validate = classify(checkpoint, predictor, directory / "validate")
-        train = classify(checkpoint, predictor, directory / "train", TRAIN_LIMIT)
-        known = cross_fit(taxonomy, validate, train, confidence)
+        known = cross_fit(taxonomy, validate, calibration.familiarity, confidence)
         calibrated_on = calibrated_on // 2
     relabelled = replace(checkpoint, classes=strangers)
     asked = [classify(relabelled, predictor, path) for path in sorted((directory / "strangers").iterdir())]

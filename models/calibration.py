@@ -15,13 +15,11 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from models.checkpoint import CheckpointError
+from models.checkpoint import Checkpoint, CheckpointError
+from models.conformal import Conformal, limit
 from models.familiarity import Familiarity
 from models.predict import Prediction
 from models.taxonomy import Node, Taxonomy, holds
-
-# With fewer validation pictures a class shares its limit with the other small classes.
-CLASS_PICTURES = 30
 
 # The share of pictures of known classes that `Calibration.answers` does not take for something unknown. It is not the
 # user's confidence: that would make an answer more precise the more confidence is asked for.
@@ -49,13 +47,12 @@ class Answer:
 class Calibration:
     """What the validation pictures taught: `temperature` divides the logits (above 1 the network was too sure).
 
-    scores: (n,), for each validation picture how much spoke against its class (`doubts`); labels: (n,), its class.
+    conformal: which classes can be ruled out; familiarity: which pictures are unlike anything learnt.
     """
 
     taxonomy: Taxonomy
     temperature: float
-    scores: np.ndarray
-    labels: np.ndarray
+    conformal: Conformal
     familiarity: Familiarity | None
 
     @classmethod
@@ -64,47 +61,31 @@ class Calibration:
         taxonomy: Taxonomy,
         validate: Prediction,
         labels: Tensor | np.ndarray,
-        train_features: Tensor | None = None,
-        train_labels: Tensor | np.ndarray | None = None,
+        familiarity: Familiarity | None = None,
     ) -> Calibration:
         """Learn from what the network says of n validation pictures and their labels (n,).
 
-        With the features (m, d) and labels (m,) of the training pictures, as they stand and not augmented, pictures
-        unlike them are recognised; without them, none is.
+        Without a familiarity no picture is called unlike anything learnt.
         """
         labels = np.asarray(labels, dtype=np.int64)
         temperature = fit_temperature(validate.logits, labels)
-        familiarity = None
-        if train_features is not None and train_labels is not None:
-            familiarity = Familiarity.fit(train_features, train_labels, validate.features)
-        scores = doubts(taxonomy, softmax(validate.logits, temperature))[np.arange(len(labels)), labels]
-        return cls(taxonomy, temperature, scores, labels, familiarity)
+        conformal = Conformal.fit(taxonomy, softmax(validate.logits, temperature), labels)
+        return cls(taxonomy, temperature, conformal, familiarity)
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Calibration | None:
+        """Give what a model file keeps, None where it keeps none. Raises CheckpointError where it is damaged."""
+        if not checkpoint.calibration.keys() - {"confusion"}:
+            return None
+        return cls.from_state(Taxonomy.of(checkpoint.classes, checkpoint.lineages), checkpoint.calibration)
 
     def probabilities(self, logits: Tensor) -> np.ndarray:
         """Turn logits (n, classes) into calibrated probabilities (n, classes), float64."""
         return softmax(logits, self.temperature)
 
     def sets(self, logits: Tensor, confidence: float) -> np.ndarray:
-        """Give for each picture the classes that cannot be ruled out, bool (n, classes), never none.
-
-        They hold the true class of a share `confidence` in (0, 1) of pictures, for each class that has
-        `CLASS_PICTURES` validation pictures and for the rest together: split conformal prediction with limits by class
-        (Vovk 2012, ACML; Sadinle, Lei & Wasserman 2019, J. Am. Stat. Assoc. 114). A higher confidence only adds
-        classes. With too few validation pictures for the confidence, all classes are in. Raises ValueError for a
-        confidence that is no share.
-        """
-        return doubts(self.taxonomy, self.probabilities(logits)) <= self._limits(confidence)
-
-    def _limits(self, confidence: float) -> np.ndarray:
-        """Give for each class the score up to which it stays in a set: (classes,)."""
-        counts = np.bincount(self.labels, minlength=len(self.taxonomy.names))
-        rest = self.scores[counts[self.labels] < CLASS_PICTURES]
-        return np.array(
-            [
-                limit([self.scores[self.labels == index] if count >= CLASS_PICTURES else rest, self.scores], confidence)
-                for index, count in enumerate(counts)
-            ]
-        )
+        """Give for each picture the classes that cannot be ruled out, bool (n, classes): see `Conformal.sets`."""
+        return self.conformal.sets(self.probabilities(logits), confidence)
 
     def unfamiliar(self, features: Tensor, confidence: float) -> np.ndarray:
         """Tell which pictures (n, d) are unlike all that was learnt, bool (n,).
@@ -136,8 +117,9 @@ class Calibration:
         """Give what a model file keeps: tensors and numbers only."""
         state: dict[str, Any] = {
             "temperature": self.temperature,
-            "scores": torch.from_numpy(self.scores),
-            "labels": torch.from_numpy(self.labels),
+            "places": torch.from_numpy(self.conformal.places),
+            "scores": torch.from_numpy(self.conformal.scores),
+            "labels": torch.from_numpy(self.conformal.labels),
         }
         return state if self.familiarity is None else {**state, "familiarity": self.familiarity.state()}
 
@@ -148,16 +130,22 @@ class Calibration:
             temperature = float(state["temperature"])
             scores = np.asarray(state["scores"], dtype=np.float64)
             labels = np.asarray(state["labels"], dtype=np.int64)
+            count = len(taxonomy.names)
+            # before format 3 there were no places
+            places = np.asarray(state.get("places", np.full(count, count)), dtype=np.int64)
             kept = state.get("familiarity")
             sound = (
                 0 < temperature < math.inf
+                and places.shape == (count,)
+                and (places > 0).all()
                 and scores.shape == labels.shape == (len(labels),)
                 and np.isfinite(scores).all()
-                and np.isin(labels, np.arange(len(taxonomy.names))).all()
+                and np.isin(labels, np.arange(count)).all()
             )
             if not sound:
                 raise ValueError("its numbers make no sense")
-            return cls(taxonomy, temperature, scores, labels, None if kept is None else Familiarity.from_state(kept))
+            conformal = Conformal(taxonomy, places, scores, labels)
+            return cls(taxonomy, temperature, conformal, None if kept is None else Familiarity.from_state(kept))
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"the model's calibration is damaged ({error}); train the model again") from error
 
@@ -165,28 +153,6 @@ class Calibration:
 def softmax(logits: Tensor, temperature: float) -> np.ndarray:
     """Turn logits (n, classes), divided by the temperature, into probabilities, float64."""
     return (torch.as_tensor(logits).double() / temperature).softmax(1).numpy()
-
-
-def doubts(taxonomy: Taxonomy, probabilities: np.ndarray) -> np.ndarray:
-    """Measure what speaks against each class where probabilities are (n, classes): (n, classes), in [0, 1].
-
-    If the truth is some class, then the likeliest class is wrong, and so are the taxa in which it lies, up to the first
-    that holds both. The probability of the highest of these is the doubt; the likeliest class has none. So a set
-    that leaves out what is doubted most holds whole taxa, and its common ancestor is no wider than need be: with
-    1 - the class's own probability, one stray class in a set makes an answer of a whole order.
-    """
-    columns = {node: column for column, node in enumerate(taxonomy.nodes)}
-    # what is not wrong at all has the probability of nothing
-    sums = np.pad(taxonomy.node_probabilities(probabilities), ((0, 0), (0, 1)))
-    measured = np.empty(np.shape(probabilities))
-    likeliest = np.asarray(probabilities).argmax(1)
-    for index in np.unique(likeliest):
-        line = taxonomy.lineages[index]
-        shared = [len(taxonomy.common_ancestor([index, other])) for other in range(len(taxonomy.names))]
-        wrong = [columns[line[: depth + 1]] if depth < len(line) else -1 for depth in shared]
-        rows = np.flatnonzero(likeliest == index)
-        measured[rows] = sums[np.ix_(rows, wrong)]
-    return measured
 
 
 def fit_temperature(logits: Tensor, labels: np.ndarray) -> float:
@@ -208,24 +174,6 @@ def temperature_prior(temperatures: np.ndarray) -> np.ndarray:
     It weighs about as much as one picture, so that a few pictures, or faultless answers, move them little.
     """
     return np.log(temperatures) ** 2 / 2
-
-
-def limit(scores: list[np.ndarray], confidence: float) -> float:
-    """Give the value that a new score does not exceed with a probability of `confidence` in (0, 1) or more.
-
-    It is the ceil((n + 1) · confidence)-th smallest of the first n scores, if there are so many, else of the next
-    scores, but never less than any of those before, so that it grows with the confidence; infinity where all are too
-    few. Raises ValueError for a confidence that is no share.
-    """
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, such as 0.9, and not at {confidence:g}")
-    floor = -math.inf
-    for some in scores:
-        rank = math.ceil((len(some) + 1) * confidence - 1e-9)
-        if rank <= len(some):
-            return max(floor, float(np.partition(some, rank - 1)[rank - 1]))
-        floor = max(floor, some.max(initial=-math.inf))
-    return math.inf
 
 
 def temperature_losses(logits: Tensor, labels: np.ndarray, temperatures: np.ndarray) -> np.ndarray:

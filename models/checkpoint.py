@@ -20,7 +20,7 @@ from models.networks import build_network
 from models.predict import TURNS, Predictor
 
 FORMAT = "mikrotax classifier"
-VERSION = 2
+VERSION = 3
 
 
 class CheckpointError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 from torch.nn import functional as F
 
-# What a model file keeps: at most so many training pictures, each as so many numbers of 2 bytes (6.4 MB in all).
-PICTURES = 50_000
+# What a model file keeps of a training picture: so many numbers of 2 bytes.
 DIRECTIONS = 64
 
 
@@ -31,17 +30,16 @@ class Familiarity:
     usual: np.ndarray
 
     @classmethod
-    def fit(cls, train: Tensor, labels: Tensor | np.ndarray, validate: Tensor) -> Familiarity:
-        """Learn from the features of training (m, d) and validation pictures (n, d), and the former's labels (m,).
-
-        Of too many training pictures the largest classes lose the most.
-        """
+    def fit(cls, train: Tensor, validate: Tensor) -> Familiarity:
+        """Learn from the features of training (m, d) and validation pictures (n, d)."""
         train = _unit(train)
         count = min(DIRECTIONS, *train.shape)
         directions = torch.from_numpy(randomized_svd(train.numpy(), count, random_state=0)[2].T.copy())
-        pictures = (train @ directions)[_thinned(np.asarray(labels))]
-        fitted = cls(directions, pictures.half(), np.empty(0))
-        return cls(fitted.directions, fitted.pictures, fitted.distances(validate))
+        return cls(directions, (train @ directions).half(), np.empty(0)).measured_on(validate)
+
+    def measured_on(self, validate: Tensor) -> Familiarity:
+        """Give the same with other validation pictures, of features (n, d), to say which distances are usual."""
+        return replace(self, usual=self.distances(validate))
 
     def distances(self, features: Tensor) -> np.ndarray:
         """Give the squared distance from pictures (n, d) to the nearest training picture, (n,), in [0, 4]."""
@@ -74,12 +72,3 @@ class Familiarity:
 
 def _unit(features: Tensor) -> Tensor:
     return F.normalize(features.float(), dim=1)
-
-
-def _thinned(labels: np.ndarray) -> np.ndarray:
-    """Give the indices of at most `PICTURES` pictures, as many of each class as there are or as its share allows."""
-    if len(labels) <= PICTURES:
-        return np.arange(len(labels))
-    classes = np.unique(labels)
-    share = max(1, PICTURES // len(classes))
-    return np.sort(np.concatenate([np.flatnonzero(labels == name)[:share] for name in classes]))

@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
 from models.calibration import Answer, Calibration
+from models.familiarity import Familiarity
 from models.predict import Prediction
 from models.scores import Draws, draw_groups
 from models.taxonomy import Taxonomy
@@ -81,10 +82,11 @@ def thin_out(samples: list[tuple[Path, int]], limit: int | None) -> list[tuple[P
     return [each for members in of_class.values() for each in members[:: -(-len(members) // limit)]]
 
 
-def cross_fit(taxonomy: Taxonomy, split: Split, train: Split | None, confidence: float) -> Examined:
+def cross_fit(taxonomy: Taxonomy, split: Split, familiarity: Familiarity | None, confidence: float) -> Examined:
     """Calibrate on one half of a split and answer for the other, both ways; groups stay in one half.
 
-    Raises ValueError where the split has fewer than two groups.
+    familiarity: what the model remembers of its training pictures, if anything. Raises ValueError where the split has
+    fewer than two groups.
     """
     if len(set(split.groups)) < 2:
         raise ValueError(f"{split.name} has pictures of one group only; a report needs two, to measure calibration")
@@ -93,7 +95,7 @@ def cross_fit(taxonomy: Taxonomy, split: Split, train: Split | None, confidence:
         warnings.simplefilter("ignore", UserWarning)  # a class with one picture stands in one half only
         folds = list(halves.split(split.paths, split.labels.numpy(), split.groups))
     parts = [
-        (test, *_calibrated(fit_calibration(taxonomy, split, train, fit), split, test, confidence))
+        (test, *_calibrated(fit_calibration(taxonomy, split, familiarity, fit), split, test, confidence))
         for fit, test in folds
     ]
     place = np.argsort(np.concatenate([part[0] for part in parts]))
@@ -107,11 +109,14 @@ def examine(taxonomy: Taxonomy, split: Split, calibration: Calibration, confiden
     return _examined(taxonomy, split, *_calibrated(calibration, split, np.arange(len(split)), confidence))
 
 
-def fit_calibration(taxonomy: Taxonomy, split: Split, train: Split | None, part: np.ndarray | None = None):
+def fit_calibration(
+    taxonomy: Taxonomy, split: Split, familiarity: Familiarity | None, part: np.ndarray | None = None
+) -> Calibration:
     """Calibrate on a split, or the pictures with the indices `part` of it."""
     chosen = torch.arange(len(split)) if part is None else torch.as_tensor(part)
-    features, labels = (train.prediction.features, train.labels) if train else (None, None)
-    return Calibration.fit(taxonomy, _part(split.prediction, chosen), split.labels[chosen], features, labels)
+    said = _part(split.prediction, chosen)
+    measured = familiarity and familiarity.measured_on(said.features)
+    return Calibration.fit(taxonomy, said, split.labels[chosen], measured)
 
 
 def _part(prediction: Prediction, chosen: Tensor) -> Prediction:

@@ -98,8 +98,7 @@ class Namer:
         twice = Counter(self.taxonomy.names)
         own = zip(self.taxonomy.names, checkpoint.classes, strict=True)
         self.names = [name if twice[name] == 1 else label for name, label in own]
-        learnt = checkpoint.calibration
-        self.calibration = Calibration.from_state(self.taxonomy, learnt) if learnt.keys() - {"confusion"} else None
+        self.calibration = Calibration.of(checkpoint)
         self.fingerprint = fingerprint(checkpoint, self.confidence, self.age, sorted(self.ranges.items()))
         self._predictor = checkpoint.predictor(self.hardware)
 

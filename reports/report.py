@@ -16,6 +16,7 @@ from cleanlab.rank import get_label_quality_scores
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from models.calibration import Calibration
 from models.checkpoint import Checkpoint
 from models.files import write_csv, write_json, write_text
 from models.images import read_picture
@@ -70,13 +71,15 @@ def write_report(
 ) -> dict[str, Any]:
     """Write report.html and the tables and figures beside it to `directory`; give the summary.
 
-    splits: validate/ first, then test/ where there is one. train: training pictures, for features and likenesses.
+    splits: validate/ first, then test/ where there is one. train: training pictures, for likenesses.
     confidence: in (0, 1), of the conformal answers. data: the directory of records, for distinguishing features.
     Raises OSError where something cannot be read or written, ValueError where the pictures are too few.
     """
     taxonomy = Taxonomy.of(checkpoint.classes, checkpoint.lineages)
-    calibration = fit_calibration(taxonomy, splits[0], train)
-    first = cross_fit(taxonomy, splits[0], train, confidence)
+    kept = Calibration.of(checkpoint)
+    familiarity = kept and kept.familiarity
+    calibration = fit_calibration(taxonomy, splits[0], familiarity)
+    first = cross_fit(taxonomy, splits[0], familiarity, confidence)
     parts = [first, *(examine(taxonomy, split, calibration, confidence) for split in splits[1:])]
     summary = {
         "architecture": checkpoint.architecture,

@@ -8,16 +8,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from models.calibration import (
-    CLASS_PICTURES,
     FAMILIAR,
     Calibration,
-    doubts,
     expected_calibration_error,
     fit_temperature,
-    limit,
     softmax,
 )
 from models.checkpoint import CheckpointError
+from models.conformal import CLASS_PICTURES, doubts, limit
 from models.familiarity import Familiarity
 from models.predict import Prediction
 from models.taxonomy import Taxonomy
@@ -46,9 +44,9 @@ def drawn(counts, seed, spread=1.0):
 
 
 def fitted(validate=(200, 120, 60, 10, 8), seed=1):
-    train, train_labels = drawn((80, 80, 80, 20, 20), 0)
+    train, _ = drawn((80, 80, 80, 20, 20), 0)
     prediction, labels = drawn(validate, seed)
-    return Calibration.fit(TAXONOMY, prediction, labels, train.features, train_labels)
+    return Calibration.fit(TAXONOMY, prediction, labels, Familiarity.fit(train.features, prediction.features))
 
 
 CALIBRATION = fitted()
@@ -184,7 +182,7 @@ def test_answers_hold_their_sets_and_only_rise_with_confidence(taxonomy, seed, l
     logits = torch.randn(len(labels), classes, generator=random) + 2 * torch.eye(classes)[labels]
     features = torch.randn(len(labels), 12, generator=random)
     prediction = Prediction(logits, features)
-    calibration = Calibration.fit(taxonomy, prediction, labels, features[::2], labels[::2])
+    calibration = Calibration.fit(taxonomy, prediction, labels, Familiarity.fit(features[::2], features))
     low, high = sorted(levels)
     less, more = calibration.sets(logits, low), calibration.sets(logits, high)
     assert less.any(1).all() and not (less & ~more).any()
@@ -227,16 +225,14 @@ def test_pictures_unlike_any_are_still_seen_in_directions_that_are_not_kept():
     assert not CALIBRATION.unfamiliar(CENTRES, 0.95).any()
 
 
-def test_familiarity_by_hand_and_thinned(monkeypatch):
+def test_familiarity_by_hand():
     train = torch.tensor([[2.0, 0, 0], [0, 3.0, 0]])
     seen = torch.tensor([[5.0, 0, 0], [1.0, 1.0, 0], [0, 0, 1.0], [0, -1.0, 0]])
-    familiarity = Familiarity.fit(train, np.array([0, 1]), seen)
+    familiarity = Familiarity.fit(train, seen)
     # squared distances on the unit circle: 2 - 2 cos
     assert familiarity.usual == pytest.approx([0, 2 - 2**0.5, 2, 2], abs=1e-3)
-    monkeypatch.setattr("models.familiarity.PICTURES", 3)
-    thinned = Familiarity.fit(train[[0, 0, 0, 1]], np.array([0, 0, 0, 1]), seen)
-    assert len(thinned.pictures) == 2
-    assert thinned.usual == pytest.approx(familiarity.usual, abs=1e-3)
+    assert familiarity.measured_on(seen[:2]).usual == pytest.approx([0, 2 - 2**0.5], abs=1e-3)
+    assert familiarity.measured_on(seen[:2]).distances(seen) == pytest.approx(familiarity.usual, abs=1e-3)
 
 
 def test_without_features_nothing_is_unfamiliar():
@@ -265,6 +261,8 @@ def test_a_model_file_keeps_it_small_and_the_same():
         {"labels": torch.full((398,), 9)},
         {"labels": torch.zeros(3, dtype=torch.long)},
         {"scores": torch.full((398,), torch.nan)},
+        {"places": torch.ones(3, dtype=torch.long)},
+        {"places": torch.zeros(5, dtype=torch.long)},
         {"familiarity": {"directions": torch.zeros(3)}},
         {"familiarity": {"directions": torch.zeros(3, 2), "pictures": torch.zeros(4, 5), "usual": torch.zeros(2)}},
         {"familiarity": 7},

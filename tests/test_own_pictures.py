@@ -21,6 +21,7 @@ from scipy.stats import binomtest
 import visualise_results
 from models.calibration import Calibration
 from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from models.familiarity import Familiarity
 from models.hardware import choose_hardware
 from models.images import fit_square, read_picture
 from models.networks import build_network, head_name
@@ -90,7 +91,9 @@ def test_answers_are_those_of_the_calibration(model, folder, tmp_path):
     taxonomy = Taxonomy.of(CLASSES, LINEAGES)
     random = torch.Generator().manual_seed(0)
     validate = model.predictor(CPU)(torch.randint(0, 255, (60, 3, 40, 40), generator=random))
-    learnt = Calibration.fit(taxonomy, validate, np.arange(60) % 3, validate.features[::2] + 1, np.arange(30) % 3)
+    learnt = Calibration.fit(
+        taxonomy, validate, np.arange(60) % 3, Familiarity.fit(validate.features[::2] + 1, validate.features)
+    )
     calibrated = Checkpoint(**{**vars(model), "calibration": learnt.state() | {"confusion": torch.eye(3).long() * 20}})
     assert classify_folder(folder, tmp_path / "out", calibrated, CPU, 0.8) == 0
     rows = table(tmp_path / "out" / "predictions.csv")

@@ -219,9 +219,9 @@ def test_no_group_calibrates_itself(report_set, monkeypatch):
     fitted = []
     real = fit_calibration
 
-    def spy(taxonomy, split, train, part=None):
+    def spy(taxonomy, split, familiarity, part=None):
         fitted.append({split.groups[index] for index in part})
-        return real(taxonomy, split, train, part)
+        return real(taxonomy, split, familiarity, part)
 
     monkeypatch.setattr(examine, "fit_calibration", spy)
     options = ["--model", report_set / "model", "--validate", report_set / "validate", "--report", report_set / "again"]

@@ -12,7 +12,7 @@ from models.checkpoint import load_checkpoint
 from models.hardware import choose_hardware
 from models.images import IMAGENET, Store
 from models.networks import build_network
-from models.predict import turned_pictures
+from models.predict import Predictor, turned_pictures
 from models.split import split_network
 from tests.test_train import history, train
 from tests.tiny import write_image_folders
@@ -20,6 +20,8 @@ from train_classifier import build_parser, label_smoothing
 from training.average import averaged, make_average
 from training.balance import draw, make_loss
 from training.data import Data
+from training.distributed import ALONE
+from training.final import known_features, pictures_looked_at
 from training.loop import make_optimizer
 from training.stages import CachedSource, PictureSource, Timetable, plan_stages
 
@@ -255,3 +257,21 @@ def test_eight_views_and_calibration_are_kept_in_the_model(pretrained):
     model = load_checkpoint(pretrained / "tta" / "model")
     assert model.turns == 8
     assert int(model.calibration["confusion"].sum()) == 9
+
+
+@pytest.mark.parametrize(
+    "limits, looks", [((2000, 4, 4000), 28), ((2000, 3, 4000), 21), ((2000, 4, 15), 14), ((3, 4, 9), 9)]
+)
+def test_known_pictures_are_looked_at_as_they_stand_and_as_training_changes_them(monkeypatch, limits, looks):
+    for name, limit in zip(("REMEMBERED", "VIEWS", "LOOKS"), limits, strict=True):
+        monkeypatch.setattr(f"training.final.{name}", limit)
+    pictures = torch.randint(0, 256, (7, 3, 64, 64), dtype=torch.uint8, generator=Generator().manual_seed(0))
+    store = Store(pictures, torch.arange(7) % 2, [Path("x")] * 7)
+    data = Data(store, store[:2], ["dark", "light"], 64)
+    predictor = Predictor(build_network("squeezenet1_1", 2, 64).eval(), IMAGENET, CPU)
+    features = known_features(predictor, data, ALONE)
+    assert len(features) == looks == pictures_looked_at(data) - 2
+    known = pictures[:: 3 if limits[0] == 3 else 1]
+    assert torch.allclose(features[: len(known)], predictor(known).features, atol=1e-5)
+    assert len(torch.unique(features, dim=0)) == looks
+    assert torch.equal(features, known_features(predictor, data, ALONE))

@@ -11,8 +11,9 @@ from scipy import stats
 import train_classifier
 from benchmarks.trust import COLUMNS, choose_strangers, known_figures, leave_out, stranger_figures, worst_class
 from demo.coccoliths import draw
-from models.calibration import CLASS_PICTURES, FAMILIAR, Answer, Calibration
+from models.calibration import FAMILIAR, Answer, Calibration
 from models.checkpoint import load_checkpoint
+from models.conformal import CLASS_PICTURES
 from models.hardware import choose_hardware
 from models.images import fit_square
 from models.taxonomy import Taxonomy

@@ -4,19 +4,23 @@ from dataclasses import replace
 
 import torch
 from sklearn.metrics import confusion_matrix
+from torch import Generator, Tensor
 
 from models.calibration import Calibration
 from models.checkpoint import Checkpoint
+from models.familiarity import Familiarity
 from models.hardware import Hardware
-from models.predict import TURNS, Prediction
+from models.images import Store, augment, draw_changes
+from models.predict import BATCH_SIZE, TURNS, Prediction, Predictor
 from models.taxonomy import Taxonomy
 from training.data import Data
 from training.distributed import World, predict_together
 from training.loop import score
 from training.orientation import FREELY
 
-# How many training pictures are looked at once more, to know what is unlike all of them.
-REMEMBERED = 2000
+# How many training pictures are looked at once more, to know what is unlike all of them, in how many views, and how
+# many views there are at most of all of them: each costs time.
+REMEMBERED, VIEWS, LOOKS = 2000, 4, 4000
 
 
 def positions(data: Data, tta: bool) -> int:
@@ -28,19 +32,43 @@ def positions(data: Data, tta: bool) -> int:
 
 def pictures_looked_at(data: Data) -> int:
     """Count the pictures that `calibrated` shows to the network."""
-    return len(data.validate) + min(REMEMBERED, len(data.train))
+    known, views = _remembered(data)
+    return len(data.validate) + views * len(known)
 
 
 def calibrated(checkpoint: Checkpoint, data: Data, hardware: Hardware, world: World) -> tuple[Checkpoint, Prediction]:
     """Give a model with its scores and calibration, and what it says of the validation pictures."""
     predictor = checkpoint.predictor(hardware)
     validate = predict_together(world, predictor, data.validate)
-    known = data.train[:: max(1, -(-len(data.train) // REMEMBERED))]
     labels = data.validate.labels.cpu()
     taxonomy = Taxonomy.of(data.classes, data.lineages)
-    features = predict_together(world, predictor, known).features
-    calibration = Calibration.fit(taxonomy, validate, labels, features, known.labels.cpu())
+    familiarity = Familiarity.fit(known_features(predictor, data, world), validate.features)
+    calibration = Calibration.fit(taxonomy, validate, labels, familiarity)
     confusion = confusion_matrix(labels, validate.logits.argmax(1), labels=range(len(data.classes)))
     state = {**calibration.state(), "confusion": torch.from_numpy(confusion)}
     scores = {**checkpoint.scores, **score(validate.logits, labels)}
     return replace(checkpoint, calibration=state, scores=scores), validate
+
+
+def known_features(predictor: Predictor, data: Data, world: World) -> Tensor:
+    """Give what the last layer reads of training pictures, (looks, d): as they stand, then as training changes them.
+
+    Without the changed views a known picture in a new turn or light lies as far from all that was learnt as a stranger.
+    """
+    known, views = _remembered(data)
+    generator = Generator().manual_seed(0)
+    stores = (_changed(known, data.turn, generator) if view else known for view in range(views))
+    return torch.cat([predict_together(world, predictor, store).features for store in stores])
+
+
+def _remembered(data: Data) -> tuple[Store, int]:
+    """Give the training pictures to look at, evenly spread over the classes, and in how many views."""
+    known = data.train[:: -(-len(data.train) // REMEMBERED)]
+    return known, min(VIEWS, LOOKS // len(known))
+
+
+def _changed(store: Store, turn: float, generator: Generator) -> Store:
+    """Give the same pictures, each changed as `augment` changes them, turned by up to `turn` radians."""
+    changes = draw_changes(len(store), generator, turn)
+    parts = zip(store.pictures.split(BATCH_SIZE), changes.split(BATCH_SIZE), strict=True)
+    return replace(store, pictures=torch.cat([augment(*part).round().byte() for part in parts]))
