@@ -8,10 +8,13 @@ import numpy as np
 import torch
 
 import visualise_results
+from models.calibration import Calibration
 from models.checkpoint import Checkpoint, save_checkpoint
+from models.familiarity import Familiarity
 from models.hardware import choose_hardware
 from models.images import fit_square
 from models.networks import build_network, head_name
+from models.taxonomy import Taxonomy
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 
 HOSTILE = "Ring <b>&\"'</b> {{ 7 * 7 }} $x_1$"
@@ -88,7 +91,13 @@ def write_report_set(directory):
             json.dumps(record)
         )
     (directory / "data" / "broken.json").write_text("{")
-    save_checkpoint(directory / "model", learnt_checkpoint())
+    checkpoint = learnt_checkpoint()
+    predictor = checkpoint.predictor(choose_hardware("cpu", "fp32"))
+    train, validate = (visualise_results.classify(checkpoint, predictor, directory / n) for n in ("train", "validate"))
+    familiarity = Familiarity.fit(train.prediction.features, validate.prediction.features)
+    taxonomy = Taxonomy.of(CLASSES, LINEAGES)
+    checkpoint.calibration = Calibration.fit(taxonomy, validate.prediction, validate.labels, familiarity).state()
+    save_checkpoint(directory / "model", checkpoint)
     options = ["--model", directory / "model", "--validate", directory / "validate", "--data", directory / "data"]
     assert run(*options, "--output", directory / "test.png", "--report", directory / "report", "--device", "cpu") == 0
     return directory
