@@ -97,19 +97,26 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
 def _check(checkpoint: Checkpoint, path: Path | str) -> None:
     """Refuse values that no training writes, before anything relies on them."""
     sound = (
-        isinstance(checkpoint.classes, list)
-        and checkpoint.classes
-        and all(isinstance(name, str) for name in checkpoint.classes)
+        _are_texts(checkpoint.classes)
+        and len(set(checkpoint.classes)) == len(checkpoint.classes) > 0
+        and isinstance(checkpoint.lineages, dict)
+        and all(_are_texts(lineage) for lineage in checkpoint.lineages.values())
+        and isinstance(checkpoint.calibration, dict)
         and isinstance(checkpoint.image_size, int)
         and 0 < checkpoint.image_size <= 4096
         and checkpoint.turns in range(1, TURNS + 1)
         and isinstance(checkpoint.weights, dict)
         and all(isinstance(value, Tensor) for value in checkpoint.weights.values())
-        and len(checkpoint.mean) == len(checkpoint.std) == 3
+        and all(isinstance(each, tuple | list) and len(each) == 3 for each in (checkpoint.mean, checkpoint.std))
+        and all(isinstance(value, int | float) for value in (*checkpoint.mean, *checkpoint.std))
         and all(value > 0 for value in checkpoint.std)
     )
     if not sound:
         raise CheckpointError(f"{path} is a damaged model: its classes, picture size or weights make no sense")
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def save_tensors(path: Path | str, content: dict[str, Any]) -> None:

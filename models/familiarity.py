@@ -42,7 +42,12 @@ class Familiarity:
         return replace(self, usual=self.distances(validate))
 
     def distances(self, features: Tensor) -> np.ndarray:
-        """Give the squared distance from pictures (n, d) to the nearest training picture, (n,), in [0, 4]."""
+        """Give the squared distance from pictures (n, d) to the nearest training picture, (n,), in [0, 4].
+
+        Raises ValueError where the features are not of the network that the training pictures' came from.
+        """
+        if features.shape[1] != len(self.directions):
+            raise ValueError("what the model knows of its training pictures does not fit its network; train it again")
         if not len(self.pictures):
             return np.zeros(len(features))
         pictures = self.pictures.float()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from torch import Generator, Tensor
 from torch.nn import functional as F
 from torchvision.datasets.folder import IMG_EXTENSIONS
@@ -17,6 +17,17 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from models import storage
 
 PIECE = 1 << 20  # pixels that are stretched at a time
+
+# What brings a picture upright, by how the camera was held (EXIF 2.3, tag Orientation; 1 is upright).
+CAMERA_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -93,16 +104,29 @@ def read_picture(path: Path | str) -> Image.Image:
     try:
         with Image.open(path) as file:
             file.load()
-            ImageOps.exif_transpose(file, in_place=True)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:
         # Pillow's plug-ins raise what they like on broken files; to the caller all of it means one thing.
         raise OSError(f"{path} is not a picture that can be read ({error})") from error
-    picture = _stretch(file) if file.mode.startswith(("I", "F")) else file
+    picture = _upright(file)
+    if picture.mode.startswith(("I", "F")):
+        picture = _stretch(picture)
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
         picture = Image.alpha_composite(black, picture)
     return picture.convert("RGB")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Carry out the turn that the camera wrote down.
+
+    Pillow's own ImageOps.exif_transpose writes all other notes of the camera anew, and fails at odd ones.
+    """
+    try:
+        turn = CAMERA_TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # notes that cannot be read say nothing, and the picture is whole
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _stretch(picture: Image.Image) -> Image.Image:

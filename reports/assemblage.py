@@ -25,7 +25,7 @@ def assemblage(sample: str, names: list[str], counts: np.ndarray, confusion: np.
     in [0, 1] and have 95 % intervals: Wilson's for what was counted (Wilson, J. Am. Stat. Assoc. 22, 1927), see
     `corrected_shares` for the others.
     """
-    corrected = None if confusion is None else corrected_shares(counts, confusion)
+    corrected = corrected_shares(counts, confusion) if confusion is not None and counts.any() else None
     rows = []
     for taxon in sorted(np.flatnonzero(counts), key=lambda taxon: -counts[taxon]):
         count, total = int(counts[taxon]), int(counts.sum())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from torch import Tensor
 
 from models.calibration import Answer, Calibration
@@ -64,12 +64,21 @@ class Examined:
 
 
 def read_manifest(directory: Path) -> dict[Path, dict[str, str]]:
-    """Read the rows of the manifest.csv beside a directory such as validate/, by path; none where there is no file."""
+    """Read the rows of the manifest.csv beside a directory such as validate/, by path; none where there is no file.
+
+    Raises OSError or ValueError, with a sentence for the user, where it cannot be read as such.
+    """
+    place = directory.parent / "manifest.csv"
     try:
-        with (directory.parent / "manifest.csv").open(encoding="utf-8", newline="") as file:
-            return {directory.parent / row["path"]: row for row in csv.DictReader(file) if row.get("path")}
+        with place.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, restval="")
+            if "path" not in (table.fieldnames or ()):
+                raise ValueError(f"its first line has no column path, but: {', '.join(table.fieldnames or ())}")
+            return {directory.parent / row["path"]: row for row in table if row["path"]}
     except FileNotFoundError:
         return {}
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{place} cannot be read ({error}); run prepare_image_model.py again") from error
 
 
 def thin_out(samples: list[tuple[Path, int]], limit: int | None) -> list[tuple[Path, int]]:
@@ -90,7 +99,8 @@ def cross_fit(taxonomy: Taxonomy, split: Split, familiarity: Familiarity | None,
     """
     if len(set(split.groups)) < 2:
         raise ValueError(f"{split.name} has pictures of one group only; a report needs two, to measure calibration")
-    halves = StratifiedGroupKFold(2, shuffle=True, random_state=0)
+    several = split.labels.bincount().max() > 1
+    halves = StratifiedGroupKFold(2, shuffle=True, random_state=0) if several else GroupKFold(2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with one picture stands in one half only
         folds = list(halves.split(split.paths, split.labels.numpy(), split.groups))

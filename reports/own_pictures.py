@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.calibration import UNKNOWN, Answer, Calibration
+from models.calibration import FAMILIAR, UNKNOWN, Answer, Calibration
 from models.checkpoint import Checkpoint
 from models.files import write_csv
 from models.hardware import Hardware
@@ -60,7 +60,7 @@ def _classify(
     table = output / "predictions.csv"
     done, aside = take_up(table, namer.fingerprint, {name: file.stamp for name, file in files.items()})
     if aside:
-        print(f"{table} holds answers of another model or with other options: it is now {aside}.")
+        print(f"{table} holds answers of another model, with other options or on other pictures: it is now {aside}.")
     waiting = [file for name, file in files.items() if name not in done]
     with tqdm(total=len(files), initial=len(done), desc="Classifying", unit=" pictures", leave=False) as bar:
         for file, pixels in read_squares(waiting, namer.checkpoint.image_size):
@@ -99,7 +99,7 @@ class Namer:
         own = zip(self.taxonomy.names, checkpoint.classes, strict=True)
         self.names = [name if twice[name] == 1 else label for name, label in own]
         self.calibration = Calibration.of(checkpoint)
-        self.fingerprint = fingerprint(checkpoint, self.confidence, self.age, sorted(self.ranges.items()))
+        self.fingerprint = fingerprint(checkpoint, self.confidence, FAMILIAR, self.age, sorted(self.ranges.items()))
         self._predictor = checkpoint.predictor(self.hardware)
 
     def add(self, file: File, pixels: np.ndarray) -> list[dict[str, Any]]:

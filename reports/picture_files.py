@@ -57,9 +57,12 @@ def list_files(folder: Path, output: Path) -> tuple[dict[str, File], dict[str, s
         here = Path(place)
         below[:] = sorted(name for name in below if not name.startswith(".") and (here / name).resolve() != ours)
         for path in (here / name for name in sorted(names) if not name.startswith(".")):
-            if path.suffix.lower() in endings and path.is_file() and path.resolve() != ours / "contact_sheet.png":
-                about = path.stat()
-                files[name_of(path)] = File(name_of(path), path, (str(about.st_size), str(about.st_mtime_ns)))
+            try:
+                if path.suffix.lower() in endings and path.is_file() and path.resolve() != ours / "contact_sheet.png":
+                    about = path.stat()
+                    files[name_of(path)] = File(name_of(path), path, (str(about.st_size), str(about.st_mtime_ns)))
+            except OSError as error:  # a directory that may be listed, and no more; a file that has just gone
+                faults[name_of(path)] = f"it cannot be opened: {error.strerror}"
     return files, faults
 
 

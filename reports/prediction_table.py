@@ -53,18 +53,18 @@ def take_up(path: Path, model: str, stamps: Mapping[str, tuple[str, str]]) -> tu
     """Make the table at `path` ready to be appended to; give the files that it answers for, and the old table's place.
 
     Rows stay if they were written by `model` (a fingerprint) for a file that still has its stamp, size and time of
-    change, in `stamps`; a torn last line goes. A table by another model, or not one of ours, is not touched: it
-    is renamed to a free name, which is given back. Raises OSError where the disk refuses.
+    change, in `stamps`; a torn last line goes. A table by another model, of another folder, or not one of ours, is not
+    touched: it is renamed to a free name, which is given back. Raises OSError where the disk refuses.
     """
     rows = list(read_rows(path))
+    kept = {row["file"]: row for row in rows if (row["bytes"], row["modified"]) == stamps.get(row["file"])}
     aside = None
-    if path.exists() and (not _is_ours(path) or any(row["model"] != model for row in rows)):
+    if path.exists() and (not _is_ours(path) or (rows and not kept) or any(row["model"] != model for row in rows)):
         aside = next(
             free for n in itertools.count(1) if not (free := path.with_name(f"{path.stem}.old{n}.csv")).exists()
         )
         path.replace(aside)
-        rows = []
-    kept = {row["file"]: row for row in rows if (row["bytes"], row["modified"]) == stamps.get(row["file"])}
+        kept = {}
     write_csv(path, COLUMNS, kept.values())
     return set(kept), aside
 

@@ -19,8 +19,8 @@ def read_ranges(data: Path) -> dict[str, Range]:
     for path in sorted(data.glob("*/*.json")) + sorted(data.glob("*.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            name, (youngest, oldest) = record["lineage"][-1], _widest(record["page"]["range"])
-        except (OSError, ValueError, KeyError, IndexError, TypeError):
+            name, (youngest, oldest) = str(record["lineage"][-1]), _widest(record["page"]["range"])
+        except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
             continue
         known = ranges.get(name, (youngest, oldest))
         ranges[name] = (min(known[0], youngest), max(known[1], oldest))

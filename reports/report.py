@@ -27,7 +27,7 @@ from reports.answers import Answers
 from reports.examine import Examined, Split, cross_fit, examine, fit_calibration, read_manifest
 from reports.grid import draw_grid
 from reports.pairs import confused_pairs, nearest, read_features, type_specimens
-from reports.saliency import saliency
+from reports.saliency import last_block, saliency
 
 TEMPLATE = "report.html.jinja"
 MISTAKES, LOOKED_AT, PAIRS, SUSPECTS_SHOWN = 12, 6, 6, 30
@@ -92,7 +92,7 @@ def write_report(
         "predictions": [row for part in parts for row in tables.prediction_rows(part)],
         "per_class": [row for part in parts for row in tables.class_rows(part)],
         "per_rank": [row for part in parts for row in tables.rank_rows(part)],
-        "suspects": [row for part in parts for row in suspect_rows(part)],
+        "suspects": sorted((row for part in parts for row in suspect_rows(part)), key=lambda row: row["quality"]),
     }
     for name, rows in files.items():
         write_csv(directory / f"{name}.csv", rows[0] if rows else SUSPECT_COLUMNS, rows)
@@ -177,7 +177,8 @@ def pictures_shown(directory: Path, checkpoint: Checkpoint, predictor: Predictor
     sure = [int(index) for index in np.argsort(answers.losses, kind="stable") if answers.right[index]]
     right = list({answers.actual[index]: index for index in reversed(sure)}.values())[::-1]  # the surest of each class
     # Of the worst mistakes every third is looked into, so that both sections have some, and no picture stands twice.
-    looked_at = _taken(gallery, answers, wrong[1::3], LOOKED_AT) + _taken(gallery, answers, right, LOOKED_AT)
+    chosen = [wrong[1::3], right] if last_block(predictor.network) is not None else []
+    looked_at = [index for some in chosen for index in _taken(gallery, answers, some, LOOKED_AT)]
     mistakes = _taken(gallery, answers, wrong, MISTAKES)
     overlays = saliency(predictor, answers, looked_at, checkpoint.image_size)
     for name in ("mistakes.png", "saliency.png"):

@@ -1,4 +1,5 @@
 import math
+import struct
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
+from PIL import Image, ImageOps
 
 from models.images import (
     IMAGENET,
@@ -92,6 +93,41 @@ def test_a_turn_noted_by_the_camera_is_carried_out(tmp_path):
     exif[0x0112] = 6  # "turn by 90 degrees to see it upright"
     picture.save(tmp_path / "turned.jpg", exif=exif)
     assert read_picture(tmp_path / "turned.jpg").size == (20, 40)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tiff", "webp"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_all_turns_are_those_of_pillow(tmp_path, kind, turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    draw_shape("bar", 1, size=30).crop((0, 0, 30, 18)).save(tmp_path / f"turned.{kind}", exif=exif)
+    with Image.open(tmp_path / f"turned.{kind}") as file:
+        expected = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+    assert np.array_equal(read_picture(tmp_path / f"turned.{kind}"), expected)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        struct.pack("<HHII", 0x011A, 2, 8, 38) + bytes(4) + b"72 dpi!\0",  # a resolution in words
+        struct.pack("<HHII", 0x0103, 4, 1, 100_000) + bytes(4),  # a compression that there is not
+        struct.pack("<HHIi", 0x0128, 9, 1, -1) + bytes(4),  # a unit below nothing
+    ],
+)
+def test_odd_notes_of_the_camera_do_not_cost_the_picture(tmp_path, odd):
+    notes = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2)
+    turn = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    before = odd[:2] < turn[:2]
+    notes += odd[:12] + turn + odd[12:] if before else turn + odd
+    Image.new("RGB", (40, 20)).save(tmp_path / "turned.jpg", exif=notes)
+    with Image.open(tmp_path / "turned.jpg") as file, pytest.raises((TypeError, struct.error)):
+        ImageOps.exif_transpose(file)
+    assert read_picture(tmp_path / "turned.jpg").size == (20, 40)
+
+
+def test_notes_that_cannot_be_read_do_not_cost_the_picture(tmp_path):
+    Image.new("RGB", (40, 20)).save(tmp_path / "plain.jpg", exif=b"Exif\0\0no notes at all")
+    assert read_picture(tmp_path / "plain.jpg").size == (40, 20)
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,30 @@ def test_another_model_begins_anew_and_keeps_the_old_table(model, folder, tmp_pa
     assert (tmp_path / "predictions.old1.csv").read_bytes() == old and (tmp_path / "predictions.old2.csv").exists()
 
 
+def test_another_folder_begins_anew_and_keeps_the_old_table(model, folder, tmp_path, capsys):
+    classify_folder(folder, tmp_path / "out", model, CPU)
+    old = (tmp_path / "out" / "predictions.csv").read_bytes()
+    capsys.readouterr()
+    classify_folder(folder / "core 2", tmp_path / "out", model, CPU)
+    assert (tmp_path / "out" / "predictions.old1.csv").read_bytes() == old
+    assert "predictions.old1.csv" in capsys.readouterr().out
+
+
+def test_a_sample_of_strangers_has_a_count_and_no_shares(model, folder, tmp_path):
+    pixels = np.stack([fit_square(read_picture(path), 40) for path in sorted((folder / "core 2").iterdir())] * 3)
+    known = model.predictor(CPU)(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    familiarity = Familiarity.fit(known.features, known.features)
+    learnt = Calibration.fit(Taxonomy.of(CLASSES, LINEAGES), known, np.arange(18) % 3, familiarity)
+    calibrated = Checkpoint(**{**vars(model), "calibration": learnt.state() | {"confusion": torch.eye(3).long() * 20}})
+    for path in (folder / "core 1").rglob("*.png"):  # noise, which is like no shape
+        Image.effect_noise((40, 40), 90).save(path)
+    assert classify_folder(folder, tmp_path / "out", calibrated, CPU) == 0
+    rows = table(tmp_path / "out" / "assemblage.csv")
+    (strange,) = [row for row in rows if row["sample"] == "core 1/0-10 cm"]
+    assert (strange["taxon"], strange["count"], strange["share"], strange["corrected"]) == ("unknown", "9", "", "")
+    assert any(row["corrected"] for row in rows if row["sample"] == "core 2")
+
+
 def test_a_table_of_the_users_own_is_not_touched(model, folder, tmp_path):
     (tmp_path / "predictions.csv").write_text("my own\n")
     classify_folder(folder, tmp_path, model, CPU)
@@ -319,6 +343,19 @@ def test_names_that_no_table_can_hold_are_escaped(tmp_path):
     files, _ = list_files(tmp_path, tmp_path / "out")
     expected = {r"line\nbreak.png", r"not utf-8 \udcff.png", r"back\\slash.png", "Kamptner é.png"}
     assert set(files) == expected and all("\n" not in name and name.encode() for name in files)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may look into every directory")
+def test_what_may_be_listed_and_no_more_is_a_fault_of_its_own(tmp_path):
+    (tmp_path / "shut").mkdir()
+    for place in ("open.png", "shut/in.png"):
+        draw_shape("disc", 0).save(tmp_path / place)
+    (tmp_path / "shut").chmod(0o444)
+    try:
+        files, faults = list_files(tmp_path, tmp_path / "out")
+    finally:
+        (tmp_path / "shut").chmod(0o755)
+    assert set(files) == {"open.png"} and "cannot be opened" in faults["shut/in.png"]
 
 
 def test_results_are_not_taken_for_pictures(model, folder):
@@ -454,6 +491,9 @@ def test_ranges_of_the_records(tmp_path):
     record("cenozoic/d.json", "Dus", {})
     record("cenozoic/e.json", "Eus", {"first_ma": ["x"], "last_ma": [1]})
     (tmp_path / "cenozoic/f.json").write_text("{")
+    (tmp_path / "cenozoic/h.json").write_text("[" * 100_000)
+    record("cenozoic/i.json", "Ius", {"first_ma": [1, 10**400], "last_ma": [0, 0]})
+    record("cenozoic/j.json", ["Jus"], {"first_ma": [3.6, 5.33]})
     (tmp_path / "cenozoic/g.json").write_text('{"hierarchy": ["Gus"], "samples": []}')
     assert read_ranges(tmp_path) == {"Aus": (0.0, 72.2), "Bus bus": (3.6, 5.33)}
     assert read_ranges(tmp_path / "nowhere") == {}

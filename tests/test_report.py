@@ -108,11 +108,13 @@ def test_the_tables_of_the_page_are_those_of_the_files(page, report):
     expected = []
     for row in read(report / "per_class.csv"):
         shares = [percent(*(row[f"{s}{end}"] for end in ("", "_low", "_high"))) for s in ("recall", "precision")]
+        shares[1] += f" of {row['answered']}" if int(row["answered"]) not in (0, int(row["support"])) else ""
         f1 = decimals(2, row["f1"], row["f1_low"], row["f1_high"])
         expected.append([row["class"], f"{row['split']}/", row["support"], *shares, f1])
     assert cells(page, "Scores of each class") == expected
 
     suspects = read(report / "suspects.csv")
+    assert [float(row["quality"]) for row in suspects] == sorted(float(row["quality"]) for row in suspects)
     expected = [[row["file"], row["label"], row["suggested"], f"{float(row['quality']):.3f}"] for row in suspects]
     assert [row[:4] for row in cells(page, "Labels to check")] == expected[:30]
     assert f"{len(suspects)} labels look wrong" in page.xpath("string(//body)")
@@ -247,6 +249,44 @@ def test_a_hundred_classes_without_train_and_manifest(tmp_path, recwarn):
     with Image.open(tmp_path / "report" / "confusion.png") as picture:
         assert min(picture.size) > 100 * 16  # pixels for each row: a label of ten points fits
     assert len(read(tmp_path / "report" / "confusion.csv")) == 100
+
+
+def small_set(directory, each):
+    """Write validate/ of three shapes, `each` pictures of a class, and a random model; give the report's options."""
+    write_image_folders(directory, train=1, validate=each)
+    weights = build_network("vgg11_adaptive", 3, 40).state_dict()
+    save_checkpoint(directory / "model", Checkpoint("vgg11_adaptive", 40, sorted(SHAPES), weights))
+    options = ["--model", directory / "model", "--validate", directory / "validate", "--output", directory / "o.png"]
+    return [*options, "--report", directory / "report", "--data", directory / "none", "--device", "cpu"]
+
+
+def test_one_picture_of_each_class_is_enough(tmp_path):
+    assert run(*small_set(tmp_path, 1)) == 0
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"path;group\nvalidate/disc/disc0.png;one\n", "no column path"),
+        (b'path,group\n"' + b"x" * 200_000 + b'"\n', "field larger"),
+        (b"path,group\n\xff\n", "utf-8"),
+        (b"", "no column path"),
+    ],
+)
+def test_a_manifest_that_is_none_is_named(tmp_path, capsys, content, message):
+    options = small_set(tmp_path, 2)
+    (tmp_path / "manifest.csv").write_bytes(content)
+    assert run(*options) == 1
+    error = capsys.readouterr().err
+    assert "manifest.csv cannot be read" in error and message in error and "Traceback" not in error
+
+
+def test_a_manifest_that_excel_saved_again_is_read(tmp_path):
+    options = small_set(tmp_path, 2)
+    lines = [f"validate/{shape}/{shape}{n}.png,{shape}" for shape in SHAPES for n in (0, 1)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,group", *lines, "validate/disc/short.png"]), "utf-8-sig")
+    assert run(*options) == 0
+    assert {row["group"] for row in read(tmp_path / "report" / "predictions.csv")} == set(SHAPES)
 
 
 def test_one_group_is_too_few(tmp_path, capsys):
