@@ -12,6 +12,7 @@ best state by validation accuracy), `model.history.csv` (a row for each epoch) a
 """
 
 import argparse
+import math
 import signal
 import sys
 import time
@@ -77,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--freeze",
         choices=("features", "block", "none"),
         help="features: only the head learns, in seconds an epoch; block: the last block of convolutions and the head; "
-        "none: everything (default: two epochs of the head, then everything; without weights everything at once)",
+        "none: everything (default: up to two epochs of the head, then everything; without weights everything at once)",
     )
     add(
         "--views",
@@ -105,8 +106,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--learning_rate",
         type=positive_float,
         metavar="X",
-        help="the highest rate of the schedule (default: 0.02 from scratch; from pretrained weights 0.003 for the head "
-        "alone, 0.0005 for more)",
+        help="the highest rate of the schedule, but for a first stage of the head alone (default: 0.02 from scratch; "
+        "from pretrained weights 0.003 for the head alone, 0.0005 for more)",
     )
     add(
         "--balance",
@@ -177,7 +178,7 @@ def train(options: argparse.Namespace, world: "World") -> "Run":
     from training.distributed import check_shares
     from training.kept import check_same_data, finish, read_interrupted, saying_what_is_kept
     from training.log import TrainingLog
-    from training.loop import Run
+    from training.loop import Run, smallest_batch
     from training.stages import plan_stages
     from training.start import start_network
 
@@ -188,7 +189,7 @@ def train(options: argparse.Namespace, world: "World") -> "Run":
     left = world.agree(read_interrupted(options) if options.resume and world.first else None)
     data = read_data(options.directory, options.image_size, *size_bounds(options), options.rotation)
     data = data.to(hardware.device)
-    check_shares(world, data, options.batch_size)
+    check_shares(world, data, smallest_batch(len(data.train), options.batch_size))
     torch.manual_seed(options.seed)
     weights = options.weights if world.first and not left else "none"
     network = hardware.place(start_network(options.use_model, len(data.classes), data.size, weights))
@@ -229,6 +230,8 @@ def train_stage(
     from training.stages import Timetable
 
     end = stage_end(run, stage, data, options, hardware)
+    if end is not None and not left and not has_time(run, stage, data, hardware, end):
+        return
     source = make_source(run, stage, data, options, hardware, end)
     pretrained = options.weights != "none"
     lowest = LOWEST_RATE if pretrained and stage.frozen == "none" else 1.0
@@ -238,10 +241,12 @@ def train_stage(
         run.optimizer.load_state_dict(left["run"]["optimizer"])
         if run.average:
             run.average.load_state_dict(left["run"]["average"])
+    else:
+        run.learning_start = run.seconds
     rate = (options.learning_rate if stage.share == 1 else None) or default_rate(stage, pretrained)
     smoothing = label_smoothing(options, len(data.classes))
     recipe = Recipe(options.batch_size, rate, options.seed, pretrained, options.balance, smoothing)
-    timetable = Timetable(run.stage_epoch, stage.epochs, run.seconds, end)
+    timetable = Timetable(run.stage_epoch, stage.epochs, run.learning_start, end)
 
     with progress_bar(run, stage, end, epoch_length(len(data.train), options.batch_size)) as bar:
         tick = tick_of(bar, run, end)
@@ -328,6 +333,30 @@ def stage_end(
     return run.world.agree(budget - WRITING_SECONDS - each * (len(data.validate) + last_look))
 
 
+def has_time(run: "Run", stage: "Stage", data: "Data", hardware: "Hardware", end: float) -> bool:
+    """Tell whether a stage can learn anything before it ends: what is frozen has to see all pictures first.
+
+    Raises TrainingError where nothing has been learnt yet and this is the last stage.
+    """
+    from models.images import IMAGENET
+    from models.predict import Predictor
+    from training.loop import TrainingError
+    from training.stages import seconds_a_picture
+
+    needed = 0.0
+    if stage.frozen != "none":
+        each = seconds_a_picture(Predictor(run.network, IMAGENET, hardware), data.validate) / run.world.size
+        needed = each * (len(data.train) + len(data.validate))
+    latest = end if stage.share == 1 else (run.stage_start + end) / 2
+    short = run.world.agree(run.seconds + needed - latest)
+    if short > 0 and stage.share == 1 and not run.history:
+        raise TrainingError(
+            f"--time_budget is too short for these pictures: what must be done beside learning takes all of it; give "
+            f"{math.ceil(short / 60) + 1} minutes more, or a smaller --image_size"
+        )
+    return short <= 0
+
+
 def describe(data: "Data") -> str:
     """Say what there is to learn."""
     from training.orientation import FREELY
@@ -340,8 +369,10 @@ def describe(data: "Data") -> str:
 
 
 def is_stuck(run: "Run", patience: int | None) -> bool:
-    """Tell whether the last `patience` epochs brought nothing better."""
-    return patience is not None and bool(run.best) and len(run.history) - run.best["epoch"] >= patience
+    """Tell whether the last `patience` epochs, all of this stage, brought nothing better."""
+    if patience is None or not run.best:
+        return False
+    return len(run.history) - max(run.best["epoch"], run.stage_epoch) >= patience
 
 
 def show(row: dict[str, float]) -> str:

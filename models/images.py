@@ -175,8 +175,8 @@ def native_size(paths: list[Path], smallest: int = 32, largest: int = 224) -> in
         try:
             with Image.open(path) as file:
                 sides.append(max(file.size))
-        except OSError:
-            continue  # reading the pictures themselves reports it
+        except Exception:  # of any kind, as in `read_picture`, which reports it
+            continue
     median = float(np.median(sides)) if sides else largest
     return min(largest, max(smallest, 8 * round(median / 8)))
 
@@ -240,6 +240,8 @@ def augment(pictures: Tensor, changes: Tensor) -> Tensor:
     up); it is scaled by 0.9 to 1.1 and shifted by up to a twenty-fifth of the picture; brightness changes by up to a
     twentieth, contrast and gamma by up to a tenth. What comes in from outside has the colour of the picture's border.
     """
+    if not len(pictures):  # a process's share of a batch may be none
+        return pictures.float()
     angle, mirror, scale, right, down, gamma, contrast, brightness = changes.to(pictures.device).T
     mirror, scale = mirror.sign(), scale.exp()
     cos, sin = scale * angle.cos(), scale * angle.sin()

@@ -36,8 +36,9 @@ def vgg11(num_classes: int, image_size: int = 224) -> VGG:
         raise ValueError(f"vgg11 needs pictures of at least {STRIDE} pixels, not {image_size}")
     network = vgg.vgg11(weights=None, num_classes=num_classes)
     side = image_size // STRIDE
-    if side < HEAD_MAP:
+    if side <= HEAD_MAP:  # at 7x7, too, pooling does nothing, and its gradient has no deterministic form on GPUs
         network.avgpool = nn.Identity()
+    if side < HEAD_MAP:
         network.classifier[0] = nn.Linear(512 * side * side, 4096)
         nn.init.normal_(network.classifier[0].weight, 0, 0.01)
         nn.init.zeros_(network.classifier[0].bias)

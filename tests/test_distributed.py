@@ -21,6 +21,7 @@ from tests.test_train import history, one_thread
 from tests.tiny import write_image_folders
 from training.data import Data
 from training.distributed import World, check_shares
+from training.loop import epoch_batches, smallest_batch
 
 TOP = Path(__file__).parent.parent
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--"]
@@ -57,7 +58,13 @@ def test_more_processes_than_pictures_in_a_batch_are_refused():
     data = Data(store, store, ["one", "two"], 8)
     for batch_size, most in ((4, 4), (32, 6)):
         with pytest.raises(ValueError, match=f"9 processes cannot share a batch of {most}; start fewer"):
-            check_shares(World(0, 9), data, batch_size)
+            check_shares(World(0, 9), data, smallest_batch(6, batch_size))
+
+
+@given(st.integers(1, 500), st.integers(1, 64))
+def test_the_smallest_batch_is_known_before_it_is_dealt_out(count, batch_size):
+    batches = epoch_batches(torch.zeros(count, dtype=torch.long), batch_size, torch.Generator())
+    assert smallest_batch(count, batch_size) == min(map(len, batches))
 
 
 def test_each_process_needs_a_gpu_of_its_own():

@@ -95,6 +95,11 @@ def test_a_turn_noted_by_the_camera_is_carried_out(tmp_path):
     assert read_picture(tmp_path / "turned.jpg").size == (20, 40)
 
 
+def test_a_share_without_pictures_can_be_augmented():
+    nothing = torch.zeros(0, 3, 8, 8, dtype=torch.uint8)
+    assert augment(nothing, draw_changes(0, torch.Generator())).shape == (0, 3, 8, 8)
+
+
 @pytest.mark.parametrize("kind", ["jpg", "png", "tiff", "webp"])
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_all_turns_are_those_of_pillow(tmp_path, kind, turn):

@@ -16,13 +16,13 @@ from models.predict import Predictor, turned_pictures
 from models.split import split_network
 from tests.test_train import history, train
 from tests.tiny import write_image_folders
-from train_classifier import build_parser, label_smoothing
+from train_classifier import build_parser, has_time, is_stuck, label_smoothing
 from training.average import averaged, make_average
 from training.balance import draw, make_loss
 from training.data import Data
 from training.distributed import ALONE
 from training.final import known_features, pictures_looked_at
-from training.loop import make_optimizer
+from training.loop import Run, TrainingError, make_optimizer
 from training.stages import CachedSource, PictureSource, Timetable, plan_stages
 
 CPU = choose_hardware("cpu", "fp32")
@@ -275,3 +275,50 @@ def test_known_pictures_are_looked_at_as_they_stand_and_as_training_changes_them
     assert torch.allclose(features[: len(known)], predictor(known).features, atol=1e-5)
     assert len(torch.unique(features, dim=0)) == looks
     assert torch.equal(features, known_features(predictor, data, ALONE))
+
+
+def test_a_budget_without_time_to_learn_ends_with_a_sentence(pretrained):
+    process = train(pretrained, *USED, "--time_budget", "0.01", "--save_model", "hurried/model")
+    assert process.returncode == 1 and "Traceback" not in process.stderr
+    assert "--time_budget is too short for these pictures" in process.stderr and "1 minutes more" not in process.stderr
+    assert not (pretrained / "hurried" / "model").exists()
+
+
+def test_a_stage_whose_frozen_layers_would_take_too_long_is_left_out(monkeypatch):
+    monkeypatch.setattr("training.stages.seconds_a_picture", lambda *_: 0.5)
+    store = Store(torch.zeros(40, 3, 8, 8, dtype=torch.uint8), torch.arange(40) % 2, [Path("x")] * 40)
+    data, run = Data(store, store[:10], ["dark", "light"], 8), Run(torch.nn.Identity())
+    head, everything = plan_stages(True, None, None)
+    assert has_time(run, head, data, CPU, 60)  # 25 seconds of frozen layers, of which half of the stage is 30
+    assert not has_time(run, head, data, CPU, 40)
+    assert has_time(run, everything, data, CPU, 40)
+    with pytest.raises(TrainingError, match="too short"):
+        has_time(run, everything, data, CPU, -10)
+    run.history.append({})
+    assert not has_time(run, everything, data, CPU, -10)  # what the head has learnt is kept
+
+
+def test_patience_begins_anew_with_each_stage():
+    run = Run(torch.nn.Identity(), history=[{}, {}], best={"epoch": 1})
+    assert is_stuck(run, 1) and not is_stuck(run, 2) and not is_stuck(run, None)
+    run.stage_epoch = 2
+    assert not is_stuck(run, 1)
+
+
+def test_a_budget_goes_on_where_it_was_interrupted(pretrained):
+    """The rate falls on after --resume, and does not rise once more."""
+    options = [*USED, "--freeze", "none", "--time_budget", "0.4", "--save_model", "resumed/model"]
+    code = (
+        "import sys, train_classifier, training.kept as kept; keep = kept.keep_last\n"
+        "def stop(run, *rest):\n"
+        "    keep(run, *rest)\n"
+        "    if run.seconds > 12: raise KeyboardInterrupt\n"
+        "kept.keep_last = stop; sys.exit(train_classifier.main(sys.argv[1:]))"
+    )
+    process = run_code(pretrained, code, *options)
+    assert process.returncode == 130, process.stderr
+    before = [float(row["learning_rate"]) for row in history(pretrained / "resumed")]
+    process = train(pretrained, *options, "--resume")
+    assert process.returncode == 0, process.stderr
+    after = [float(row["learning_rate"]) for row in history(pretrained / "resumed")][len(before) :]
+    assert after and max(after) < before[-1]

@@ -14,7 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train_classifier
-from models.checkpoint import load_checkpoint
+from models.checkpoint import load_checkpoint, load_tensors, save_tensors
 from models.hardware import choose_hardware
 from models.images import list_pictures, read_store
 from models.predict import predict
@@ -275,3 +275,32 @@ def test_norms_and_biases_are_not_decayed():
     assert decayed["weight_decay"] > 0 and others["weight_decay"] == 0
     assert {parameter.ndim for parameter in others["params"]} == {1}
     assert all(parameter.ndim > 1 for parameter in decayed["params"])
+
+
+def test_pictures_that_were_moved_by_hand_are_not_gone_on_with(tmp_path):
+    write_image_folders(tmp_path)
+    (tmp_path / "dataset.json").unlink()
+    assert train(tmp_path, *SMALL, "--epochs", "1").returncode == 0
+    (tmp_path / "validate/disc/disc0.png").rename(tmp_path / "train/disc/disc100.png")
+    process = train(tmp_path, *SMALL, "--epochs", "1", "--resume")
+    assert process.returncode == 1 and "was left by a run on other pictures" in process.stderr
+
+
+def test_a_run_killed_before_its_last_row_was_written_writes_it_when_resumed(tmp_path):
+    write_image_folders(tmp_path)
+    assert train(tmp_path, *SMALL, "--epochs", "2").returncode == 0
+    whole = history(tmp_path)
+    path = tmp_path / "model.history.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    assert train(tmp_path, *SMALL, "--epochs", "2", "--resume").returncode == 0
+    assert len(whole) == 2 and history(tmp_path) == whole
+
+
+def test_what_an_older_version_left_is_refused_with_a_sentence(tmp_path):
+    write_image_folders(tmp_path)
+    assert train(tmp_path, *SMALL, "--epochs", "1").returncode == 0
+    left = load_tensors(tmp_path / "model.last")
+    del left["run"]["learning_start"]
+    save_tensors(tmp_path / "model.last", left)
+    process = train(tmp_path, *SMALL, "--epochs", "1", "--resume")
+    assert process.returncode == 1 and "older version" in process.stderr and "Traceback" not in process.stderr

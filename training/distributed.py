@@ -145,11 +145,12 @@ def joined() -> Iterator[World]:
 ALONE = World()
 
 
-def check_shares(world: World, data: Data, batch_size: int) -> None:
-    """Raise ValueError where processes have other pictures than the first, or are too many for a batch."""
-    if world.size > (most := min(batch_size, len(data.train))):
+def check_shares(world: World, data: Data, smallest: int) -> None:
+    """Raise ValueError where processes have other pictures than the first, or are too many for the smallest batch."""
+    if world.size > smallest:
         raise ValueError(
-            f"{world.size} processes cannot share a batch of {most}; start fewer (torchrun --nproc_per_node {most})"
+            f"{world.size} processes cannot share a batch of {smallest}; start fewer "
+            f"(torchrun --nproc_per_node {smallest})"
         )
     facts = (data.classes, data.digest, data.size, len(data.train), len(data.validate), data.turn)
     if world.agree(facts) != facts:

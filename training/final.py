@@ -53,7 +53,7 @@ def calibrated(checkpoint: Checkpoint, data: Data, hardware: Hardware, world: Wo
 def known_features(predictor: Predictor, data: Data, world: World) -> Tensor:
     """Give what the last layer reads of training pictures, (looks, d): as they stand, then as training changes them.
 
-    Without the changed views a known picture in a new turn or light lies as far from all that was learnt as a stranger.
+    Without the changed views a known picture in a new turn or light looks stranger than it is.
     """
     known, views = _remembered(data)
     generator = Generator().manual_seed(0)

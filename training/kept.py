@@ -1,6 +1,7 @@
 """What a run writes, so that nothing is lost: the best model, its history, and what --resume goes on from."""
 
 import argparse
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -13,7 +14,7 @@ from models.hardware import Hardware
 from training.data import Data
 from training.final import calibrated, positions
 from training.log import TrainingLog
-from training.loop import Run
+from training.loop import PLACES, Run
 
 HISTORY = [
     "epoch",
@@ -37,16 +38,28 @@ def read_interrupted(options: argparse.Namespace) -> dict[str, Any]:
                 f"{last_file(options)} was left by a run with --{name} {left.get('options', {}).get(name)}, "
                 f"not {value}; --resume goes on with the options that the run was begun with"
             )
+    if missing := set(PLACES) - left.get("run", {}).keys():
+        raise ValueError(
+            f"{last_file(options)} was left by an older version of this program (it lacks {', '.join(missing)}); "
+            f"begin a new run without --resume"
+        )
     return left
 
 
 def check_same_data(left: dict[str, Any], data: Data, options: argparse.Namespace) -> None:
     """Raise ValueError where an interrupted run learnt from other pictures than those that lie there now."""
-    if (left["classes"], left["dataset"], left["image_size"]) != (data.classes, data.digest, data.size):
+    if any(left.get(name) != fact for name, fact in data_facts(data).items()):
         raise ValueError(
             f"{last_file(options)} was left by a run on other pictures than those in {options.directory / 'train'}; "
             f"begin a new run without --resume"
         )
+
+
+def data_facts(data: Data) -> dict[str, Any]:
+    """Give what tells one data set from another, as plain values: files that were moved about by hand, too."""
+    files = [[(path.parent.name, path.name) for path in split.paths] for split in (data.train, data.validate)]
+    listed = hashlib.sha256(repr(files).encode("utf-8", "surrogateescape")).hexdigest()
+    return {"classes": data.classes, "dataset": data.digest, "image_size": data.size, "files": listed}
 
 
 def history_row(run: Run, seconds: float, speed: float, learnt: dict, scores: dict) -> dict[str, float]:
@@ -67,8 +80,13 @@ def keep_best(run: Run, scores: dict, data: Data, options: argparse.Namespace) -
 
 def keep_last(run: Run, data: Data, options: argparse.Namespace, log_directory: str) -> None:
     """Save what --resume needs, then the history."""
-    facts = {"classes": data.classes, "dataset": data.digest, "image_size": data.size, "log": log_directory}
+    facts = {**data_facts(data), "log": log_directory}
     save_tensors(last_file(options), {"run": run.state(), "options": option_values(options), **facts})
+    keep_history(run, options)
+
+
+def keep_history(run: Run, options: argparse.Namespace) -> None:
+    """Write the epochs' rows beside the model."""
     write_csv(options.save_model.with_name(options.save_model.name + ".history.csv"), HISTORY, run.history)
 
 
@@ -108,6 +126,7 @@ def finish(run: Run, data: Data, options: argparse.Namespace, hardware: Hardware
     run.best = checkpoint.scores
     if run.world.first:
         save_checkpoint(options.save_model, checkpoint)
+        keep_history(run, options)  # a run that was killed after its last epoch's state has not written it
     if log:
         log.finish(option_values(options), run.best, data.classes, data.validate, prediction)
         log.close()

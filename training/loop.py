@@ -29,6 +29,9 @@ RATE_STEPS = 4
 # many steps: with one step for an epoch nothing is learnt, and nothing is seen in the curves.
 STEPS_PER_EPOCH = 20
 
+# Of a run: where it stands, see `Run`.
+PLACES = ("stage", "stage_epoch", "stage_start", "learning_start")
+
 
 class TrainingError(Exception):
     """Training cannot go on; the text says why and what to do."""
@@ -38,8 +41,9 @@ class TrainingError(Exception):
 class Run:
     """A training run between two epochs: all that it takes to go on as if nothing had happened.
 
-    stage, stage_epoch, stage_start: number of the stage, and the epochs and seconds of the run when it began; world:
-    the processes that train together, all with the same state.
+    stage, stage_epoch, stage_start: number of the stage, and the epochs and seconds of the run when it began;
+    learning_start: the seconds when its first epoch began; world: the processes that train together, all with the same
+    state.
     """
 
     network: nn.Module
@@ -50,6 +54,7 @@ class Run:
     stage: int = 0
     stage_epoch: int = 0
     stage_start: float = 0.0
+    learning_start: float = 0.0
     began: float = field(default_factory=time.monotonic)
     world: World = ALONE
 
@@ -65,7 +70,7 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """Give tensors, numbers and containers of them, ready for a file."""
-        places = {name: getattr(self, name) for name in ("stage", "stage_epoch", "stage_start", "seconds")}
+        places = {name: getattr(self, name) for name in (*PLACES, "seconds")}
         states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         if self.average:
             states["average"] = self.average.state_dict()
@@ -74,7 +79,7 @@ class Run:
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave, all but the optimizer's and average's part, which wait for the stage."""
         self.network.load_state_dict(state["network"])
-        for name in ("history", "best", "stage", "stage_epoch", "stage_start"):
+        for name in ("history", "best", *PLACES):
             setattr(self, name, state[name])
         self.began = time.monotonic() - state["seconds"]
 
@@ -141,6 +146,12 @@ def epoch_batches(labels: Tensor, batch_size: int, generator: Generator, balance
 def epoch_length(count: int, batch_size: int) -> int:
     """Give how many pictures pass in an epoch over a set of `count`."""
     return count * math.ceil(STEPS_PER_EPOCH * min(batch_size, count) / count)
+
+
+def smallest_batch(count: int, batch_size: int) -> int:
+    """Give how many pictures the smallest batch of `epoch_batches` holds, of a set of `count`."""
+    length = epoch_length(count, batch_size)
+    return length // round(length / min(batch_size, count))
 
 
 def train_epoch(
