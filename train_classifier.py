@@ -273,9 +273,14 @@ def wanted_epochs(options: argparse.Namespace) -> int | None:
     return options.epochs or (None if options.time_budget else DEFAULT_EPOCHS)
 
 
-def size_bounds(options: argparse.Namespace) -> tuple[int, int]:
-    """Give the bounds of the default picture size: what pretrained layers need, and what can be learnt in the time."""
-    return 32 if options.weights == "none" else 120, 160 if options.time_budget else 224
+def size_bounds(options: argparse.Namespace) -> tuple[int, int, int]:
+    """Give the bounds of the default picture size, and of what it is a multiple.
+
+    That is what pretrained layers need, what can be learnt in the time, and what the network can take.
+    """
+    from models.networks import size_step
+
+    return 32 if options.weights == "none" else 120, 160 if options.time_budget else 224, size_step(options.use_model)
 
 
 def default_rate(stage: "Stage", pretrained: bool) -> float:
@@ -403,6 +408,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         # Only now, so that --help does not wait for torch.
         from models.checkpoint import CheckpointError
+        from models.hardware import is_out_of_memory
         from models.networks import WeightsError, network_names
         from training.distributed import joined
         from training.loop import TrainingError
@@ -416,6 +422,12 @@ def main(argv: list[str] | None = None) -> int:
         return 128 + signal.SIGINT
     except (OSError, ValueError, CheckpointError, WeightsError, TrainingError) as error:
         print(f"train_classifier.py: {error}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        advice = "give a smaller --batch_size or --image_size, or another --use_model"
+        print(f"train_classifier.py: there is not enough memory; {advice}", file=sys.stderr)
         return 1
     print(conclude(run, options.save_model))
     return 0

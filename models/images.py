@@ -164,11 +164,11 @@ def border_colour(pixels: np.ndarray) -> np.ndarray:
     return np.median(border, axis=0).astype(np.uint8)
 
 
-def native_size(paths: list[Path], smallest: int = 32, largest: int = 224) -> int:
+def native_size(paths: list[Path], smallest: int = 32, largest: int = 224, step: int = 8) -> int:
     """Give the side in pixels at which pictures are trained by default: the median of their longer sides.
 
-    Rounded to a multiple of 8 and kept within `smallest` and `largest`. Up to 200 pictures, evenly spread over the
-    list, are asked for their size, which reads no pixel.
+    Kept within `smallest` and `largest`, and rounded to a multiple of `step`. Up to 200 pictures, evenly spread over
+    the list, are asked for their size, which reads no pixel.
     """
     sides = []
     for path in paths[:: max(1, len(paths) // 200)]:
@@ -178,7 +178,7 @@ def native_size(paths: list[Path], smallest: int = 32, largest: int = 224) -> in
         except Exception:  # of any kind, as in `read_picture`, which reports it
             continue
     median = float(np.median(sides)) if sides else largest
-    return min(largest, max(smallest, 8 * round(median / 8)))
+    return step * round(min(largest, max(smallest, median)) / step)
 
 
 @dataclass

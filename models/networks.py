@@ -1,9 +1,11 @@
 """Networks by name: our VGG11s and all classifiers of torchvision, each with a head for our classes."""
 
+from collections import OrderedDict
 from typing import Any
 
 import torchvision
 from torch import Tensor, nn
+from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from models import vgg
 
@@ -39,6 +41,11 @@ def build_network(name: str, num_classes: int, image_size: int) -> nn.Module:
     return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
 
 
+def size_step(name: str) -> int:
+    """Give the number of pixels of which a picture's side should be a multiple: a ViT cuts it into tiles of so many."""
+    return int(name.rsplit("_", 1)[1]) if name.startswith("vit_") else 8
+
+
 def imagenet_weights(name: str) -> dict[str, Tensor]:
     """Give the state dict that torchvision offers for a network, downloading it into torch's cache where necessary.
 
@@ -54,13 +61,16 @@ def imagenet_weights(name: str) -> dict[str, Tensor]:
 def transfer(network: nn.Module, weights: dict[str, Tensor]) -> list[str]:
     """Load pretrained weights into a network that has another number of classes, all but its last layer.
 
-    VGG11's first head layer is folded to the network's picture size (`models.vgg.fold_head`). Tensors of the head
+    VGG11's first head layer is folded to the network's picture size (`models.vgg.fold_head`), and where a ViT's tiles
+    lie is interpolated to it. Tensors of the head
     that are missing or of another shape stay random: their names are given back. Raises WeightsError where any tensor
     before the head does not fit.
     """
     own = network.state_dict()
     head = head_name(network)
     fitting = {}
+    if isinstance(network, VisionTransformer) and "encoder.pos_embedding" in weights:
+        weights = interpolate_embeddings(network.image_size, network.patch_size, OrderedDict(weights))
     for name, tensor in weights.items():
         if name == "classifier.0.weight" and name in own and tensor.shape != own[name].shape:
             tensor = _fold(tensor, own[name])

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from models.checkpoint import load_checkpoint
 from models.hardware import choose_hardware
 from models.images import IMAGENET, Store
-from models.networks import build_network
+from models.networks import build_network, size_step, transfer
 from models.predict import Predictor, turned_pictures
 from models.split import split_network
 from tests.test_train import history, train
@@ -49,6 +49,17 @@ def test_the_block_of_vgg11_begins_after_the_fourth_pooling():
 def test_a_network_without_a_last_block_is_refused_with_a_sentence():
     with pytest.raises(ValueError, match="--freeze block; use --freeze none"):
         split_network(build_network("vit_b_16", 3, 64), "block", torch.rand(1, 3, 64, 64))
+
+
+def test_the_weights_of_a_vit_fit_other_sizes():
+    whole = build_network("vit_b_32", 5, 224)
+    network = build_network("vit_b_32", 3, 96)
+    fresh = transfer(network, whole.state_dict())
+    assert fresh == ["heads.head.weight", "heads.head.bias"]
+    places = whole.encoder.pos_embedding[0, 1:].detach().view(7, 7, 768)  # at the corners the same tiles
+    found = network.encoder.pos_embedding[0, 1:].detach().view(3, 3, 768)
+    assert torch.allclose(found[[0, 0, 2, 2], [0, 2, 0, 2]], places[[0, 0, 6, 6], [0, 6, 0, 6]], atol=1e-5)
+    assert [size_step(name) for name in ("vit_b_16", "vit_h_14", "vgg11")] == [16, 14, 8]
 
 
 def test_a_pretrained_network_learns_head_first_and_a_random_one_all_at_once():
@@ -322,3 +333,17 @@ def test_a_budget_goes_on_where_it_was_interrupted(pretrained):
     assert process.returncode == 0, process.stderr
     after = [float(row["learning_rate"]) for row in history(pretrained / "resumed")][len(before) :]
     assert after and max(after) < before[-1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the limit is set where Linux tells what is used")
+def test_too_little_memory_ends_with_a_sentence(pretrained):
+    code = (
+        "import resource, sys, torch, train_classifier, training.kept\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 400_000_000,) * 2)\n"
+        "sys.exit(train_classifier.main(sys.argv[1:]))"
+    )
+    options = ["--use_model", "vgg11", "--weights", "none", "--device", "cpu", "--save_model", "large/model"]
+    process = run_code(pretrained, code, *options)
+    assert process.returncode == 1 and "Traceback" not in process.stderr, process.stderr
+    assert "there is not enough memory; give a smaller --batch_size" in process.stderr

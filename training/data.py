@@ -32,9 +32,14 @@ class Data:
 
 
 def read_data(
-    directory: Path, size: int | None = None, smallest: int = 32, largest: int = 224, rotation: str = "free"
+    directory: Path,
+    size: int | None = None,
+    smallest: int = 32,
+    largest: int = 224,
+    step: int = 8,
+    rotation: str = "free",
 ) -> Data:
-    """Read train/ and validate/ below `directory`, at `size` pixels or at the pictures' own size within two bounds.
+    """Read train/ and validate/ below `directory`, at `size` pixels or at the pictures' own, see `native_size`.
 
     rotation: "free", "slight", or "auto", which looks whether the pictures have an up (`training.orientation`).
     Raises OSError or ValueError, with a sentence for the user, where a split, its classes or its pictures are missing
@@ -44,7 +49,7 @@ def read_data(
     validate_samples, _ = list_pictures(directory / "validate", classes)
     if len(classes) < 2:
         raise ValueError(f"{directory / 'train'} has one class only, {classes[0]}: nothing can be told apart")
-    size = size or native_size([path for path, _ in samples], smallest, largest)
+    size = size or native_size([path for path, _ in samples], smallest, largest, step)
     both = [*samples, *validate_samples]
     with tqdm(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
         read = read_store(both, size, bar.update)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoint import FORMAT, load_tensors
+from models.hardware import is_out_of_memory
 from models.networks import WeightsError, build_network, imagenet_weights, transfer
 
 HOW_ELSE = "Give a file of them with --weights FILE, or start without them with --weights none."
@@ -36,6 +37,8 @@ def build_fitting_network(name: str, num_classes: int, size: int) -> nn.Module:
         with torch.inference_mode():
             network(torch.zeros(1, 3, size, size))
     except (RuntimeError, AssertionError) as error:
+        if is_out_of_memory(error):
+            raise
         reason = str(error).splitlines()[0]
         raise ValueError(f"{name} takes no pictures of {size} pixels ({reason}); try another --image_size") from error
     return network
