@@ -194,6 +194,7 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(tmp_path, ca
     good = write_image_folders(tmp_path / "good", train=1, validate=1)
     before = sorted(tmp_path.rglob("*"))
     scratch = ["--weights", "none"]
+    tiled = [*scratch, "--use_model", "vit_b_16"]
     cases = [
         (1, "there is no directory", ["--directory", tmp_path / "nowhere", *scratch]),
         (1, "holds no classes", ["--directory", tmp_path / "empty", *scratch]),
@@ -202,7 +203,7 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(tmp_path, ca
         (1, "bad.jpg is not a picture", ["--directory", corrupt, *scratch]),
         (1, "at least 32 pixels, not 16", ["--directory", good, "--image_size", "16", *scratch]),
         (1, "takes no pictures of 8 pixels", ["--directory", good, *SMALL, "--image_size", "8"]),
-        (1, "takes no pictures of 40 pixels", ["--directory", good, *scratch, "--use_model", "vit_b_16"]),
+        (1, "takes no pictures of 40 pixels", ["--directory", good, *tiled, "--image_size", "40"]),
         (1, "there is no file missing.pth", ["--directory", good, "--weights", "missing.pth"]),
         (1, "no file of tensors", ["--directory", good, "--weights", good / "dataset.json"]),
         (1, "there is no file model.last", ["--directory", good, "--resume"]),
