@@ -323,19 +323,25 @@ def stage_end(
     run: "Run", stage: "Stage", data: "Data", options: argparse.Namespace, hardware: "Hardware"
 ) -> float | None:
     """Give the second of the run at which a stage ends (time is left to `finish`), or None where no time was set."""
-    from models.images import IMAGENET
-    from models.predict import Predictor
     from training.final import pictures_looked_at, positions
-    from training.stages import seconds_a_picture
 
     if options.time_budget is None:
         return None
     budget = 60 * options.time_budget
     if stage.share < 1:
         return stage.share * budget
-    each = seconds_a_picture(Predictor(run.network, IMAGENET, hardware), data.validate) / run.world.size
     last_look = pictures_looked_at(data) * positions(data, options.tta)
-    return run.world.agree(budget - WRITING_SECONDS - each * (len(data.validate) + last_look))
+    seconds = seconds_to_name(len(data.validate) + last_look, run, data, hardware)
+    return run.world.agree(budget - WRITING_SECONDS - seconds)
+
+
+def seconds_to_name(count: int, run: "Run", data: "Data", hardware: "Hardware") -> float:
+    """Tell how long it takes all processes together to name so many pictures, from what naming a few takes now."""
+    from models.images import IMAGENET
+    from models.predict import Predictor
+    from training.stages import seconds_a_picture
+
+    return count * seconds_a_picture(Predictor(run.network, IMAGENET, hardware), data.validate) / run.world.size
 
 
 def has_time(run: "Run", stage: "Stage", data: "Data", hardware: "Hardware", end: float) -> bool:
@@ -343,15 +349,10 @@ def has_time(run: "Run", stage: "Stage", data: "Data", hardware: "Hardware", end
 
     Raises TrainingError where nothing has been learnt yet and this is the last stage.
     """
-    from models.images import IMAGENET
-    from models.predict import Predictor
     from training.loop import TrainingError
-    from training.stages import seconds_a_picture
 
-    needed = 0.0
-    if stage.frozen != "none":
-        each = seconds_a_picture(Predictor(run.network, IMAGENET, hardware), data.validate) / run.world.size
-        needed = each * (len(data.train) + len(data.validate))
+    frozen_see = 0 if stage.frozen == "none" else len(data.train) + len(data.validate)
+    needed = seconds_to_name(frozen_see, run, data, hardware) if frozen_see else 0.0
     latest = end if stage.share == 1 else (run.stage_start + end) / 2
     short = run.world.agree(run.seconds + needed - latest)
     if short > 0 and stage.share == 1 and not run.history:
