@@ -85,8 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=whole_number(1),
         default=4,
         metavar="N",
-        help="ways in which frozen layers see each picture, the first as it stands, the others turned and lit anew; "
-        "what they say of it is kept in memory (default: 4)",
+        help="ways in which frozen layers see each picture, the first as it stands, the others turned and lit anew "
+        "(default: 4, but no more than epochs)",
     )
     add("--epochs", type=whole_number(1), metavar="N", help="times through the pictures (default: 16)")
     add(
@@ -183,7 +183,6 @@ def train(options: argparse.Namespace, world: "World") -> "Run":
     from training.start import start_network
 
     began = time.monotonic()
-    keep_freed_memory()
     hardware = choose_hardware(world.device(options.device), options.precision)
     torch.use_deterministic_algorithms(options.deterministic)
     left = world.agree(read_interrupted(options) if options.resume and world.first else None)
@@ -194,6 +193,7 @@ def train(options: argparse.Namespace, world: "World") -> "Run":
     weights = options.weights if world.first and not left else "none"
     network = hardware.place(start_network(options.use_model, len(data.classes), data.size, weights))
     run = Run(world.spread(network), began=began, world=world)
+    keep_freed_memory()  # only now: what pretrained weights took is not needed again
     if left:
         check_same_data(left, data, options)
         run.restore(left["run"])
@@ -224,7 +224,7 @@ def train_stage(
     """Train through a stage, or through the rest of it that an interrupted run left."""
     from models.predict import Prediction
     from training.average import averaged, make_average
-    from training.kept import history_row, keep_best, keep_last
+    from training.kept import history_row, keep_best, keep_last, undivided
     from training.loop import LOWEST_RATE, Recipe, epoch_length, make_optimizer, score, train_epoch
     from training.progress import progress_bar, tick_of
     from training.stages import Timetable
@@ -260,12 +260,13 @@ def train_stage(
                 run.history.append(history_row(run, time.monotonic() - start, speed, learnt, scores))
                 bar.write(show(run.history[-1]), file=sys.stdout)
                 keep_best(run, scores, data, options)
-            if run.world.first:
-                keep_last(run, data, options, log_directory)
-            if log:
-                log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
-                log.pictures(run, data, hardware)
-                log.answers(len(run.history), data.classes, data.validate, Prediction(logits, logits))
+            with undivided():
+                if run.world.first:
+                    keep_last(run, data, options, log_directory)
+                if log:
+                    log.epoch(run, {"train": learnt | {"images_per_second": speed}, "validate": scores})
+                    log.pictures(run, data, hardware)
+                    log.answers(len(run.history), data.classes, data.validate, Prediction(logits, logits))
 
 
 def wanted_epochs(options: argparse.Namespace) -> int | None:
@@ -400,6 +401,18 @@ def conclude(run: "Run", model: Path) -> str:
     )
 
 
+def explain(error: RuntimeError) -> str:
+    """Say what an error of torch means to the user; nothing where it is a fault of this program."""
+    from models.hardware import is_out_of_memory
+
+    if is_out_of_memory(error):
+        return "there is not enough memory; give a smaller --batch_size or --image_size, or another --use_model"
+    if "deterministic" in str(error):
+        reason = str(error).split(",")[0]
+        return f"the same run again is not to be had here ({reason}); leave out --deterministic, or try --device cpu"
+    return ""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Train as the command line says; give the exit status."""
     hush_all_but_first()
@@ -409,7 +422,6 @@ def main(argv: list[str] | None = None) -> int:
     try:
         # Only now, so that --help does not wait for torch.
         from models.checkpoint import CheckpointError
-        from models.hardware import is_out_of_memory
         from models.networks import WeightsError, network_names
         from training.distributed import joined
         from training.loop import TrainingError
@@ -425,10 +437,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"train_classifier.py: {error}", file=sys.stderr)
         return 1
     except RuntimeError as error:
-        if not is_out_of_memory(error):
+        if not (meaning := explain(error)):
             raise
-        advice = "give a smaller --batch_size or --image_size, or another --use_model"
-        print(f"train_classifier.py: there is not enough memory; {advice}", file=sys.stderr)
+        print(f"train_classifier.py: {meaning}", file=sys.stderr)
         return 1
     print(conclude(run, options.save_model))
     return 0

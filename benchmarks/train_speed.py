@@ -1,16 +1,19 @@
 """How fast training is, beside the recipe of the first version of this toolkit, on the same drawn pictures.
 
-    python -m benchmarks.train_speed                       # images per second, ratios and memory, some five minutes
-    python -m benchmarks.train_speed --pictures 10000      # the same with a whole collection
+    python -m benchmarks.train_speed                       # images per second, ratios and memory, some minutes
+    python -m benchmarks.train_speed --pictures 10000      # the same with a whole collection, half an hour
 
 The first version: torchvision's VGG11 at 224 px, batches of 4, float32, pictures opened by Pillow in a DataLoader.
 Ours: `vgg11` at 120 px, batches of 32, the device's arithmetic, pictures in memory. All weights are random: speed does
 not ask what a network knows. Each figure is of steps after the first ones, which warm up; the memory is the most that
-the figure's process took, with reading the pictures and running the frozen layers.
+the figure's process took, with reading the pictures and running the frozen layers in one view. At the end: the memory
+that whole commands take, from start to saved model.
 """
 
 import argparse
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,7 +37,10 @@ from training.stages import CachedSource, PictureSource, Timetable
 
 CLASSES = 27
 SIZE = 120
+TOP = Path(__file__).resolve().parent.parent
 PARTS = {"all layers": "none", "last block": "block", "head": "features"}
+# Of the default of four views, frozen layers take as many as there are epochs.
+COMMANDS = ("--freeze none --epochs 1", "--freeze block --epochs 4")
 RECIPE = Recipe(batch_size=32, learning_rate=1e-4, seed=0, adaptive=True)
 
 
@@ -69,10 +75,10 @@ def first_version(directory: Path, steps: int) -> float:
 
 def ours(directory: Path, steps: int, frozen: str) -> float:
     """Train two epochs of `steps` steps as we do, with a part frozen; give images per second of the second."""
-    keep_freed_memory()
     hardware = choose_hardware()
     data = read_data(directory, SIZE).to(hardware.device)
     network = hardware.place(build_network("vgg11", CLASSES, SIZE))
+    keep_freed_memory()
     if frozen == "none":
         source = PictureSource(network, data, hardware, True)
     else:
@@ -87,6 +93,14 @@ def ours(directory: Path, steps: int, frozen: str) -> float:
     return speed
 
 
+def whole_command(directory: Path, options: str) -> float:
+    """Run train_classifier.py with these options, from the weights beside the pictures; give its memory in GB."""
+    files = ["--directory", directory, "--weights", directory / "weights.pth", "--save_model", directory / "model"]
+    command = [sys.executable, "train_classifier.py", *files, *options.split()]
+    subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.DEVNULL)
+    return peak_memory(resource.RUSAGE_CHILDREN)
+
+
 def measured(train: Callable[..., float], *arguments: Any) -> tuple[float, float]:
     """Train in a process of its own; give images per second, and the most memory that it took, in GB (on Linux)."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
@@ -94,9 +108,9 @@ def measured(train: Callable[..., float], *arguments: Any) -> tuple[float, float
         return speed, process.submit(peak_memory).result()
 
 
-def peak_memory() -> float:
-    """Give the most memory that this process has taken, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+def peak_memory(whose: int = resource.RUSAGE_SELF) -> float:
+    """Give the most memory that this process has taken, or the hungriest of those that it started, in GB."""
+    return resource.getrusage(whose).ru_maxrss * 1024 / 1e9
 
 
 def main() -> None:
@@ -110,11 +124,15 @@ def main() -> None:
         draw_folder(directory, options.pictures)
         old, old_peak = measured(first_version, directory, options.steps)
         parts = {name: measured(ours, directory, options.steps, frozen) for name, frozen in PARTS.items()}
+        torch.save(models.vgg11(weights=None).state_dict(), directory / "weights.pth")
+        commands = {command: measured(whole_command, directory, command)[0] for command in COMMANDS}
     machine = f"{choose_hardware()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     print(f"{machine}, {options.pictures} pictures, {options.steps} steps")
     print(f"{'first version':14} {old:9.1f} images/s {'':30} {old_peak:5.2f} GB")
     for name, (speed, peak) in parts.items():
         print(f"{name:14} {speed:9.1f} images/s  {speed / old:6.1f} times the first version  {peak:5.2f} GB")
+    for command, peak in commands.items():
+        print(f"train_classifier.py {command:35} {peak:5.2f} GB")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ texts and containers of them.
 
 import pickle
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,7 +75,7 @@ class Checkpoint:
 
 def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
     """Write the model file, whole or not at all."""
-    save_tensors(path, {"format": FORMAT, "version": VERSION, **asdict(checkpoint)})
+    save_tensors(path, {"format": FORMAT, "version": VERSION, **vars(checkpoint)})
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:

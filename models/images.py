@@ -208,7 +208,7 @@ def read_store(samples: list[tuple[Path, int]], size: int, tick: Callable[[int],
     each picture (tqdm.update). Raises OSError at the first that cannot be read, or where there is no room.
     """
     square = (len(samples), size, size, 3)
-    pictures = storage.empty(square, torch.uint8, torch.device("cpu"), samples[0][0].parent)
+    pictures = storage.empty(square, torch.uint8, samples[0][0].parent)
     pixels = pictures.numpy()
 
     def read(index: int) -> None:

@@ -1,5 +1,6 @@
 """Large tensors in files without a name: the same training, nothing left behind, a sentence where there is no room."""
 
+import os
 import platform
 import re
 import shutil
@@ -34,14 +35,64 @@ def mapped_below(directory: Path) -> list[str]:
 @linux_only
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16, torch.float32])
 def test_beyond_the_memory_a_tensor_lies_in_a_file_without_a_name(tmp_path, monkeypatch, dtype):
-    assert storage.empty((3, 5), dtype, CPU, tmp_path).shape == (3, 5) and not mapped_below(tmp_path)
+    assert storage.empty((3, 5), dtype, tmp_path).shape == (3, 5) and not mapped_below(tmp_path)
     monkeypatch.setattr(storage, "HEADROOM", 1 << 60)
-    mapped = storage.empty((3, 5), dtype, CPU, tmp_path)
+    mapped = storage.empty((3, 5), dtype, tmp_path)
     mapped[:] = torch.arange(15).view(3, 5)
     assert mapped.dtype == dtype and mapped.flatten().tolist() == list(range(15))
     assert len(mapped_below(tmp_path)) == 1 and not list(tmp_path.iterdir())
     del mapped
     assert not mapped_below(tmp_path)
+
+
+def opened_below(directory: Path) -> list[str]:
+    """List the files below `directory` that this process has open, those without a name too."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [target for target in map(os.readlink, links) if target.startswith(str(directory))]
+
+
+@linux_only
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_rows_are_read_as_they_were_written(tmp_path, monkeypatch, dtype, in_memory):
+    monkeypatch.setattr(storage, "ROWS_IN_MEMORY", 1000 if in_memory else 0)
+    rows, values = storage.Rows((7, 2, 3), dtype, CPU, tmp_path), torch.randn(7, 2, 3).to(dtype)
+    assert bool(opened_below(tmp_path)) != in_memory
+    rows[4:] = values[4:]
+    rows[:4] = values[:4]
+    picked = rows[torch.tensor([6, 0, 6])]
+    assert len(rows) == 7 and torch.equal(picked, values[[6, 0, 6]]) and torch.equal(rows[2:5], values[2:5])
+    assert not mapped_below(tmp_path) and not list(tmp_path.iterdir())
+    del rows
+    assert not opened_below(tmp_path)
+
+
+@linux_only
+def test_rows_in_a_file_take_no_memory_of_the_process(tmp_path):
+    code = (
+        "import re, sys, torch, models.storage as s\n"
+        "from pathlib import Path\n"
+        "s.ROWS_IN_MEMORY = int(sys.argv[1])\n"
+        "peak = lambda: 1024 * int(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+        "rows, before = s.Rows((6400, 10_000), torch.float32, torch.device('cpu'), Path()), peak()\n"
+        "for start in range(0, 6400, 32): rows[start : start + 32] = torch.full((32, 10_000), start)\n"
+        "for part in torch.randperm(6400).split(32): assert torch.equal(rows[part][:, 7], part.float() // 32 * 32)\n"
+        "print(peak() - before)"
+    )
+    in_memory, in_file = (int(run_code(tmp_path, code, limit).stdout) for limit in ("1000000000", "0"))
+    assert in_memory > 240e6 and in_file < 120e6  # of 256 MB
+
+
+@linux_only
+def test_rows_lie_in_memory_where_the_disk_takes_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "ROWS_IN_MEMORY", 0)
+    gone = tmp_path / "gone"
+    rows = storage.Rows((2, 3), torch.float32, CPU, gone)
+    rows[:] = torch.ones(2, 3)
+    assert rows[:].sum() == 6
+    monkeypatch.setattr(storage, "HEADROOM", 1 << 60)
+    with pytest.raises(OSError, match=r"0.00 GB are needed .* fewer --views"):
+        storage.Rows((2, 3), torch.float32, CPU, gone)
 
 
 @linux_only
@@ -81,7 +132,7 @@ def test_a_killed_process_leaves_no_file(tmp_path):
         "import os, signal, torch, models.storage as s\n"
         "from pathlib import Path\n"
         "s.HEADROOM = 1 << 60\n"
-        "room = s.empty((100,), torch.uint8, torch.device('cpu'), Path())\n"
+        "room = s.empty((100,), torch.uint8, Path())\n"
         "room[:] = 1\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

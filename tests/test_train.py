@@ -134,6 +134,38 @@ def test_an_interrupted_run_is_taken_up_again_to_the_same_history(trained, tmp_p
     assert history(tmp_path) == history(directory)
 
 
+@pytest.mark.parametrize("how, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interrupted_log_shows_all_epochs_that_are_kept(tmp_path, how, status):
+    write_image_folders(tmp_path)
+    command = [sys.executable, TOP / "train_classifier.py", *SMALL, "--epochs", "40", "--log"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, env=one_thread()) as process:
+        while not (tmp_path / "model.history.csv").exists():  # once it does, the epoch is being drawn for the log
+            time.sleep(0.001)
+        process.send_signal(how)
+        process.communicate()
+        assert process.returncode == status
+    epochs = [int(row["epoch"]) for row in history(tmp_path)]
+    (run,) = (tmp_path / "logs").iterdir()
+    events = EventAccumulator(str(run / "validate")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == epochs
+    assert [event.step for event in events.Images("confusion matrix")] == epochs
+
+
+def test_what_torch_refuses_is_said_in_a_sentence():
+    torch.use_deterministic_algorithms(True)
+    try:
+        with pytest.raises(RuntimeError) as refusal:
+            torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    said = train_classifier.explain(refusal.value)
+    assert "put_" in said and "leave out --deterministic" in said and "\n" not in said
+    with pytest.raises(RuntimeError) as refusal:
+        torch.empty(1 << 50)
+    assert "not enough memory; give a smaller --batch_size" in train_classifier.explain(refusal.value)
+    assert not train_classifier.explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
 def test_resuming_with_other_options_is_refused(trained):
     directory, _ = trained
     process = train(directory, *SMALL, "--epochs", "5", "--resume")

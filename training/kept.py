@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -91,6 +92,22 @@ def keep_history(run: Run, options: argparse.Namespace) -> None:
 
 
 @contextmanager
+def undivided() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait: what is kept of an epoch and what the log shows of it belong together."""
+    came: list[int] = []
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in former:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
+
+
+@contextmanager
 def saying_what_is_kept(run: Run, options: argparse.Namespace) -> Iterator[None]:
     """Let an OSError that ends a run, such as that of a full disk, also say what is left of it."""
     try:
@@ -120,6 +137,8 @@ def make_checkpoint(run: Run, data: Data, options: argparse.Namespace) -> Checkp
 
 def finish(run: Run, data: Data, options: argparse.Namespace, hardware: Hardware, log: TrainingLog | None) -> None:
     """Let the best state name the validation pictures once more, and keep in the model how far it may be trusted."""
+    run.optimizer = run.average = None  # room for the model that is read now
+    run.network.zero_grad()
     checkpoint = run.world.agree(load_checkpoint(options.save_model) if run.world.first else None)
     checkpoint.turns = positions(data, options.tta)
     checkpoint, prediction = calibrated(checkpoint, data, hardware, run.world)

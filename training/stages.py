@@ -9,11 +9,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torchvision.transforms import v2
 
-from models import storage
 from models.hardware import Hardware
 from models.images import IMAGENET, Store, augment, draw_changes
 from models.predict import BATCH_SIZE, Predictor
 from models.split import split_network
+from models.storage import Rows
 from training.data import Data
 from training.distributed import ALONE, World, predict_together
 
@@ -150,7 +150,8 @@ class CachedSource:
         while len(self._views) < views and not enough():
             self._views.append(self._maps(data.train.pictures, tick, generator))
 
-    def _maps(self, pictures: Tensor, tick: Callable[[int], Any], generator: Generator | None = None) -> Tensor:
+    def _maps(self, pictures: Tensor, tick: Callable[[int], Any], generator: Generator | None = None) -> Rows:
+        """Give what the front says of pictures: maps, with channels last as convolutions give them, or features."""
         maps = None
         for start in range(0, len(pictures), BATCH_SIZE):
             part = pictures[start : start + BATCH_SIZE]
@@ -160,17 +161,13 @@ class CachedSource:
             with self._hardware.autocast():
                 given = self._front(self._hardware.place_pictures(IMAGENET.apply(values)))
             given = self._world.gather(given.to(self._hardware.dtype), len(part))
+            given = given.permute(0, 2, 3, 1) if given.ndim == 4 else given
             if maps is None:
-                maps = self._room_for(len(pictures), given)
+                shape = (len(pictures), *given.shape[1:])
+                maps = Rows(shape, given.dtype, self._hardware.device, self._directory)
             maps[start : start + BATCH_SIZE] = given
             tick(len(part))
         return maps
-
-    def _room_for(self, count: int, like: Tensor) -> Tensor:
-        """Give room for `count` maps such as those of `like`, channels last as they are where they have channels."""
-        shape = (count, *like.shape[1:]) if like.ndim != 4 else (count, *like.shape[2:], like.shape[1])
-        room = storage.empty(shape, self._hardware.dtype, self._hardware.device, self._directory)
-        return room if like.ndim != 4 else room.permute(0, 3, 1, 2)
 
     def train(self) -> None:
         """Make what learns ready for it; its statistics, too, stay those of the pretrained network."""
@@ -180,16 +177,22 @@ class CachedSource:
     def batch(self, indices: Tensor, epoch: int, _generator: Generator) -> tuple[Tensor, Tensor]:
         """Give what the front said of the training pictures at `indices`, in this epoch's view, and their labels."""
         indices = indices[self._world.rows(len(indices))].to(self._labels.device)
-        return self._views[epoch % len(self._views)][indices].float(), self._labels[indices]
+        return _inputs(self._views[epoch % len(self._views)][indices]), self._labels[indices]
 
     @torch.no_grad()
     def validation_logits(self) -> Tensor:
         """Give what the network says of the validation pictures: float32 (n, classes) on the CPU."""
         self.module.eval()
         count = len(self._validate)
-        parts = self._validate[self._world.rows(count)].split(BATCH_SIZE)
+        own = torch.arange(count)[self._world.rows(count)].to(self._labels.device)
         with self._hardware.autocast():
-            return self._world.gather(torch.cat([self.module(part.float()).float() for part in parts]), count).cpu()
+            parts = [self.module(_inputs(self._validate[rows])).float() for rows in own.split(BATCH_SIZE)]
+        return self._world.gather(torch.cat(parts), count).cpu()
+
+
+def _inputs(maps: Tensor) -> Tensor:
+    """Give maps (n, h, w, channels) or features as the layers behind take them."""
+    return (maps.permute(0, 3, 1, 2) if maps.ndim == 4 else maps).float()
 
 
 def keep_statistics(module: nn.Module) -> None:
