@@ -93,24 +93,24 @@ def ours(directory: Path, steps: int, frozen: str) -> float:
     return speed
 
 
-def whole_command(directory: Path, options: str) -> float:
-    """Run train_classifier.py with these options, from the weights beside the pictures; give its memory in GB."""
+def whole_command(directory: Path, options: str) -> None:
+    """Run train_classifier.py with these options, from the weights beside the pictures."""
     files = ["--directory", directory, "--weights", directory / "weights.pth", "--save_model", directory / "model"]
     command = [sys.executable, "train_classifier.py", *files, *options.split()]
     subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.DEVNULL)
-    return peak_memory(resource.RUSAGE_CHILDREN)
 
 
-def measured(train: Callable[..., float], *arguments: Any) -> tuple[float, float]:
-    """Train in a process of its own; give images per second, and the most memory that it took, in GB (on Linux)."""
+def measured(train: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """Train in a process of its own; give what `train` gives, and the most memory that it took, in GB (on Linux)."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        speed = process.submit(train, *arguments).result()
-        return speed, process.submit(peak_memory).result()
+        given = process.submit(train, *arguments).result()
+        return given, process.submit(peak_memory).result()
 
 
-def peak_memory(whose: int = resource.RUSAGE_SELF) -> float:
-    """Give the most memory that this process has taken, or the hungriest of those that it started, in GB."""
-    return resource.getrusage(whose).ru_maxrss * 1024 / 1e9
+def peak_memory() -> float:
+    """Give the most memory that this process has taken, or one that it started, in GB."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(each).ru_maxrss for each in whose) * 1024 / 1e9
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def main() -> None:
         old, old_peak = measured(first_version, directory, options.steps)
         parts = {name: measured(ours, directory, options.steps, frozen) for name, frozen in PARTS.items()}
         torch.save(models.vgg11(weights=None).state_dict(), directory / "weights.pth")
-        commands = {command: measured(whole_command, directory, command)[0] for command in COMMANDS}
+        commands = {command: measured(whole_command, directory, command)[1] for command in COMMANDS}
     machine = f"{choose_hardware()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     print(f"{machine}, {options.pictures} pictures, {options.steps} steps")
     print(f"{'first version':14} {old:9.1f} images/s {'':30} {old_peak:5.2f} GB")

@@ -62,13 +62,12 @@ def test_grey_of_any_range_is_stretched_by_the_formula(tmp_path, kind):
 
 
 MEMORY = """
-import re, sys
-from pathlib import Path
+import sys
 from models.images import fit_square, read_picture
-most = lambda: int(re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text())[1]) * 1024
-before = most()
+from tests.memory import most_memory
+before = most_memory()
 fit_square(read_picture(sys.argv[1]), 120)
-print(most() - before)
+print(most_memory() - before)
 """
 
 

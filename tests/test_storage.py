@@ -70,14 +70,14 @@ def test_rows_are_read_as_they_were_written(tmp_path, monkeypatch, dtype, in_mem
 @linux_only
 def test_rows_in_a_file_take_no_memory_of_the_process(tmp_path):
     code = (
-        "import re, sys, torch, models.storage as s\n"
+        "import sys, torch, models.storage as s\n"
         "from pathlib import Path\n"
+        "from tests.memory import most_memory\n"
         "s.ROWS_IN_MEMORY = int(sys.argv[1])\n"
-        "peak = lambda: 1024 * int(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])\n"
-        "rows, before = s.Rows((6400, 10_000), torch.float32, torch.device('cpu'), Path()), peak()\n"
+        "rows, before = s.Rows((6400, 10_000), torch.float32, torch.device('cpu'), Path()), most_memory()\n"
         "for start in range(0, 6400, 32): rows[start : start + 32] = torch.full((32, 10_000), start)\n"
         "for part in torch.randperm(6400).split(32): assert torch.equal(rows[part][:, 7], part.float() // 32 * 32)\n"
-        "print(peak() - before)"
+        "print(most_memory() - before)"
     )
     in_memory, in_file = (int(run_code(tmp_path, code, limit).stdout) for limit in ("1000000000", "0"))
     assert in_memory > 240e6 and in_file < 120e6  # of 256 MB
