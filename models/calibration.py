@@ -96,7 +96,7 @@ class Calibration:
         """
         if self.familiarity is None:
             return np.zeros(len(features), dtype=bool)
-        return self.familiarity.distances(features) > limit([self.familiarity.usual], confidence)
+        return self.familiarity.strangeness(features) > limit([self.familiarity.usual], confidence)
 
     def answers(self, prediction: Prediction, confidence: float) -> list[Answer]:
         """Say of each picture what can be defended: the deepest taxon that holds all classes of its set.
@@ -135,6 +135,8 @@ class Calibration:
             # before format 3 there were no places
             places = np.asarray(state.get("places", np.full(count, count)), dtype=np.int64)
             kept = state.get("familiarity")
+            # what was kept before format 4 was measured otherwise, and says nothing now
+            knows = kept is not None and "pictures" not in kept
             sound = (
                 0 < temperature < math.inf
                 and places.shape == (count,)
@@ -146,7 +148,7 @@ class Calibration:
             if not sound:
                 raise ValueError("its numbers make no sense")
             conformal = Conformal(taxonomy, places, scores, labels)
-            return cls(taxonomy, temperature, conformal, None if kept is None else Familiarity.from_state(kept))
+            return cls(taxonomy, temperature, conformal, Familiarity.from_state(kept) if knows else None)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"the model's calibration is damaged ({error}); train the model again") from error
 

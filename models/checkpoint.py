@@ -20,7 +20,7 @@ from models.networks import build_network
 from models.predict import TURNS, Predictor
 
 FORMAT = "mikrotax classifier"
-VERSION = 3
+VERSION = 4
 
 
 class CheckpointError(Exception):

@@ -11,69 +11,108 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 from torch.nn import functional as F
 
-# What a model file keeps of a training picture: so many numbers of 2 bytes.
-DIRECTIONS = 64
+# What a model file keeps of each look at a training picture: so many numbers of 2 bytes.
+DIRECTIONS = 256
+
+# So many looks count as near. None lies nearer to others than this (squared): copies would make all else strange.
+NEIGHBOURS, LEAST_SPREAD = 5, 1e-4
 
 
 @dataclass(frozen=True)
 class Familiarity:
-    """Distances to the nearest training picture in the space of what the network's last layer reads.
+    """How strange pictures are to a network, by the looks at training pictures that they come near to.
 
-    Features are brought to length 1, of which only the angles count (Sun et al. 2022, ICML). Of the training pictures
-    the `directions` (d, k) are kept in which they differ most, and where each lies in them, `pictures` (m, k). What a
-    new picture has in other directions adds to its distance, so that nothing is hidden by leaving them out. `usual`
-    (n,): the distances of the validation pictures.
+    What is near is measured on what the network's last layer reads, brought to length 1, so that only angles count. It
+    is raised to a `power` before: to 0.5 where it is never negative, so that a few strong features do not outweigh all
+    others (the Hellinger distance; Arandjelović & Zisserman 2012, CVPR), else to 1. Of these are kept the `directions`
+    (d, k) in which training pictures differ most, and where each look at one lies in them, `looks` (m, k). What a new
+    picture has in other directions adds to its distance, so that nothing is hidden by leaving them out. `spread` (m,):
+    the mean squared distance from each look to the nearest looks at other pictures; `usual` (n,): the strangeness of
+    the validation pictures.
     """
 
+    power: float
     directions: Tensor
-    pictures: Tensor
+    looks: Tensor
+    spread: Tensor
     usual: np.ndarray
 
     @classmethod
     def fit(cls, train: Tensor, validate: Tensor) -> Familiarity:
-        """Learn from the features of training (m, d) and validation pictures (n, d)."""
-        train = _unit(train)
-        count = min(DIRECTIONS, *train.shape)
-        directions = torch.from_numpy(randomized_svd(train.numpy(), count, random_state=0)[2].T.copy())
-        return cls(directions, (train @ directions).half(), np.empty(0)).measured_on(validate)
+        """Learn from features of training pictures, (views, pictures, d), and of validation pictures, (n, d)."""
+        picture = torch.arange(train.shape[1]).repeat(len(train))
+        power = 0.5 if (train >= 0).all() else 1.0
+        looks = _raised(train.flatten(0, 1), power)
+        count = min(DIRECTIONS, *looks.shape)
+        directions = torch.from_numpy(randomized_svd(looks.numpy(), count, random_state=0)[2].T.copy())
+        places = (looks @ directions).half()
+        spread = torch.ones(len(looks))
+        if train.shape[1] > 1:
+            spread = _nearest(looks, directions, places, picture)[0].mean(1).clamp(min=LEAST_SPREAD)
+        return cls(power, directions, places, spread, np.empty(0)).measured_on(validate)
 
     def measured_on(self, validate: Tensor) -> Familiarity:
-        """Give the same with other validation pictures, of features (n, d), to say which distances are usual."""
-        return replace(self, usual=self.distances(validate))
+        """Give the same with other validation pictures, of features (n, d), to say how much strangeness is usual."""
+        return replace(self, usual=self.strangeness(validate))
 
-    def distances(self, features: Tensor) -> np.ndarray:
-        """Give the squared distance from pictures (n, d) to the nearest training picture, (n,), in [0, 4].
+    def strangeness(self, features: Tensor) -> np.ndarray:
+        """Measure how strange pictures of features (n, d) are, (n,), 0 or more.
 
-        Raises ValueError where the features are not of the network that the training pictures' came from.
+        It is the geometric mean of how far the nearest looks are (mean squared distance; Sun et al. 2022, ICML) and of
+        how many times farther that is than they are from their own nearest (a local outlier factor with plain means;
+        Breunig et al. 2000, SIGMOD): a step aside says more where the known lie close together. Raises ValueError where
+        the features are not of the network that the training pictures' came from.
         """
         if features.shape[1] != len(self.directions):
             raise ValueError("what the model knows of its training pictures does not fit its network; train it again")
-        if not len(self.pictures):
+        if not len(self.looks) or not len(features):
             return np.zeros(len(features))
-        pictures = self.pictures.float()
-        lengths = pictures.square().sum(1)
-        nearest = [
-            1 - (2 * _unit(some) @ self.directions @ pictures.T - lengths).max(1).values for some in features.split(256)
-        ]
-        return torch.cat(nearest).clamp(min=0).double().numpy() if nearest else np.empty(0)
+        distances, near = _nearest(_raised(features, self.power), self.directions, self.looks)
+        return (distances.mean(1) / self.spread[near].mean(1).sqrt()).double().numpy()
 
     def state(self) -> dict[str, Any]:
-        """Give what a model file keeps: tensors only."""
-        return {"directions": self.directions, "pictures": self.pictures, "usual": torch.from_numpy(self.usual)}
+        """Give what a model file keeps: tensors and numbers only."""
+        return {**vars(self), "usual": torch.from_numpy(self.usual)}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Familiarity:
         """Read what `state` gave. Raises ValueError, KeyError or TypeError where it makes no sense."""
-        directions, pictures, usual = state["directions"], state["pictures"], state["usual"]
+        power = float(state["power"])
+        directions, looks, spread, usual = (state[name] for name in ("directions", "looks", "spread", "usual"))
         if not (
-            directions.ndim == pictures.ndim == 2
-            and directions.shape[1] == pictures.shape[1]
+            0 < power <= 1
+            and directions.ndim == looks.ndim == 2
+            and directions.shape[1] == looks.shape[1]
+            and spread.shape == (len(looks),)
             and usual.ndim == 1
-            and all(torch.isfinite(each).all() for each in (directions, pictures, usual))
+            and all(torch.isfinite(each).all() for each in (directions, looks, spread, usual))
+            and (spread > 0).all()
         ):
             raise ValueError("its distances make no sense")
-        return cls(directions.float(), pictures.half(), np.asarray(usual, dtype=np.float64))
+        return cls(power, directions.float(), looks.half(), spread.float(), np.asarray(usual, dtype=np.float64))
 
 
-def _unit(features: Tensor) -> Tensor:
-    return F.normalize(features.float(), dim=1)
+def _raised(features: Tensor, power: float) -> Tensor:
+    """Raise the amounts of features (n, d) to a power, signs left as they are, and bring each row to length 1."""
+    features = features.float()
+    return F.normalize(features if power == 1 else features.sign() * features.abs() ** power, dim=1)
+
+
+def _nearest(
+    features: Tensor, directions: Tensor, looks: Tensor, picture: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Give the squared distances, in [0, 4], to the looks nearest to rows of length 1 (n, d), and which: both (n, k).
+
+    picture (n,): the rows are the looks, at these pictures, and only looks at other pictures count.
+    """
+    looks = looks.float()
+    lengths = looks.square().sum(1)
+    allowed = len(looks) if picture is None else int((picture != picture[0]).sum())
+    found = []
+    for rows in torch.arange(len(features)).split(256):
+        distances = 1 + lengths - 2 * features[rows] @ directions @ looks.T
+        if picture is not None:
+            distances[picture[rows, None] == picture] = torch.inf
+        found.append(distances.clamp(min=0).topk(min(NEIGHBOURS, allowed), largest=False))
+    values, indices = zip(*found, strict=True)
+    return torch.cat(values), torch.cat(indices)

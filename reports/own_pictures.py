@@ -224,6 +224,8 @@ def _remarks(namer: Namer, confusion: np.ndarray | None, out_of_range: Counter, 
     """Say in a sentence each what the user should know of the answers."""
     if not namer.calibration:
         yield "The model holds no calibration, so each answer is the likeliest class, with no confidence to rely on."
+    elif not namer.calibration.familiarity:
+        yield "The model does not know what is unlike its training pictures, so nothing is unknown; train it again."
     if confusion is None:
         yield "The model holds no confusion matrix, so the shares in assemblage.csv are not corrected."
     if namer.age is not None and not namer.ranges:

@@ -94,7 +94,7 @@ def write_report_set(directory):
     checkpoint = learnt_checkpoint()
     predictor = checkpoint.predictor(choose_hardware("cpu", "fp32"))
     train, validate = (visualise_results.classify(checkpoint, predictor, directory / n) for n in ("train", "validate"))
-    familiarity = Familiarity.fit(train.prediction.features, validate.prediction.features)
+    familiarity = Familiarity.fit(train.prediction.features[None], validate.prediction.features)
     taxonomy = Taxonomy.of(CLASSES, LINEAGES)
     checkpoint.calibration = Calibration.fit(taxonomy, validate.prediction, validate.labels, familiarity).state()
     save_checkpoint(directory / "model", checkpoint)

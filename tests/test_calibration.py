@@ -6,6 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 
 from models.calibration import (
     FAMILIAR,
@@ -16,7 +19,7 @@ from models.calibration import (
 )
 from models.checkpoint import CheckpointError
 from models.conformal import CLASS_PICTURES, doubts, limit
-from models.familiarity import Familiarity
+from models.familiarity import NEIGHBOURS, Familiarity
 from models.predict import Prediction
 from models.taxonomy import Taxonomy
 from tests.test_taxonomy import taxonomies
@@ -46,7 +49,7 @@ def drawn(counts, seed, spread=1.0):
 def fitted(validate=(200, 120, 60, 10, 8), seed=1):
     train, _ = drawn((80, 80, 80, 20, 20), 0)
     prediction, labels = drawn(validate, seed)
-    return Calibration.fit(TAXONOMY, prediction, labels, Familiarity.fit(train.features, prediction.features))
+    return Calibration.fit(TAXONOMY, prediction, labels, Familiarity.fit(train.features[None], prediction.features))
 
 
 CALIBRATION = fitted()
@@ -182,7 +185,7 @@ def test_answers_hold_their_sets_and_only_rise_with_confidence(taxonomy, seed, l
     logits = torch.randn(len(labels), classes, generator=random) + 2 * torch.eye(classes)[labels]
     features = torch.randn(len(labels), 12, generator=random)
     prediction = Prediction(logits, features)
-    calibration = Calibration.fit(taxonomy, prediction, labels, Familiarity.fit(features[::2], features))
+    calibration = Calibration.fit(taxonomy, prediction, labels, Familiarity.fit(features[None, ::2], features))
     low, high = sorted(levels)
     less, more = calibration.sets(logits, low), calibration.sets(logits, high)
     assert less.any(1).all() and not (less & ~more).any()
@@ -225,14 +228,45 @@ def test_pictures_unlike_any_are_still_seen_in_directions_that_are_not_kept():
     assert not CALIBRATION.unfamiliar(CENTRES, 0.95).any()
 
 
-def test_familiarity_by_hand():
-    train = torch.tensor([[2.0, 0, 0], [0, 3.0, 0]])
+def test_strangeness_by_hand():
+    train = torch.tensor([[[2.0, 0, 0], [0, 3.0, 0]]])  # their squared distance on the unit circle is 2
     seen = torch.tensor([[5.0, 0, 0], [1.0, 1.0, 0], [0, 0, 1.0], [0, -1.0, 0]])
     familiarity = Familiarity.fit(train, seen)
-    # squared distances on the unit circle: 2 - 2 cos
-    assert familiarity.usual == pytest.approx([0, 2 - 2**0.5, 2, 2], abs=1e-3)
-    assert familiarity.measured_on(seen[:2]).usual == pytest.approx([0, 2 - 2**0.5], abs=1e-3)
-    assert familiarity.measured_on(seen[:2]).distances(seen) == pytest.approx(familiarity.usual, abs=1e-3)
+    # the mean of the squared distances to both, 2 - 2 cos each, by the root of what lies between these
+    assert familiarity.usual == pytest.approx(np.array([1, 2 - 2**0.5, 2, 3]) / 2**0.5, abs=1e-3)
+    assert familiarity.measured_on(seen[:2]).usual == pytest.approx(familiarity.usual[:2], abs=1e-3)
+    assert familiarity.measured_on(seen[:2]).strangeness(seen) == pytest.approx(familiarity.usual, abs=1e-3)
+
+
+@pytest.mark.parametrize("negative, power", [(False, 0.5), (True, 1)])
+def test_strangeness_is_what_scikit_learn_makes_of_all_distances(negative, power):
+    random = np.random.default_rng(0)
+    train, seen = (random.gamma(0.5, size=shape) for shape in ((3, 9, 8), (20, 8)))
+    if negative:
+        train, seen = train - 0.5, seen - 0.5
+    looks, new = (normalize(np.sign(each) * np.abs(each) ** power) for each in (train.reshape(-1, 8), seen))
+    picture = np.tile(np.arange(9), 3)
+    apart = np.where(picture[:, None] == picture, np.inf, euclidean_distances(looks, squared=True))
+    spread = np.sort(apart, axis=1)[:, :NEIGHBOURS].mean(1)
+    distances, near = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(looks).kneighbors(new)
+    expected = (distances**2).mean(1) / np.sqrt(spread[near].mean(1))
+    familiarity = Familiarity.fit(torch.from_numpy(train), torch.from_numpy(seen))
+    assert familiarity.usual == pytest.approx(expected, rel=0.01)
+
+
+def test_copies_among_the_training_pictures_do_not_make_all_else_strange():
+    familiarity = Familiarity.fit(torch.ones(1, 9, 4), torch.eye(4))
+    assert np.isfinite(familiarity.usual).all() and familiarity.strangeness(torch.ones(1, 4))[0] < 0.01
+
+
+def test_one_training_picture_is_enough_to_measure_by():
+    familiarity = Familiarity.fit(torch.tensor([[[1.0, 0]], [[0, 1.0]]]), torch.tensor([[1.0, 0], [-1.0, 0]]))
+    assert familiarity.usual == pytest.approx([1, 3], abs=1e-3)
+
+
+def test_what_a_model_of_an_older_format_remembers_is_left_alone():
+    older = {"directions": torch.zeros(3, 2), "pictures": torch.zeros(4, 2), "usual": torch.zeros(2)}
+    assert Calibration.from_state(TAXONOMY, {**CALIBRATION.state(), "familiarity": older}).familiarity is None
 
 
 def test_without_features_nothing_is_unfamiliar():
@@ -264,7 +298,10 @@ def test_a_model_file_keeps_it_small_and_the_same():
         {"places": torch.ones(3, dtype=torch.long)},
         {"places": torch.zeros(5, dtype=torch.long)},
         {"familiarity": {"directions": torch.zeros(3)}},
-        {"familiarity": {"directions": torch.zeros(3, 2), "pictures": torch.zeros(4, 5), "usual": torch.zeros(2)}},
+        {"familiarity": {**CALIBRATION.familiarity.state(), "looks": torch.zeros(4, 5)}},
+        {"familiarity": {**CALIBRATION.familiarity.state(), "spread": torch.zeros(280)}},
+        {"familiarity": {**CALIBRATION.familiarity.state(), "spread": torch.ones(3)}},
+        {"familiarity": {**CALIBRATION.familiarity.state(), "power": 0.0}},
         {"familiarity": 7},
     ],
 )

@@ -92,7 +92,7 @@ def test_answers_are_those_of_the_calibration(model, folder, tmp_path):
     random = torch.Generator().manual_seed(0)
     validate = model.predictor(CPU)(torch.randint(0, 255, (60, 3, 40, 40), generator=random))
     learnt = Calibration.fit(
-        taxonomy, validate, np.arange(60) % 3, Familiarity.fit(validate.features[::2] + 1, validate.features)
+        taxonomy, validate, np.arange(60) % 3, Familiarity.fit(validate.features[None, ::2] + 1, validate.features)
     )
     calibrated = Checkpoint(**{**vars(model), "calibration": learnt.state() | {"confusion": torch.eye(3).long() * 20}})
     assert classify_folder(folder, tmp_path / "out", calibrated, CPU, 0.8) == 0
@@ -250,7 +250,7 @@ def test_another_folder_begins_anew_and_keeps_the_old_table(model, folder, tmp_p
 def test_a_sample_of_strangers_has_a_count_and_no_shares(model, folder, tmp_path):
     pixels = np.stack([fit_square(read_picture(path), 40) for path in sorted((folder / "core 2").iterdir())] * 3)
     known = model.predictor(CPU)(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-    familiarity = Familiarity.fit(known.features, known.features)
+    familiarity = Familiarity.fit(known.features[None], known.features)
     learnt = Calibration.fit(Taxonomy.of(CLASSES, LINEAGES), known, np.arange(18) % 3, familiarity)
     calibrated = Checkpoint(**{**vars(model), "calibration": learnt.state() | {"confusion": torch.eye(3).long() * 20}})
     for path in (folder / "core 1").rglob("*.png"):  # noise, which is like no shape

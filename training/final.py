@@ -51,14 +51,14 @@ def calibrated(checkpoint: Checkpoint, data: Data, hardware: Hardware, world: Wo
 
 
 def known_features(predictor: Predictor, data: Data, world: World) -> Tensor:
-    """Give what the last layer reads of training pictures, (looks, d): as they stand, then as training changes them.
+    """Give what the last layer reads of training pictures, (views, m, d): as they stand, then as training changes them.
 
     Without the changed views a known picture in a new turn or light looks stranger than it is.
     """
     known, views = _remembered(data)
     generator = Generator().manual_seed(0)
     stores = (_changed(known, data.turn, generator) if view else known for view in range(views))
-    return torch.cat([predict_together(world, predictor, store).features for store in stores])
+    return torch.stack([predict_together(world, predictor, store).features for store in stores])
 
 
 def _remembered(data: Data) -> tuple[Store, int]:
