@@ -105,7 +105,7 @@ def write_report(
     page = {"summary": summary, **files, **seen, "pairs": pairs, "confusion_alt": confusion_alt(first.answers)}
     page |= {"confusion": png(directory / "confusion.png"), "calibration": png(directory / "calibration.png")}
     suspects = [row | {"link": link(row["URL"])} for row in files["suspects"][:SUSPECTS_SHOWN]]
-    page |= {"suspects": suspects, "suspects_in_all": len(files["suspects"])}
+    page |= {"suspects": suspects, "suspects_in_all": len(files["suspects"]), "tells_strangers": bool(familiarity)}
     write_text(directory / "report.html", render(page))
     return summary
 

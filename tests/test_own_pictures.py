@@ -262,6 +262,15 @@ def test_a_sample_of_strangers_has_a_count_and_no_shares(model, folder, tmp_path
     assert any(row["corrected"] for row in rows if row["sample"] == "core 2")
 
 
+def test_a_model_that_does_not_tell_strangers_says_so(model, folder, tmp_path, capsys):
+    known = model.predictor(CPU)(torch.zeros(18, 3, 40, 40))
+    learnt = Calibration.fit(Taxonomy.of(CLASSES, LINEAGES), known, np.arange(18) % 3)
+    calibrated = Checkpoint(**{**vars(model), "calibration": learnt.state()})
+    assert classify_folder(folder, tmp_path / "out", calibrated, CPU) == 0
+    assert "so nothing is unknown; train it again" in capsys.readouterr().out
+    assert {row["familiar"] for row in table(tmp_path / "out" / "predictions.csv")} == {"yes"}
+
+
 def test_a_table_of_the_users_own_is_not_touched(model, folder, tmp_path):
     (tmp_path / "predictions.csv").write_text("my own\n")
     classify_folder(folder, tmp_path, model, CPU)

@@ -264,6 +264,12 @@ def test_one_picture_of_each_class_is_enough(tmp_path):
     assert run(*small_set(tmp_path, 1)) == 0
 
 
+def test_a_report_says_whether_strangers_are_told(report_set, tmp_path):
+    assert run(*small_set(tmp_path, 2)) == 0
+    pages = [" ".join((each / "report" / "report.html").read_text().split()) for each in (report_set, tmp_path)]
+    assert ["so none is called unknown; train it again" in page for page in pages] == [False, True]
+
+
 @pytest.mark.parametrize(
     "content, message",
     [
