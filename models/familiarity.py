@@ -94,8 +94,7 @@ class Familiarity:
 
 def _raised(features: Tensor, power: float) -> Tensor:
     """Raise the amounts of features (n, d) to a power, signs left as they are, and bring each row to length 1."""
-    features = features.float()
-    return F.normalize(features if power == 1 else features.sign() * features.abs() ** power, dim=1)
+    return F.normalize(features.float().abs().pow_(power).copysign_(features), dim=1)
 
 
 def _nearest(
