@@ -283,7 +283,11 @@ def render(page: dict[str, Any]) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {
-        "percent": lambda share: f"{100 * share:.1f} %",
-        "number": lambda value, form: f"{100 * value:.1f} %" if form == "%" else format(value, form),
+        "percent": _percent,
+        "number": lambda value, form: _percent(value) if form == "%" else format(value, form),
     }
     return environment.get_template(TEMPLATE).render(page)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
