@@ -14,7 +14,7 @@ from torch.nn import functional as F
 # What a model file keeps of each look at a training picture: so many numbers of 2 bytes.
 DIRECTIONS = 256
 
-# So many looks count as near. None lies nearer to others than this (squared): copies would make all else strange.
+# So many looks count as near. The spread around them is never less than this: near a copy, all else would be strange.
 NEIGHBOURS, LEAST_SPREAD = 5, 1e-4
 
 
