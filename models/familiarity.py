@@ -42,14 +42,14 @@ class Familiarity:
         """Learn from features of training pictures, (views, pictures, d), and of validation pictures, (n, d)."""
         picture = torch.arange(train.shape[1]).repeat(len(train))
         power = 0.5 if (train >= 0).all() else 1.0
-        looks = _raised(train.flatten(0, 1), power)
-        count = min(DIRECTIONS, *looks.shape)
-        directions = torch.from_numpy(randomized_svd(looks.numpy(), count, random_state=0)[2].T.copy())
-        places = (looks @ directions).half()
+        known = _raised(train.flatten(0, 1), power)
+        count = min(DIRECTIONS, *known.shape)
+        directions = torch.from_numpy(randomized_svd(known.numpy(), count, random_state=0)[2].T.copy())
+        looks = (known @ directions).half()
         spread = torch.ones(len(looks))
         if train.shape[1] > 1:
-            spread = _nearest(looks, directions, places, picture)[0].mean(1).clamp(min=LEAST_SPREAD)
-        return cls(power, directions, places, spread, np.empty(0)).measured_on(validate)
+            spread = _nearest(known, directions, looks, picture)[0].mean(1).clamp(min=LEAST_SPREAD)
+        return cls(power, directions, looks, spread, np.empty(0)).measured_on(validate)
 
     def measured_on(self, validate: Tensor) -> Familiarity:
         """Give the same with other validation pictures, of features (n, d), to say how much strangeness is usual."""

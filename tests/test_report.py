@@ -55,7 +55,7 @@ def test_the_page_stands_alone_and_says_what_the_files_say(page, report):
     assert not page.findall(".//script") and not page.findall(".//link")
     assert all(each.get("href").startswith("http://127.0.0.1/a%20b/") for each in page.findall(".//a"))
     assert page.findall(".//a") and "javascript:" not in text
-    words = " ".join(page.xpath("string(//body)").split())
+    words = words_of(page.find("body"))
     first = json.loads((report / "summary.json").read_text())["splits"]["validate"]
     right = first["accuracy"]
     assert f"{right['part']} of {first['pictures']}" in words and f"{100 * right['value']:.1f} %" in words
@@ -125,7 +125,7 @@ def test_the_tables_of_the_page_are_those_of_the_files(page, report):
 
 
 def test_the_sentences_of_the_page_say_what_the_summary_says(page, report):
-    words = " ".join(page.xpath("string(//body)").split())
+    words = words_of(page.find("body"))
     summary = json.loads((report / "summary.json").read_text())
     first, second = summary["splits"]["validate"], summary["splits"]["test"]
     assert f"{first['pictures']} pictures of validate/ in {first['groups']} groups, and" in words
@@ -147,8 +147,9 @@ def test_the_sentences_of_the_page_say_what_the_summary_says(page, report):
         each = first[key]
         numbers = [each["value"], each["low"], each["high"]]
         value, _, limits = (decimals(text, *numbers) if text else percent(*numbers)).partition(" (")
-        cards = [words_of(each) for each in page.xpath("//*[@class='figures']/div")]
-        assert any(card.startswith(value) and limits.rstrip(")") in card for card in cards), key
+        cards = page.xpath("//*[@class='figures']/div")
+        card = [div for div in cards if limits.rstrip(")") in words_of(div.find("small"))]
+        assert value in [words_of(div.find("b")) for div in card], key
 
 
 def test_pictures_say_what_the_table_says(page, report):
