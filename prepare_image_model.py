@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from models.command_line import make_parser, share_or_none, whole_number
+from common.command_line import make_parser, share_or_none, whole_number
 
 GROUPINGS = ("specimen", "sample", "source", "none")
 
@@ -112,7 +112,7 @@ def find_files(images: Path, pictures: Iterable) -> tuple[Path, list, list]:
 
 def look(images: Path, pictures: Iterable) -> tuple[list, list]:
     """Read each picture's file. Returns the pictures, which now have their look, and those that cannot be used."""
-    from dataset.likeness import Look, look_at_all
+    from dataset.descriptors import Look, look_at_all
     from dataset.records import exclude
 
     pictures, excluded = list(pictures), []
@@ -170,7 +170,7 @@ _MISSING = "run scrape_mikrotax.py again to fetch what is missing, or give anoth
 def choose(args: argparse.Namespace, pictures: list) -> tuple[list, list]:
     """Group the pictures and split them. Returns those used, which now have their split, and those left out."""
     from dataset import groups, labels, selection
-    from dataset.likeness import alike_pairs
+    from dataset.descriptors import alike_pairs
 
     labels.find_techniques(pictures)
     excluded = []
@@ -188,7 +188,7 @@ def choose(args: argparse.Namespace, pictures: list) -> tuple[list, list]:
         "validate": args.validate_share,
         "test": args.test_share,
     }
-    wishes = selection.Wishes(
+    options = selection.SelectionOptions(
         shares={split: share for split, share in shares.items() if share > 0},
         min_samples=args.min_samples,
         rare=args.rare,
@@ -197,7 +197,7 @@ def choose(args: argparse.Namespace, pictures: list) -> tuple[list, list]:
         hold_out_types=args.hold_out_types,
         seed=args.seed,
     )
-    used, out = selection.select(pictures, wishes)
+    used, out = selection.select(pictures, options)
     return used, excluded + out
 
 
@@ -208,8 +208,8 @@ def _none_left(reasons: dict[str, int]) -> str:
 
 def build(args: argparse.Namespace, images: Path, used: list, excluded: list) -> dict:
     """Write the layout, audit it and swap it in. Returns what dataset.json says."""
+    from common.files import write_json
     from dataset import DataSetError, audit, contact_sheet, layout, summary
-    from models.files import write_json
 
     new, copied = layout.place_pictures(args.train, images, used, args.link)
     manifest = layout.write_manifest(new, used)

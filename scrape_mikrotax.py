@@ -21,7 +21,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from models.command_line import make_parser
+from common.command_line import make_parser
 
 LIVE_SITE = "https://www.mikrotax.org"
 LEAST_DELAY = 1.0  # seconds, for a host that is somebody else's
@@ -186,7 +186,7 @@ def note(run: Run, visit) -> None:
 
 def record_path(run: Run, record: dict) -> Path:
     """Return where the record of a taxon lies; two taxa never share a file."""
-    from mikrotax.names import safe_part
+    from common.names import safe_part
     from mikrotax.records import Files, record_file
 
     taxon = record["lineage"][-1]
@@ -199,8 +199,8 @@ def note_changes(run: Run, module: str) -> None:
 
     This comes before the records are written anew, so that a run that is killed in between tells it all the same.
     """
+    from common.names import safe_part
     from mikrotax.changes import changes, write_changes
-    from mikrotax.names import safe_part
 
     folder = run.args.data / safe_part(module)
     old, records = run.old.get(folder.name, []), run.records[module]
@@ -241,14 +241,14 @@ def fetch_pictures(run: Run, missing: list) -> None:
     """Fetch pictures one by one; each is looked at before it is written, and written whole or not at all."""
     from tqdm import tqdm
 
+    from common.files import write_bytes
     from mikrotax.crawl import Failure
     from mikrotax.pictures import MAX_BYTES, PictureError, check_picture
     from mikrotax.session import FetchError
-    from models.files import write_bytes
 
     for entry in tqdm(missing, unit="picture", desc="pictures"):
         try:
-            content = run.reader.guest.fetch(entry.url, MAX_BYTES).content
+            content = run.reader.session.fetch(entry.url, MAX_BYTES).content
             check_picture(content)
             write_bytes(run.args.images / entry.file, content)
             run.counts["pictures", "new"] += 1
@@ -306,8 +306,8 @@ def summary(run: Run) -> str:
         f"{kind:10}" + "".join(f"{counts[kind, column]:>10,}" for column in ("new", "known", "failed"))
         for kind in ("pages", "taxa", "pictures")
     ]
-    if run.reader.guest:
-        lines.append(f"The site was asked {run.reader.guest.asked:,} times.")
+    if run.reader.session:
+        lines.append(f"The site was asked {run.reader.session.asked:,} times.")
     if counts["pictures", "not fetched"]:
         lines.append(f"{counts['pictures', 'not fetched']:,} pictures are not here and were not asked for.")
     if counts["changes", ""]:
@@ -331,7 +331,7 @@ def listed(names: list[str]) -> str:
 def forecast(run: Run) -> str:
     """Return how long it would take to fetch what is not here."""
     number = run.counts["pictures", "not fetched"]
-    delay = run.reader.guest.delay if run.reader.guest else run.args.delay
+    delay = run.reader.session.delay if run.reader.session else run.args.delay
     time = timedelta(seconds=round((number + run.waiting) * delay))
     more = f" and at least {run.waiting:,} pages" if run.waiting else ""
     return f"A run would fetch {number:,} pictures{more}: about {time} at one request every {delay:g} seconds."
@@ -341,7 +341,7 @@ def begin(args: argparse.Namespace, store) -> Run:
     """Clear up after a run that was killed, and read what earlier runs have left."""
     from mikrotax.crawl import Reader
     from mikrotax.records import Files, Pool, old_records, sweep
-    from mikrotax.session import Guest
+    from mikrotax.session import PoliteSession
 
     old, names, files = {}, {}, {}
     sweep(args.data)
@@ -352,8 +352,8 @@ def begin(args: argparse.Namespace, store) -> Run:
         names[folder.name] = Files({record.lineage[-1]: record.file for record in old[folder.name]})
         for name in by_hand:
             names[folder.name].file(f"written by hand: {name}", name)
-    guest = None if args.offline else Guest(args.site, args.delay, args.contact)
-    reader = Reader(store, guest, args.max_age if args.update else None)
+    session = None if args.offline else PoliteSession(args.site, args.delay, args.contact)
+    reader = Reader(store, session, args.max_age if args.update else None)
     return Run(args, reader, Pool(Files(files), args.full_size), old, names=names)
 
 

@@ -19,17 +19,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.command_line import (
-    hush_all_but_first,
+from common.command_line import (
     make_parser,
     positive_float,
     share,
     share_or_none,
+    silence_non_main_ranks,
     whole_number,
 )
 
 if TYPE_CHECKING:
-    from models.hardware import Hardware
+    from models.device import Hardware
     from training.data import Data
     from training.distributed import World
     from training.log import TrainingLog
@@ -173,7 +173,7 @@ def train(options: argparse.Namespace, world: "World") -> "Run":
     """
     import torch
 
-    from models.hardware import choose_hardware, keep_freed_memory
+    from models.device import choose_hardware, keep_freed_memory
     from training.data import read_data
     from training.distributed import check_shares
     from training.kept import check_same_data, finish, read_interrupted, saying_what_is_kept
@@ -222,7 +222,7 @@ def train_stage(
     left: dict[str, Any] | None,
 ) -> None:
     """Train through a stage, or through the rest of it that an interrupted run left."""
-    from models.predict import Prediction
+    from models.prediction import Prediction
     from training.average import averaged, make_average
     from training.kept import history_row, keep_best, keep_last, undivided
     from training.loop import LOWEST_RATE, Recipe, epoch_length, make_optimizer, score, train_epoch
@@ -270,12 +270,12 @@ def train_stage(
 
 
 def wanted_epochs(options: argparse.Namespace) -> int | None:
-    """Give the number of epochs, or None for as many as the time budget allows."""
+    """Return the number of epochs, or None for as many as the time budget allows."""
     return options.epochs or (None if options.time_budget else DEFAULT_EPOCHS)
 
 
 def size_bounds(options: argparse.Namespace) -> tuple[int, int, int]:
-    """Give the bounds of the default picture size, and of what it is a multiple.
+    """Return the bounds of the default picture size, and of what it is a multiple.
 
     That is what pretrained layers need, what can be learnt in the time, and what the network can take.
     """
@@ -285,14 +285,14 @@ def size_bounds(options: argparse.Namespace) -> tuple[int, int, int]:
 
 
 def default_rate(stage: "Stage", pretrained: bool) -> float:
-    """Give the highest learning rate of a stage; what was learnt before bears less than what was not."""
+    """Return the highest learning rate of a stage; what was learnt before bears less than what was not."""
     if not pretrained:
         return FROM_SCRATCH_RATE
     return HEAD_RATE if stage.frozen == "features" else PRETRAINED_RATE
 
 
 def label_smoothing(options: argparse.Namespace, classes: int) -> float:
-    """Give the share of a label that is spread; sets of few classes are there to see the loss go to 0."""
+    """Return the share of a label that is spread; sets of few classes are there to see the loss go to 0."""
     if options.label_smoothing is not None:
         return options.label_smoothing
     return PRETRAINED_SMOOTHING if options.weights != "none" and classes >= MANY_CLASSES else 0.0
@@ -301,7 +301,7 @@ def label_smoothing(options: argparse.Namespace, classes: int) -> float:
 def make_source(
     run: "Run", stage: "Stage", data: "Data", options: argparse.Namespace, hardware: "Hardware", end: float | None
 ) -> "PictureSource | CachedSource":
-    """Give what a stage learns from: the pictures, or what the frozen front of the network says of them."""
+    """Return what a stage learns from: the pictures, or what the frozen front of the network says of them."""
     from tqdm import tqdm
 
     from training.stages import CachedSource, PictureSource
@@ -323,7 +323,7 @@ def make_source(
 def stage_end(
     run: "Run", stage: "Stage", data: "Data", options: argparse.Namespace, hardware: "Hardware"
 ) -> float | None:
-    """Give the second of the run at which a stage ends (time is left to `finish`), or None where no time was set."""
+    """Return the second of the run at which a stage ends (time is left to `finish`), or None where no time was set."""
     from training.final import pictures_looked_at, positions
 
     if options.time_budget is None:
@@ -338,8 +338,8 @@ def stage_end(
 
 def seconds_to_name(count: int, run: "Run", data: "Data", hardware: "Hardware") -> float:
     """Tell how long it takes all processes together to name so many pictures, from what naming a few takes now."""
-    from models.images import IMAGENET
-    from models.predict import Predictor
+    from models.prediction import Predictor
+    from models.preprocessing import IMAGENET
     from training.stages import seconds_a_picture
 
     return count * seconds_a_picture(Predictor(run.network, IMAGENET, hardware), data.validate) / run.world.size
@@ -403,7 +403,7 @@ def conclude(run: "Run", model: Path) -> str:
 
 def explain(error: RuntimeError) -> str:
     """Say what an error of torch means to the user; nothing where it is a fault of this program."""
-    from models.hardware import is_out_of_memory
+    from models.device import is_out_of_memory
 
     if is_out_of_memory(error):
         return "there is not enough memory; give a smaller --batch_size or --image_size, or another --use_model"
@@ -415,7 +415,7 @@ def explain(error: RuntimeError) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Train as the command line says; give the exit status."""
-    hush_all_but_first()
+    silence_non_main_ranks()
     parser = build_parser()
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -15,14 +15,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.command_line import make_parser, positive_float, share, whole_number
+from common.command_line import make_parser, positive_float, share, whole_number
 
 if TYPE_CHECKING:
+    from evaluation.cross_fit import Split
+    from evaluation.predictions import Answers
     from models.checkpoint import Checkpoint
-    from models.hardware import Hardware
-    from models.predict import Predictor
-    from reports.answers import Answers
-    from reports.examine import Split
+    from models.device import Hardware
+    from models.prediction import Predictor
 
 # Training pictures of a class that a report looks at, for what is like them: enough to know a class by.
 TRAIN_LIMIT = 50
@@ -65,9 +65,9 @@ def classify(checkpoint: "Checkpoint", predictor: "Predictor", directory: Path, 
     """
     from tqdm import tqdm
 
-    from models.images import list_pictures, read_store
-    from models.predict import predict
-    from reports.examine import Split, read_manifest, thin_out
+    from evaluation.cross_fit import Split, read_manifest, thin_out
+    from models.prediction import predict
+    from models.preprocessing import list_pictures, read_store
 
     samples, _ = list_pictures(directory, checkpoint.classes)
     samples = thin_out(samples, limit)
@@ -82,7 +82,7 @@ def classify(checkpoint: "Checkpoint", predictor: "Predictor", directory: Path, 
 
 def table(answers: "Answers") -> str:
     """Say how many pictures are right, in all and in each class."""
-    from models.scores import by_class, summary
+    from evaluation.metrics import by_class, summary
 
     scores = summary(answers.actual, answers.predicted)
     scored = by_class(answers.actual, answers.predicted, answers.names)
@@ -121,8 +121,8 @@ def show(options: argparse.Namespace, checkpoint: "Checkpoint", predictor: "Pred
     """Draw the grid, print the table, and write the report if one is asked for."""
     import torch
 
-    from models.taxonomy import Taxonomy
-    from reports.answers import Answers
+    from evaluation.predictions import Answers
+    from evaluation.taxonomy import Taxonomy
     from reports.grid import choose, draw_grid
 
     validate = classify(checkpoint, predictor, options.validate)
@@ -162,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         # Only now, so that --help does not wait for torch.
         from models.checkpoint import CheckpointError, load_checkpoint
-        from models.hardware import choose_hardware
+        from models.device import choose_hardware
 
         hardware = choose_hardware(options.device)
         checkpoint = load_checkpoint(options.model)

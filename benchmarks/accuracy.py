@@ -28,11 +28,11 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
+from evaluation.metrics import summary
 from models.checkpoint import load_checkpoint
-from models.hardware import choose_hardware
-from models.images import IMAGENET
-from models.predict import Predictor, predict
-from models.scores import summary
+from models.device import choose_hardware
+from models.prediction import Predictor, predict
+from models.preprocessing import IMAGENET
 from training.data import read_data
 from training.start import start_network
 

@@ -22,12 +22,12 @@ import torch
 from sklearn.metrics import confusion_matrix
 
 from benchmarks.prepare_speed import draw
-from models.calibration import Calibration
+from evaluation.calibration import Calibration
+from evaluation.ood import Familiarity
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint, save_checkpoint
-from models.familiarity import Familiarity
 from models.networks import build_network, head_name
-from models.predict import Prediction
-from models.taxonomy import Taxonomy
+from models.prediction import Prediction
 from training.final import LOOKS, REMEMBERED
 
 PER_SECOND, MEGABYTES = 40, 2000
@@ -36,7 +36,7 @@ CLASSIFY = """
 import sys, time
 from pathlib import Path
 from models.checkpoint import load_checkpoint
-from models.hardware import choose_hardware
+from models.device import choose_hardware
 from reports.own_pictures import classify_folder
 
 model = load_checkpoint(sys.argv[3])

@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 from torchvision import models, transforms
 from torchvision.datasets import ImageFolder
 
-from models.hardware import choose_hardware, keep_freed_memory
+from models.device import choose_hardware, keep_freed_memory
 from models.networks import build_network
 from training.data import read_data
 from training.loop import Recipe, Run, make_optimizer, train_epoch
@@ -108,7 +108,7 @@ def measured(train: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
 
 
 def peak_memory() -> float:
-    """Give the most memory that this process has taken, or one that it started, in GB."""
+    """Return the most memory that this process has taken, or one that it started, in GB."""
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return max(resource.getrusage(each).ru_maxrss for each in whose) * 1024 / 1e9
 

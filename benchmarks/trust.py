@@ -25,13 +25,13 @@ from scipy import stats
 
 from demo.coccoliths import SPECIES, draw
 from demo.pictures import modules
-from models.calibration import Answer, Calibration, expected_calibration_error
+from evaluation.calibration import Answer, Calibration, expected_calibration_error
+from evaluation.conformal import CLASS_PICTURES
+from evaluation.cross_fit import Examined, cross_fit, examine
+from evaluation.taxonomy import Taxonomy, holds
 from models.checkpoint import Checkpoint, load_checkpoint
-from models.conformal import CLASS_PICTURES
-from models.hardware import choose_hardware
-from models.images import list_pictures
-from models.taxonomy import Taxonomy, holds
-from reports.examine import Examined, cross_fit, examine
+from models.device import choose_hardware
+from models.preprocessing import list_pictures
 from visualise_results import classify
 
 TOP = Path(__file__).resolve().parent.parent
@@ -115,7 +115,7 @@ def leave_out(source: Path, directory: Path, strangers: list[str]) -> None:
 
 
 def known_figures(known: Examined, calibrated_on: np.ndarray, confidence: float) -> list[float]:
-    """Give the figures of known pictures, in the order of COLUMNS; calibrated_on: pictures of each class, (c,)."""
+    """Return the figures of known pictures, in the order of COLUMNS; calibrated_on: pictures of each class, (c,)."""
     answers, actual = known.answers, known.answers.actual
     held = known.sets[np.arange(len(answers)), actual]
     true = [
@@ -140,7 +140,7 @@ def known_figures(known: Examined, calibrated_on: np.ndarray, confidence: float)
 def worst_class(
     held: np.ndarray, actual: np.ndarray, calibrated_on: np.ndarray, confidence: float
 ) -> tuple[float, float]:
-    """Give the lowest share of sets that hold the truth, of classes with a limit of their own, and what it must reach.
+    """Return the lowest share of sets that hold the truth, of classes with their own limit, and what it must reach.
 
     Of m pictures of a class, those covered by a limit that comes from n others are beta-binomial (Vovk 2012, ACML).
     """
@@ -156,7 +156,7 @@ def worst_class(
 
 
 def stranger_figures(answers: list[Answer], lineages: list[tuple[str, ...]]) -> list[float]:
-    """Give the figures of strangers with their true lineages, which tell classes apart, in the order of COLUMNS."""
+    """Return the figures of strangers with their true lineages, which tell classes apart, in the order of COLUMNS."""
     unknown = np.array([not answer.known for answer in answers])
     above = np.array([holds(answer.node, line) for answer, line in zip(answers, lineages, strict=True)]) & ~unknown
     unlike = np.array([not answer.familiar for answer in answers])
@@ -188,7 +188,7 @@ def one_run(source: Path, seed: int, confidence: float, training: list[str]) -> 
 def measure(
     directory: Path, checkpoint: Checkpoint, strangers: list[str], lineages: list[tuple[str, ...]], confidence: float
 ) -> list[float]:
-    """Give the figures of COLUMNS for a model that never saw the strangers, classes with these lineages."""
+    """Return the figures of COLUMNS for a model that never saw the strangers, classes with these lineages."""
     predictor = checkpoint.predictor(choose_hardware())
     taxonomy = Taxonomy.of(checkpoint.classes, checkpoint.lineages)
     calibration = Calibration.of(checkpoint)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dataset import DataSetError
+from dataset.descriptors import Look, alike_pairs, look_at_all
 from dataset.layout import SPLITS
-from dataset.likeness import Look, alike_pairs, look_at_all
 
 
 def audit(directory: Path, progress: Callable[[Iterable, int], Iterable] = lambda looks, _: looks) -> dict[str, Any]:

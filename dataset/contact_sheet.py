@@ -8,9 +8,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from common.files import write_whole
 from dataset.layout import SPLITS
 from dataset.records import Picture
-from models.files import write_whole
 
 SIDE = 56  # pixels a picture takes
 SHOWN = 8  # pictures of a class

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from common.names import strip_blanks
 from dataset.records import Excluded, Picture, exclude
-from mikrotax.names import squeeze
 
 # Another shot of one specimen: a letter or two after the number (`-65`, `-65p`, `-81b`), or how it was lit or stitched.
 _SHOT = re.compile(
@@ -127,7 +127,7 @@ def specimen_keys(picture: Picture) -> list[tuple]:
 
     Only within one taxon: a plate of a publication shows many.
     """
-    taxon = squeeze(picture.lineages[0][-1]).casefold()
+    taxon = strip_blanks(picture.lineages[0][-1]).casefold()
     shot = _SHOT.sub("", PurePosixPath(picture.file).stem.casefold().strip())
     keys = [("shot", taxon, shot)]
     plate = _PLATE.fullmatch(shot)
@@ -141,13 +141,13 @@ def specimen_keys(picture: Picture) -> list[tuple]:
 def sample_keys(picture: Picture) -> list[tuple]:
     """Return the picture's sample, if it is known."""
     sample = picture.facts.get("sample", "")
-    return [("sample", squeeze(sample).casefold())] if sample else []
+    return [("sample", strip_blanks(sample).casefold())] if sample else []
 
 
 def source_keys(picture: Picture) -> list[tuple]:
     """Return the picture's publication or collection: as the site names it, and as its file name begins."""
     source = picture.facts.get("source", "")
-    keys = [("source", squeeze(source).casefold())] if source else []
+    keys = [("source", strip_blanks(source).casefold())] if source else []
     stem = PurePosixPath(picture.file).stem
     begins = re.match(r".*?(?<!\d)(1[89]|20)\d\d(?!\d)|[A-Z]{2,}[A-Za-z]*(?=[-_ ])", stem)
     return [*keys, ("name", re.sub(r"[\W_]+", "", begins.group()).casefold())] if begins else keys

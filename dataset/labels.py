@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from dataset.likeness import Look
+from common.names import strip_blanks
+from dataset.descriptors import Look
 from dataset.records import Excluded, Lineage, Picture, exclude
-from mikrotax.names import squeeze
 
 Judged = tuple[list[Picture], list[Excluded]]
 
@@ -58,7 +58,7 @@ def give_labels(pictures: Iterable[Picture], depth: int | str, ranks: Mapping[st
         for lineage in reversed(picture.lineages):  # the deepest last, so that it gives the lineage
             end = _position(lineage, depth, ranks)
             if end:
-                entries[squeeze(lineage[end - 1])] = lineage[:end]
+                entries[strip_blanks(lineage[end - 1])] = lineage[:end]
         if len(entries) == 1:
             ((picture.label, picture.lineage),) = entries.items()
             kept.append(picture)
@@ -74,7 +74,7 @@ def classes_by_depth(pictures: Iterable[Picture]) -> dict[int, int]:
     names: dict[int, set[str]] = defaultdict(set)
     for picture in pictures:
         for depth, name in enumerate(picture.lineages[0], 1):
-            names[depth].add(squeeze(name))
+            names[depth].add(strip_blanks(name))
     return {depth: len(found) for depth, found in sorted(names.items())}
 
 
@@ -138,5 +138,5 @@ def _position(lineage: Lineage, depth: int | str, ranks: Mapping[str, str]) -> i
     """Return the place of the wanted entry in the lineage, counted from 1; 0 where there is none."""
     if isinstance(depth, int):
         return depth if depth <= len(lineage) else 0
-    places = [place for place, name in enumerate(lineage, 1) if ranks.get(squeeze(name).casefold()) == depth]
+    places = [place for place, name in enumerate(lineage, 1) if ranks.get(strip_blanks(name).casefold()) == depth]
     return places[0] if places else 0

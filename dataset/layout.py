@@ -20,10 +20,10 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from common.files import write_csv
+from common.names import disambiguate, safe_part
 from dataset import DataSetError
 from dataset.records import Excluded, Picture
-from mikrotax.names import apart, safe_part
-from models.files import write_csv
 
 SPLITS = ("train", "validate", "test")
 NAMES = ("dataset.json", "dataset.png", "manifest.csv", "excluded.csv", *SPLITS)  # in the order in which they leave
@@ -98,7 +98,7 @@ def class_directories(labels: Iterable[str]) -> dict[str, str]:
     for label in sorted(labels):
         name = safe_part(label)
         if name.casefold() in taken:
-            name = apart(name, label)
+            name = disambiguate(name, label)
         taken.add(name.casefold())
         directories[label] = name
     return directories
@@ -193,7 +193,7 @@ def _file_name(picture: Picture) -> str:
     """Return the picture's own name with digits of its key, so that two never meet and each always keeps its name."""
     path = PurePosixPath(safe_part(PurePosixPath(picture.file).name))
     known = path.suffix.lower() in SUFFIXES
-    return apart(path.name if known else f"{path.name}.png", picture.file)
+    return disambiguate(path.name if known else f"{path.name}.png", picture.file)
 
 
 def _link(source: Path, target: Path, link: str) -> bool:

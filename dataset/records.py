@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from common.names import picture_file, strip_blanks
 from dataset import DataSetError
-from dataset.likeness import Look
-from mikrotax.names import picture_file, squeeze
+from dataset.descriptors import Look
 
 FIELDS = ("source", "caption", "status", "notes", "location", "sample", "age")
 
@@ -110,7 +110,7 @@ def list_pictures(records: Iterable[Record]) -> tuple[list[Picture], list[Exclud
 
 def known_ranks(records: Iterable[Record]) -> dict[str, str]:
     """Return the rank of each taxon that has a page of its own, by its name without blanks, both without case."""
-    return {squeeze(record.lineage[-1]).casefold(): record.rank for record in records if record.rank}
+    return {strip_blanks(record.lineage[-1]).casefold(): record.rank for record in records if record.rank}
 
 
 def _json_files(data: Path) -> Iterator[Path]:
@@ -159,7 +159,7 @@ def _names(value: Any, what: str) -> Lineage:
 
 
 def _same(name: str, squeezed: str) -> bool:
-    return squeeze(name) == squeeze(squeezed)
+    return strip_blanks(name) == strip_blanks(squeezed)
 
 
 def _file(url: str, details: dict[str, Any]) -> str:

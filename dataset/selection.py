@@ -4,13 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from common.names import is_type, strip_blanks
 from dataset.records import Excluded, Picture, exclude
 from dataset.splits import chance, split_groups
-from mikrotax.names import is_type, squeeze
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SelectionOptions:
     """What the user asked for."""
 
     shares: dict[str, float]  # of train, validate and test, as far as they are more than 0; they add up to 1
@@ -22,24 +22,24 @@ class Wishes:
     seed: int
 
 
-def select(pictures: Sequence[Picture], wishes: Wishes) -> tuple[list[Picture], list[Excluded]]:
+def select(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded]]:
     """Choose classes and pictures and set the split of each.
 
     Every class that is left has at least one picture in each split; there may be none left.
     """
-    if wishes.rare == "pool":
-        _pool_rare(pictures, wishes)
+    if options.rare == "pool":
+        _pool_rare(pictures, options)
     excluded: list[Excluded] = []
     left = list(pictures)
     while True:
-        left, out = _drop_rare(left, wishes)
+        left, out = _drop_rare(left, options)
         excluded += out
-        within, beyond = _limit_classes(left, wishes.class_limit)
-        used, over = _limit_samples(within, wishes)
-        missing = _split(used, wishes)
+        within, beyond = _limit_classes(left, options.class_limit)
+        used, over = _limit_samples(within, options)
+        missing = _split(used, options)
         if not missing:
             break
-        reason = "cannot be split: the groups of {} do not allow it a picture in each of " + ", ".join(wishes.shares)
+        reason = "cannot be split: the groups of {} do not allow it a picture in each of " + ", ".join(options.shares)
         excluded += [exclude(p, reason.format(p.label)) for p in left if p.label in missing]
         left = [p for p in left if p.label not in missing]
     excluded += beyond + over
@@ -53,30 +53,30 @@ def _by_class(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
     return classes
 
 
-def _rare(members: Sequence[Picture], wishes: Wishes) -> str:
+def _rare(members: Sequence[Picture], options: SelectionOptions) -> str:
     """Say why a class is too small to be used; nothing if it is not."""
     groups = len({picture.group for picture in members})
-    least = max(wishes.min_samples, len(wishes.shares))
+    least = max(options.min_samples, len(options.shares))
     if len(members) < least:
         return f"too few pictures: {members[0].label} has {len(members)}, and {least} are needed"
-    if groups < len(wishes.shares):
-        return f"too few groups: the pictures of {members[0].label} are {groups} of {len(wishes.shares)} needed"
+    if groups < len(options.shares):
+        return f"too few groups: the pictures of {members[0].label} are {groups} of {len(options.shares)} needed"
     return ""
 
 
-def _pool_rare(pictures: Sequence[Picture], wishes: Wishes) -> None:
-    """Give the pictures of rare classes the label `other <parent>`."""
+def _pool_rare(pictures: Sequence[Picture], options: SelectionOptions) -> None:
+    """Return the pictures of rare classes the label `other <parent>`."""
     for members in _by_class(pictures).values():
-        if _rare(members, wishes):
+        if _rare(members, options):
             for picture in members:
                 parent = picture.lineage[:-1] or picture.lineage
-                picture.label, picture.lineage = f"other {squeeze(parent[-1])}", (*parent, f"other {parent[-1]}")
+                picture.label, picture.lineage = f"other {strip_blanks(parent[-1])}", (*parent, f"other {parent[-1]}")
 
 
-def _drop_rare(pictures: Sequence[Picture], wishes: Wishes) -> tuple[list[Picture], list[Excluded]]:
+def _drop_rare(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded]]:
     kept, excluded = [], []
     for members in _by_class(pictures).values():
-        reason = _rare(members, wishes)
+        reason = _rare(members, options)
         if reason:
             excluded += [exclude(picture, reason) for picture in members]
         else:
@@ -97,34 +97,34 @@ def _limit_classes(pictures: Sequence[Picture], limit: int) -> tuple[list[Pictur
     )
 
 
-def _limit_samples(pictures: Sequence[Picture], wishes: Wishes) -> tuple[list[Picture], list[Excluded]]:
+def _limit_samples(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded]]:
     """Keep at most `sample_limit` pictures of each class, from as many groups as possible, by seeded chance."""
-    if not wishes.sample_limit:
+    if not options.sample_limit:
         return list(pictures), []
     kept, excluded = [], []
-    reason = f"sample limit: {wishes.sample_limit} other pictures of its class were drawn"
+    reason = f"sample limit: {options.sample_limit} other pictures of its class were drawn"
     for members in _by_class(pictures).values():
         turn: Counter = Counter()
         order = []
-        for picture in sorted(members, key=lambda picture: chance(wishes.seed, "sample", picture.file)):
-            order.append((turn[picture.group], chance(wishes.seed, "group", picture.group), picture))
+        for picture in sorted(members, key=lambda picture: chance(options.seed, "sample", picture.file)):
+            order.append((turn[picture.group], chance(options.seed, "group", picture.group), picture))
             turn[picture.group] += 1
         order.sort(key=lambda entry: entry[:2])
-        kept += [picture for *_, picture in order[: wishes.sample_limit]]
-        excluded += [exclude(picture, reason) for *_, picture in order[wishes.sample_limit :]]
+        kept += [picture for *_, picture in order[: options.sample_limit]]
+        excluded += [exclude(picture, reason) for *_, picture in order[options.sample_limit :]]
     return kept, excluded
 
 
-def _split(pictures: Sequence[Picture], wishes: Wishes) -> set[str]:
+def _split(pictures: Sequence[Picture], options: SelectionOptions) -> set[str]:
     """Set the split of each picture. Returns the classes that are missing from a split."""
     groups: dict[str, Counter] = defaultdict(Counter)
     for picture in sorted(pictures, key=lambda picture: picture.file):
         groups[picture.group][picture.label] += 1
-    last = list(wishes.shares)[-1]
+    last = list(options.shares)[-1]
     types = (picture for picture in pictures if is_type(picture.facts.get("status", "")))
-    held = {picture.group: last for picture in types if wishes.hold_out_types}
-    split_of = split_groups(groups, wishes.shares, wishes.seed, held)
+    held = {picture.group: last for picture in types if options.hold_out_types}
+    split_of = split_groups(groups, options.shares, options.seed, held)
     for picture in pictures:
         picture.split = split_of[picture.group]
     found = {(picture.label, picture.split) for picture in pictures}
-    return {picture.label for picture in pictures for split in wishes.shares if (picture.label, split) not in found}
+    return {picture.label for picture in pictures for split in options.shares if (picture.label, split) not in found}

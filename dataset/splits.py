@@ -25,7 +25,7 @@ def split_groups(
     seed: int,
     held: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Give each group to a split.
+    """Return each group to a split.
 
     `groups` holds the number of pictures of each class in each group, `shares` the wanted share of each split (they
     add up to 1), and `held` the only split that a group may go to, where it has one. Classes that share no group are

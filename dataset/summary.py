@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from common.names import strip_blanks
 from dataset.layout import SPLITS
 from dataset.records import Excluded, Picture
-from mikrotax.names import squeeze
 
 
 def describe_classes(pictures: Iterable[Picture]) -> dict[str, dict[str, Any]]:
@@ -20,7 +20,7 @@ def describe_classes(pictures: Iterable[Picture]) -> dict[str, dict[str, Any]]:
         splits = Counter(picture.split for picture in own)
         classes[name] = {
             "lineage": list(lineages[0]),
-            "hierarchy": [squeeze(part) for part in lineages[0]],
+            "hierarchy": [strip_blanks(part) for part in lineages[0]],
             "also": [list(lineage) for lineage in lineages[1:]],
             **{split: splits[split] for split in SPLITS},
             "groups": len({picture.group for picture in own}),

@@ -23,7 +23,7 @@ WORK = "demo/work"
 
 
 def commands(site: str) -> list[str]:
-    """Give the four commands that a user would type at the top of the checkout, against `site`."""
+    """Return the four commands that a user would type at the top of the checkout, against `site`."""
     modules = " ".join(f"--module {name}" for name in MODULES["later"].values())
     return [
         f"python scrape_mikrotax.py --site {site} {modules} --delay 0 --data {WORK}/data --images {WORK}/images",

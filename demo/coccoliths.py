@@ -305,7 +305,7 @@ def draw(
     and refocused. technique: "SEM" or "LM". size: the width in pixels, 120 for a thumbnail; a larger one is the same
     picture, sharper. scene: "photo", or "drawing" for a line drawing.
 
-    Gives a PIL picture `size` wide and two thirds to four thirds as high: mode "L" for SEM and drawings, "RGB" for LM.
+    Return a PIL picture `size` wide and two thirds to four thirds as high: mode "L" for SEM and drawings, "RGB" for LM.
     The same arguments give the same pixels. Raises ValueError for a species, technique or scene that it does not know.
     """
     if species not in SPECIES:

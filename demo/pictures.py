@@ -138,7 +138,7 @@ def revise(root: Taxon) -> None:
 
 
 def _fill(root: Taxon, letter: str) -> None:
-    """Give the taxa of a module their pictures; `letter` tells the modules' file names apart."""
+    """Return the taxa of a module their pictures; `letter` tells the modules' file names apart."""
     for number, taxon in enumerate(list(root.walk())):
         if taxon.rank == "Species":
             taxon.pictures = _of_species(taxon, number, letter)

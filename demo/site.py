@@ -27,11 +27,11 @@ from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote
 
+from common.files import write_csv
 from demo import pages
 from demo.faults import SOUND, Answer, Faults, endless_taxon, extra_rows, parse_faults, spoil_tree
 from demo.pictures import Picture, modules
 from demo.taxa import MODULES, Taxon
-from models.files import write_csv
 
 THUMBNAIL, FULL_SIZE = 120, 480  # widths in pixels
 HOMES = ("", "index.html", "Nannotax3", "Nannotax3/index.php", "system", "system/index.php")

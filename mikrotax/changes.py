@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.files import write_csv
 from mikrotax.records import Old, Pool
 from mikrotax.tables import read_table
-from models.files import write_csv
 
 COLUMNS = ("date", "module", "change", "id", "name", "before", "after")
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
+from common.names import comparison_key, same_name
 from mikrotax.links import Link, other_names, page_link, page_url
 from mikrotax.markup import PageError, decode
-from mikrotax.names import folded, same_name
 from mikrotax.pages import MAX_DEPTH, MAX_PAGE, Page, check_asked, parse_page
-from mikrotax.session import FetchError, Guest
+from mikrotax.session import FetchError, PoliteSession
 from mikrotax.store import PageStore, fetched
 
 MAX_LINKS = 100_000  # pages that are listed in one walk; the largest module has some thousand
@@ -44,7 +44,7 @@ class Reader:
     """
 
     store: PageStore
-    guest: Guest | None
+    session: PoliteSession | None
     max_age: float | None = None
 
     def read(self, link: Link) -> Visit:
@@ -53,12 +53,12 @@ class Reader:
         Only a good page is kept. A stored one that is no longer good is asked for again.
         """
         kept = self._kept(link)
-        if kept and (self.guest is None or not self._is_old(kept)):
+        if kept and (self.session is None or not self._is_old(kept)):
             return kept
-        if self.guest is None:
+        if self.session is None:
             raise FetchError("it is not stored, and --offline asks the site for nothing")
         try:
-            response = self.guest.fetch(link.url, MAX_PAGE)
+            response = self.session.fetch(link.url, MAX_PAGE)
             page = _checked(response, link)
         except (FetchError, PageError) as error:
             if kept:
@@ -169,4 +169,4 @@ def _link_key(link: Link) -> str:
 
 def _page_key(page: Page) -> tuple:
     """Return what tells two pages apart: the stable id (with the name, in case an id stands on two), else the name."""
-    return (page.id, folded(page.taxon)) if page.id is not None else (None, page.taxon)
+    return (page.id, comparison_key(page.taxon)) if page.id is not None else (None, page.taxon)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from mikrotax.names import picture_path, same_name
+from common.names import picture_path, same_name
 
 # The directory of a module's pages, by the beginning of its name; one that is not listed lies below /system/.
 DIRECTORIES = {"ntax_": "Nannotax3", "coccolithophores": "Nannotax3", "mesozoic": "Nannotax3", "pf_": "pforams"}

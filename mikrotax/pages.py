@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
+from common.names import same_name
 from mikrotax.links import LinkError, other_names, page_link, picture_lineage, picture_url
 from mikrotax.markup import BODY_END, PageError, all_text, cut, flow, tidy, tree
-from mikrotax.names import same_name
 
 MAX_PAGE = 2_000_000  # characters (and bytes); the largest pages of the site have some hundred thousand
 MAX_DEPTH = 25  # names in a lineage; the site's deepest have about ten

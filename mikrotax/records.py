@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mikrotax.names import apart, picture_file, picture_path, safe_part, squeeze
+from common.files import write_text
+from common.names import disambiguate, picture_file, picture_path, safe_part, strip_blanks
 from mikrotax.pages import Page, Picture, as_json
-from models.files import write_text
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Files:
     def file(self, key: str, wanted: str) -> str:
         """Return the file of `key`: `wanted`, unless another key has it."""
         if key not in self.given:
-            file = wanted if self._taken.get(wanted.casefold(), key) == key else apart(wanted, key)
+            file = wanted if self._taken.get(wanted.casefold(), key) == key else disambiguate(wanted, key)
             self.given[key] = file
             self._taken[file.casefold()] = key
         return self.given[key]
@@ -91,7 +91,7 @@ def outline(page: Page, fetched: str) -> dict:
     """
     about = {"url": page.url, "id": page.id, "rank": page.rank, "features": page.features, "range": page.range}
     return {
-        "hierarchy": [squeeze(name) for name in page.lineage],
+        "hierarchy": [strip_blanks(name) for name in page.lineage],
         "samples": [
             {"taxon": taxon, "thumbs": list(dict.fromkeys(picture.thumb for picture in pictures))}
             for taxon, pictures in samples(page)
@@ -114,7 +114,7 @@ def _of_picture(listed: Listed) -> dict:
 
 def record_file(taxon: str) -> str:
     """Return the name of a taxon's JSON file, before it is kept apart from others of that name."""
-    return safe_part(squeeze(taxon) + ".json")
+    return safe_part(strip_blanks(taxon) + ".json")
 
 
 def write_record(path: Path, record: dict) -> bool:
@@ -145,7 +145,7 @@ def old_records(directory: Path) -> tuple[list[Old], dict[str, str], list[str]]:
             for thumb, picture in value["pictures"].items():
                 key = picture_path(thumb)
                 pictures[key] = tuple(picture["lineage"])
-                small = picture["file"] in (picture_file(thumb), apart(picture_file(thumb), key))
+                small = picture["file"] in (picture_file(thumb), disambiguate(picture_file(thumb), key))
                 files[key if small else picture_path(picture["full"])] = picture["file"]
             about = value["page"]
             records.append(Old(path.name, about["id"], tuple(value["lineage"]), about["fetched"], pictures))
@@ -155,6 +155,6 @@ def old_records(directory: Path) -> tuple[list[Old], dict[str, str], list[str]]:
 
 
 def sweep(directory: Path) -> None:
-    """Remove the temporary files that a killed run of `models.files` has left below `directory`."""
+    """Remove the temporary files that a killed run of `common.files` has left below `directory`."""
     for path in directory.rglob(".*.????????.part"):
         path.unlink(missing_ok=True)

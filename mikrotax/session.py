@@ -47,7 +47,7 @@ def user_agent(contact: str = "") -> str:
     return f"{PROGRAM}/{__version__} (toolkit for micropalaeontologists{'; ' * bool(contact)}{contact})"
 
 
-class Guest(LimiterSession):
+class PoliteSession(LimiterSession):
     """A session that asks one host, and never faster than once in `delay` seconds.
 
     The pause is counted from the moment when the last answer came in (or failed), so the site itself sees it at least

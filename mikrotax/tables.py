@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from common.files import write_csv, write_text
 from mikrotax.crawl import Failure
 from mikrotax.pages import FIELDS
 from mikrotax.records import Listed
-from models.files import write_csv, write_text
 
 CREDITS = ("file", "taxon", "lineage", *FIELDS.values(), "page", "fetched", "url")
 FAILURES = ("kind", "name", "url", "reason", "listed_on")

@@ -13,11 +13,11 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
-from models.files import write_whole
-from models.hardware import Hardware
-from models.images import IMAGENET, Normalisation
+from common.files import write_whole
+from models.device import Hardware
 from models.networks import build_network
-from models.predict import TURNS, Predictor
+from models.prediction import TURNS, Predictor
+from models.preprocessing import IMAGENET, Normalisation
 
 FORMAT = "mikrotax classifier"
 VERSION = 4
@@ -34,7 +34,7 @@ class Checkpoint:
     architecture: name for `models.networks.build_network`; image_size: side in pixels of the square that it takes;
     classes: names in the order of the network's outputs; lineages: for each class its full names, root first, where
     known; weights: the network's state dict; turns: in how many positions a picture is looked at (see
-    `models.predict`); calibration: what `models.calibration` learnt from validate/, empty where nothing was; scores:
+    `models.prediction`); calibration: what `evaluation.calibration` learnt from validate/, empty where nothing was; scores:
     what the network reached on validate/; options: the command line's; dataset: hash of the data set that it learnt;
     versions: of the libraries that made it.
     """
@@ -59,7 +59,7 @@ class Checkpoint:
         return Normalisation(self.mean, self.std)
 
     def predictor(self, hardware: Hardware) -> Predictor:
-        """Give what names pictures on `hardware`. Raises CheckpointError where the weights do not fit the network."""
+        """Return what names pictures on `hardware`. Raises CheckpointError where the weights do not fit the network."""
         return Predictor(hardware.place(self.network()), self.normalisation, hardware, self.turns)
 
     def network(self) -> nn.Module:

@@ -42,12 +42,12 @@ def build_network(name: str, num_classes: int, image_size: int) -> nn.Module:
 
 
 def size_step(name: str) -> int:
-    """Give the number of pixels of which a picture's side should be a multiple: a ViT cuts it into tiles of so many."""
+    """Return the number of pixels of which an image's side should be a multiple: the patch size of a ViT."""
     return int(name.rsplit("_", 1)[1]) if name.startswith("vit_") else 8
 
 
 def imagenet_weights(name: str) -> dict[str, Tensor]:
-    """Give the state dict that torchvision offers for a network, downloading it into torch's cache where necessary.
+    """Return the state dict that torchvision offers for a network, downloading it into torch's cache where necessary.
 
     Raises WeightsError where it cannot be had.
     """
@@ -96,5 +96,5 @@ def _fold(weight: Tensor, target: Tensor) -> Tensor:
 
 
 def head_name(network: nn.Module) -> str:
-    """Give the name of the last layer with weights: the one that answers with the classes."""
+    """Return the name of the last layer with weights: the one that answers with the classes."""
     return [name for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))][-1]

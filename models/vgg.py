@@ -69,7 +69,7 @@ class AdaptiveVGG(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Give logits (n, num_classes) for pictures (n, 3, height, width)."""
+        """Return logits (n, num_classes) for pictures (n, 3, height, width)."""
         return self.classifier(self.avgpool(self.features(self.door(pictures))).flatten(1))
 
 
@@ -104,5 +104,5 @@ def fold_head(weight: Tensor, height: int, width: int) -> Tensor:
 
 
 def pooling_matrix(side: int) -> Tensor:
-    """Give AdaptiveAvgPool2d(7) along one axis as a matrix (7, side), in float64; each row sums to 1."""
+    """Return AdaptiveAvgPool2d(7) along one axis as a matrix (7, side), in float64; each row sums to 1."""
     return nn.functional.adaptive_avg_pool1d(torch.eye(side, dtype=torch.float64), HEAD_MAP).T

@@ -18,7 +18,7 @@ PSEUDO_PICTURES = 0.5
 
 
 def assemblage(sample: str, names: list[str], counts: np.ndarray, confusion: np.ndarray | None) -> list[dict[str, Any]]:
-    """Give a row of COLUMNS for each taxon that was counted in a sample, the commonest first.
+    """Return a row of COLUMNS for each taxon that was counted in a sample, the commonest first.
 
     names: of the c classes; counts: pictures that were given to each of them, whole numbers (c,); confusion: counts of
     validation pictures by (actual, given) class, (c, c), or None, which leaves the corrected columns empty. Shares lie
@@ -62,7 +62,7 @@ def corrected_shares(counts: np.ndarray, confusion: np.ndarray, seed: int = 0) -
 
 
 def _unmix(given: np.ndarray, rates: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Give the shares (c,) of the classes in `present` from which `rates` (c, c) make the shares `given` (c,)."""
+    """Return the shares (c,) of the classes in `present` from which `rates` (c, c) make the shares `given` (c,)."""
     shares = np.zeros(len(given))
     shares[present] = nnls(rates[present].T, given)[0]
     return shares / shares.sum()

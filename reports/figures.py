@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.sparse import coo_array
 
-from models.calibration import expected_calibration_error
-from models.files import write_whole
-from models.scores import wilson
-from reports.answers import Answers
-from reports.examine import Examined
+from common.files import write_whole
+from evaluation.calibration import expected_calibration_error
+from evaluation.cross_fit import Examined
+from evaluation.metrics import wilson
+from evaluation.predictions import Answers
 from reports.grid import RIGHT, WRONG, shorten, verdict, wrap
 
 BINS = 15
@@ -32,7 +32,7 @@ def save(figure: Figure, path: Path) -> None:
 def confusion(answers: Answers) -> tuple[list[int], np.ndarray]:
     """Count how often each class (rows) was answered as each (columns), int (k, k).
 
-    Gives the k labels too: those that occur or are answered, in taxonomic order.
+    Returns the k labels too: those that occur or are answered, in taxonomic order.
     """
     seen = np.union1d(answers.actual, answers.predicted)
     labels = [label for label in answers.taxonomy.order if label in seen]

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.files import write_whole
-from models.images import read_picture
-from reports.answers import Answers
+from common.files import write_whole
+from evaluation.predictions import Answers
+from models.preprocessing import read_picture
 
 # Blue and vermilion stay apart for every kind of colour blindness (Okabe & Ito, "Color universal design", 2008);
 # the words, the sign and the frame say the same without any colour.

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.calibration import FAMILIAR, UNKNOWN, Answer, Calibration
+from common.files import write_csv
+from evaluation.calibration import FAMILIAR, UNKNOWN, Answer, Calibration
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint
-from models.files import write_csv
-from models.hardware import Hardware
-from models.predict import BATCH_SIZE, Prediction
-from models.taxonomy import Taxonomy
+from models.device import Hardware
+from models.prediction import BATCH_SIZE, Prediction
 from reports.assemblage import COLUMNS as ASSEMBLAGE
 from reports.assemblage import assemblage
 from reports.picture_files import File, list_files, read_square, read_squares
-from reports.prediction_table import PLACES, STAMPS, alone, append_rows, read_rows, take_up
+from reports.prediction_table import PLACES, STAMPS, append_rows, exclusive_lock, read_rows, resume_table
 from reports.ranges import Range
 from reports.taxa_sheet import draw_taxa_sheet
 
@@ -39,7 +39,7 @@ def classify_folder(
 
     Writes predictions.csv (row by row as it goes; a killed run is taken up again), assemblage.csv (what each
     sub-folder, a sample, consists of), contact_sheet.png and, where there are any, unreadable.csv. confidence: of the
-    answers, in (0, 1), see `models.calibration`; age: of all samples in Ma; ranges: (youngest, oldest) in Ma by taxon,
+    answers, in (0, 1), see `evaluation.calibration`; age: of all samples in Ma; ranges: (youngest, oldest) in Ma by taxon,
     see `reports.ranges`. Gives 0 if every picture was classified and 1 if some could not be read. Raises OSError, with
     a sentence for the user, where there are no pictures, another run is writing to `output`, or the disk refuses,
     CheckpointError or ValueError where the model does not fit.
@@ -49,7 +49,7 @@ def classify_folder(
         raise FileNotFoundError(f"there are no pictures in {folder}; give the folder that holds them, or one above it")
     namer = Namer(checkpoint, hardware, confidence, age, (age is not None and ranges) or {})
     confusion = confusion_matrix(checkpoint)
-    with alone(output):
+    with exclusive_lock(output):
         return _classify(files, faults, output, namer, confusion)
 
 
@@ -58,7 +58,7 @@ def _classify(
 ) -> int:
     """Name the files that no earlier run has named, and sum up; `faults` says why others cannot be read."""
     table = output / "predictions.csv"
-    done, aside = take_up(table, namer.fingerprint, {name: file.stamp for name, file in files.items()})
+    done, aside = resume_table(table, namer.fingerprint, {name: file.stamp for name, file in files.items()})
     if aside:
         print(f"{table} holds answers of another model, with other options or on other pictures: it is now {aside}.")
     waiting = [file for name, file in files.items() if name not in done]
@@ -108,7 +108,7 @@ class Namer:
         return self.flush() if len(self._batch) == BATCH_SIZE else []
 
     def flush(self) -> list[dict[str, Any]]:
-        """Give the rows of the pictures that wait for their batch to fill."""
+        """Return the rows of the pictures that wait for their batch to fill."""
         if not self._batch:
             return []
         files, pixels = zip(*self._batch, strict=True)
@@ -117,7 +117,7 @@ class Namer:
         return [self._row(*each) for each in zip(files, *self._answers(prediction), strict=True)]
 
     def _answers(self, prediction: Prediction) -> tuple[np.ndarray, list[Answer]]:
-        """Give probabilities (n, classes), and an answer for each picture."""
+        """Return probabilities (n, classes), and an answer for each picture."""
         if self.calibration:
             answers = self.calibration.answers(prediction, self.confidence)
             return self.calibration.probabilities(prediction.logits), answers
@@ -149,7 +149,7 @@ class Namer:
 
 
 def fingerprint(checkpoint: Checkpoint, *options: Any) -> str:
-    """Give 16 hexadecimal digits that differ wherever a model, or an option, might give another row."""
+    """Return 16 hexadecimal digits that differ wherever a model, or an option, might give another row."""
     digest = hashlib.sha256()
 
     def feed(value: Any) -> None:
@@ -172,7 +172,7 @@ def fingerprint(checkpoint: Checkpoint, *options: Any) -> str:
 
 
 def confusion_matrix(checkpoint: Checkpoint) -> np.ndarray | None:
-    """Give the model's confusion matrix, counts (actual, given), or None. Raises ValueError where it makes no sense."""
+    """Return the model's confusion matrix, counts (actual, given), or None. Raises ValueError where it makes no sense."""
     stored = checkpoint.calibration.get("confusion")
     if stored is None:
         return None

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from mikrotax.names import is_type
-from models.taxonomy import Node
-from reports.answers import Answers
-from reports.examine import Split
+from common.names import is_type
+from evaluation.cross_fit import Split
+from evaluation.predictions import Answers
+from evaluation.taxonomy import Node
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def confused_pairs(answers: Answers, most: int) -> list[Pair]:
 def nearest(asked: Split, pictures: np.ndarray, train: Split, label: int) -> list[Path]:
     """List the training pictures of a class, the most like the given pictures first, as the network sees them.
 
-    Likeness is the cosine between features, as of `models.predict.Prediction`, and the pictures' mean.
+    Likeness is the cosine between features, as of `models.prediction.Prediction`, and the pictures' mean.
     """
     own = torch.nonzero(train.labels == label).ravel()
     features = F.normalize(train.prediction.features[own], dim=1)

@@ -12,7 +12,7 @@ from threading import Lock
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from models.images import fit_square, read_picture
+from models.preprocessing import fit_square, read_picture
 
 READ_AHEAD = 256  # pictures
 LARGE = 10_000_000  # pixels; larger pictures are read one at a time, so that memory stays bounded

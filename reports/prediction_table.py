@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from models.files import write_csv
+from common.files import write_csv
 
 PLACES = ("first", "second", "third", "fourth", "fifth")
 STAMPS = ("bytes", "modified")  # of the file, to see whether it has changed since it was classified
@@ -29,7 +29,7 @@ LOCK = ".in_use.lock"
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[None]:
+def exclusive_lock(directory: Path) -> Iterator[None]:
     """Keep the tables in a directory to this process; two would write into each other's rows.
 
     The system lifts the lock when the process ends, however it ends; its empty file stays. Raises OSError, with a
@@ -49,7 +49,7 @@ def alone(directory: Path) -> Iterator[None]:
         lock.release()
 
 
-def take_up(path: Path, model: str, stamps: Mapping[str, tuple[str, str]]) -> tuple[set[str], Path | None]:
+def resume_table(path: Path, model: str, stamps: Mapping[str, tuple[str, str]]) -> tuple[set[str], Path | None]:
     """Make the table at `path` ready to be appended to; give the files that it answers for, and the old table's place.
 
     Rows stay if they were written by `model` (a fingerprint) for a file that still has its stamp, size and time of

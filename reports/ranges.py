@@ -9,7 +9,7 @@ Range = tuple[float, float]
 
 
 def read_ranges(data: Path) -> dict[str, Range]:
-    """Give the geological range of each taxon that the records below `data` give one, as (youngest, oldest) in Ma.
+    """Return the geological range of each taxon that the records below `data` give one, as (youngest, oldest) in Ma.
 
     A range is taken at its widest: from the older bound of the first occurrence to the younger bound of the last. What
     several records (of a Cenozoic and a Mesozoic module, say) tell of one name is joined. Records without a range,

@@ -16,15 +16,15 @@ from cleanlab.rank import get_label_quality_scores
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from models.calibration import Calibration
+from common.files import write_csv, write_json, write_text
+from evaluation.calibration import Calibration
+from evaluation.cross_fit import Examined, Split, cross_fit, examine, fit_calibration, read_manifest
+from evaluation.predictions import Answers
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint
-from models.files import write_csv, write_json, write_text
-from models.images import read_picture
-from models.predict import Predictor
-from models.taxonomy import Taxonomy
+from models.prediction import Predictor
+from models.preprocessing import read_picture
 from reports import figures, tables
-from reports.answers import Answers
-from reports.examine import Examined, Split, cross_fit, examine, fit_calibration, read_manifest
 from reports.grid import draw_grid
 from reports.pairs import confused_pairs, nearest, read_features, type_specimens
 from reports.saliency import last_block, saliency
@@ -202,7 +202,7 @@ def _taken(gallery: Gallery, answers: Answers, indices: list[int], wanted: int) 
 
 
 def card(answers: Answers, index: int, picture: str) -> dict[str, Any]:
-    """Give what the page says of one picture."""
+    """Return what the page says of one picture."""
     return {
         "picture": picture,
         "file": answers.paths[index].name,
@@ -216,7 +216,7 @@ def card(answers: Answers, index: int, picture: str) -> dict[str, Any]:
 def pairs_shown(
     gallery: Gallery, classes: list[str], split: Split, answers: Answers, train: Split | None, data: Path
 ) -> list[dict[str, Any]]:
-    """Give for each of the most confused pairs both taxa, with what `_side` tells of each."""
+    """Return for each of the most confused pairs both taxa, with what `_side` tells of each."""
     features = read_features(data)
     manifest = read_manifest(split.paths[0].parents[1])
     shown = []
@@ -232,7 +232,7 @@ def pairs_shown(
 
 
 def _side(gallery: Gallery, types: list[tuple[Path, str]], alike: list[Path]) -> dict[str, Any]:
-    """Give the pictures of one taxon of a pair: type specimens, and the training pictures most like the mistakes.
+    """Return the pictures of one taxon of a pair: type specimens, and the training pictures most like the mistakes.
 
     `above` names the type specimens that the page has shown already.
     """
@@ -251,21 +251,21 @@ def _side(gallery: Gallery, types: list[tuple[Path, str]], alike: list[Path]) ->
 
 
 def thumbnail(path: Path) -> str:
-    """Give a picture as a data URI, small enough for a page with many."""
+    """Return a picture as a data URI, small enough for a page with many."""
     picture = read_picture(path)
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     return jpeg(picture)
 
 
 def jpeg(picture: Image.Image) -> str:
-    """Give a picture as the data URI of a JPEG file."""
+    """Return a picture as the data URI of a JPEG file."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def png(path: Path) -> dict[str, Any]:
-    """Give a PNG file as a data URI, with its width and height in pixels."""
+    """Return a PNG file as a data URI, with its width and height in pixels."""
     with Image.open(path) as picture:
         width, height = picture.size
     uri = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
@@ -273,7 +273,7 @@ def png(path: Path) -> dict[str, Any]:
 
 
 def link(url: str) -> str:
-    """Give an address as a link may hold it; nothing for what is no web address, which might be a program."""
+    """Return an address as a link may hold it; nothing for what is no web address, which might be a program."""
     return quote(url, safe=":/?&=%#+,;@~") if url.startswith(("http://", "https://")) else ""
 
 

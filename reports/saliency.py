@@ -6,14 +6,14 @@ import torch
 from captum.attr import LayerAttribution, LayerGradCam
 from torch import nn
 
-from models.images import fit_square, read_picture
+from evaluation.predictions import Answers
 from models.networks import head_name
-from models.predict import Predictor
-from reports.answers import Answers
+from models.prediction import Predictor
+from models.preprocessing import fit_square, read_picture
 
 
 def last_block(network: nn.Module) -> nn.Module | None:
-    """Give the block of the last convolution before the last layer: all that its neighbours add to it counts too.
+    """Return the block of the last convolution before the last layer: all that its neighbours add to it counts too.
 
     None for a network with fewer than two: a transformer's only one cuts the picture into tiles, and says nothing of
     the answer.
@@ -26,7 +26,7 @@ def last_block(network: nn.Module) -> nn.Module | None:
 def saliency(predictor: Predictor, answers: Answers, chosen: list[int], size: int) -> dict[int, tuple]:
     """Show for pictures of `size` pixels what speaks for the model's answer, with Grad-CAM (Selvaraju et al. 2017).
 
-    Gives for each index of `chosen` the picture and the same with the map laid over it, uint8 (size, size, 3) each;
+    Returns for each index of `chosen` the picture and the same with the map laid over it, uint8 (size, size, 3) each;
     nothing for a network of which `last_block` gives none.
     """
     layer = last_block(predictor.network)

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from models import scores
-from models.calibration import (
+from evaluation import metrics as scores
+from evaluation.calibration import (
     Answer,
     calibration_gaps,
     expected_calibration_error,
     temperature_losses,
     temperature_prior,
 )
-from models.scores import wilson
-from models.taxonomy import Taxonomy, holds
-from reports.examine import Examined, Split
+from evaluation.cross_fit import Examined, Split
+from evaluation.metrics import wilson
+from evaluation.taxonomy import Taxonomy, holds
 
 TOP = 5
 DIGITS = 6
@@ -91,7 +91,7 @@ def class_rows(examined: Examined) -> list[dict[str, Any]]:
 
 
 def _share(name: str, part: int, whole: int) -> dict[str, Any]:
-    """Give a share with its interval as three cells of a row, empty where there is nothing to share."""
+    """Return a share with its interval as three cells of a row, empty where there is nothing to share."""
     if whole == 0:
         return {name: "", f"{name}_low": "", f"{name}_high": ""}
     low, high = wilson(int(part), int(whole))
@@ -100,7 +100,7 @@ def _share(name: str, part: int, whole: int) -> dict[str, Any]:
 
 
 def rank_rows(examined: Examined) -> list[dict[str, Any]]:
-    """Score the answers at each depth of the tree, the deepest last (see `models.scores.by_rank`)."""
+    """Score the answers at each depth of the tree, the deepest last (see `evaluation.metrics.by_rank`)."""
     answers = examined.answers
     rows = scores.by_rank(answers.taxonomy, answers.probabilities, answers.actual)
     return [
@@ -115,7 +115,7 @@ def split_summary(examined: Examined) -> dict[str, Any]:
 
     Shares have Wilson intervals, other figures those of drawing the groups anew. coverage: share of pictures whose
     conformal set holds the actual class; calibration_error: before and after temperature scaling;
-    mean_mistake_distance: see `models.scores.mistake_steps`, None without mistakes; answers: how many are given at the
+    mean_mistake_distance: see `evaluation.metrics.mistake_steps`, None without mistakes; answers: how many are given at the
     class, at a higher rank, or as unknown, and the share of those not unknown that hold the actual class.
     """
     answers, draws = examined.answers, examined.draws
@@ -153,7 +153,7 @@ def split_summary(examined: Examined) -> dict[str, Any]:
 
 
 def temperature(fitted: float, split: Split) -> dict[str, float]:
-    """Give the temperature that was fitted on a split, with its interval: fitted anew to each draw of the groups."""
+    """Return the temperature that was fitted on a split, with its interval: fitted anew to each draw of the groups."""
     tried = fitted * TRIED
     losses = temperature_losses(split.prediction.logits, split.labels.numpy(), tried)
     drawn = scores.draw_groups(split.groups)(losses) + temperature_prior(tried)
@@ -161,7 +161,7 @@ def temperature(fitted: float, split: Split) -> dict[str, float]:
 
 
 def _part(part: int, whole: int) -> dict[str, float]:
-    """Give a share with its Wilson interval and the number of pictures, `part` of `count`, that it comes from."""
+    """Return a share with its Wilson interval and the number of pictures, `part` of `count`, that it comes from."""
     return {"part": int(part)} | _figure(part / whole, wilson(int(part), int(whole)), whole)
 
 

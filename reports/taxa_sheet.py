@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from models.files import write_whole
+from common.files import write_whole
 
 SIDE, GAP, NAMES = 96, 26, 330  # pixels: of a picture, between pictures, left for the name
 SHOWN = 8  # pictures of a taxon

@@ -5,5 +5,5 @@ from pathlib import Path
 
 
 def most_memory() -> int:
-    """Give the most memory that this process has taken since it was started, in bytes."""
+    """Return the most memory that this process has taken since it was started, in bytes."""
     return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1])

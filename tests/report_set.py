@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 import visualise_results
-from models.calibration import Calibration
+from evaluation.calibration import Calibration
+from evaluation.ood import Familiarity
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint, save_checkpoint
-from models.familiarity import Familiarity
-from models.hardware import choose_hardware
-from models.images import fit_square
+from models.device import choose_hardware
 from models.networks import build_network, head_name
-from models.taxonomy import Taxonomy
+from models.preprocessing import fit_square
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 
 HOSTILE = "Ring <b>&\"'</b> {{ 7 * 7 }} $x_1$"
@@ -26,7 +26,7 @@ STATUS = {"train": {3: "Holotype", 4: "paratype"}, "validate": {6: "lectotype <i
 
 
 def learnt_checkpoint():
-    """Give a random network whose last layer has learnt the shapes, not quite, by least squares."""
+    """Return a random network whose last layer has learnt the shapes, not quite, by least squares."""
     torch.manual_seed(0)
     checkpoint = Checkpoint("vgg11_adaptive", SIZE, CLASSES, {}, lineages=LINEAGES)
     checkpoint.weights = build_network("vgg11_adaptive", len(CLASSES), SIZE).state_dict()

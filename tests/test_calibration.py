@@ -10,18 +10,18 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from models.calibration import (
+from evaluation.calibration import (
     FAMILIAR,
     Calibration,
     expected_calibration_error,
     fit_temperature,
     softmax,
 )
+from evaluation.conformal import CLASS_PICTURES, doubts, limit
+from evaluation.ood import NEIGHBOURS, Familiarity
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import CheckpointError
-from models.conformal import CLASS_PICTURES, doubts, limit
-from models.familiarity import NEIGHBOURS, Familiarity
-from models.predict import Prediction
-from models.taxonomy import Taxonomy
+from models.prediction import Prediction
 from tests.test_taxonomy import taxonomies
 
 TAXONOMY = Taxonomy(
@@ -246,8 +246,8 @@ def test_strangeness_is_what_scikit_learn_makes_of_all_distances(negative, power
         train, seen = train - 0.5, seen - 0.5
     looks, new = (normalize(np.sign(each) * np.abs(each) ** power) for each in (train.reshape(-1, 8), seen))
     picture = np.tile(np.arange(9), 3)
-    apart = np.where(picture[:, None] == picture, np.inf, euclidean_distances(looks, squared=True))
-    spread = np.sort(apart, axis=1)[:, :NEIGHBOURS].mean(1)
+    disambiguate = np.where(picture[:, None] == picture, np.inf, euclidean_distances(looks, squared=True))
+    spread = np.sort(disambiguate, axis=1)[:, :NEIGHBOURS].mean(1)
     distances, near = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(looks).kneighbors(new)
     expected = (distances**2).mean(1) / np.sqrt(spread[near].mean(1))
     familiarity = Familiarity.fit(torch.from_numpy(train), torch.from_numpy(seen))

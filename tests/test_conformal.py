@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.calibration import Calibration
-from models.conformal import CLASS_PICTURES, Conformal, choose_places, misfits
-from models.taxonomy import Taxonomy
+from evaluation.calibration import Calibration
+from evaluation.conformal import CLASS_PICTURES, Conformal, choose_places, misfits
+from evaluation.taxonomy import Taxonomy
 
 FLAT = Taxonomy([("A",), ("B",), ("C",), ("D",)])
 
@@ -20,7 +20,7 @@ def test_misfits_by_hand():
 
 
 def one_hard_class(each=100):
-    """Give probabilities and labels: A, B and C are known by 0.9, and D is taken for A and comes second to it."""
+    """Return probabilities and labels: A, B and C are known by 0.9, and D is taken for A and comes second to it."""
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), each)
     shares = random.uniform(0.01, 0.05, (len(labels), 4))

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import train_classifier
 from models.checkpoint import load_checkpoint
-from models.images import Store
 from models.networks import build_network
+from models.preprocessing import Store
 from tests.test_train import history, one_thread
 from tests.tiny import write_image_folders
 from training.data import Data
@@ -79,10 +79,10 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from models.hardware import Hardware
-from models.images import IMAGENET, Store
+from models.device import Hardware
+from models.preprocessing import IMAGENET, Store
 from models.networks import build_network
-from models.predict import Predictor, predict
+from models.prediction import Predictor, predict
 from models.vgg import AdaptiveVGG, make_layers
 from training.average import make_average
 from training.data import read_data

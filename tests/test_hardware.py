@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from models.hardware import Hardware
+from models.device import Hardware
 from models.networks import build_network
 
 BF16 = Hardware(torch.device("cpu"), torch.bfloat16)

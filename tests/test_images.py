@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 
-from models.images import (
+from models.preprocessing import (
     IMAGENET,
     augment,
     draw_changes,
@@ -63,7 +63,7 @@ def test_grey_of_any_range_is_stretched_by_the_formula(tmp_path, kind):
 
 MEMORY = """
 import sys
-from models.images import fit_square, read_picture
+from models.preprocessing import fit_square, read_picture
 from tests.memory import most_memory
 before = most_memory()
 fit_square(read_picture(sys.argv[1]), 120)

@@ -8,7 +8,7 @@ import pytest
 from drawn import picture
 from PIL import Image, ImageOps
 
-from dataset.likeness import SYMMETRIES, BadPicture, Look, alike_pairs, look_at, look_at_all
+from dataset.descriptors import SYMMETRIES, BadPicture, Look, alike_pairs, look_at, look_at_all
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "pictures"
 

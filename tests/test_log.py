@@ -16,8 +16,8 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.util.tensor_util import make_ndarray
 
-from models.images import Store, fit_square
-from models.predict import Prediction
+from models.prediction import Prediction
+from models.preprocessing import Store, fit_square
 from tests.tiny import SHAPES, draw_shape
 from training.log import COMPONENTS, TrainingLog, draw_confusion, principal_components, spread
 

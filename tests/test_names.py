@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mikrotax.names import MAX_FILE, MAX_PART, RESERVED, apart, picture_file, safe_part, same_name, squeeze
+from common.names import MAX_FILE, MAX_PART, RESERVED, disambiguate, picture_file, safe_part, same_name, strip_blanks
 
 HOST = "https://www.mikrotax.org/images/"
 ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=300)
@@ -75,8 +75,8 @@ def test_every_address_stays_below_images(parts):
     assert len(file.encode()) <= MAX_FILE
     for part in PurePosixPath(file).parts:
         check_part(part)
-    check_part(PurePosixPath(apart(file, "another")).name)
-    assert apart(file, "another") != file
+    check_part(PurePosixPath(disambiguate(file, "another")).name)
+    assert disambiguate(file, "another") != file
 
 
 def test_long_names_that_begin_alike_stay_two():
@@ -86,6 +86,6 @@ def test_long_names_that_begin_alike_stay_two():
 
 
 def test_names_are_squeezed_and_compared():
-    assert squeeze("SY pulchra\u00a0 gp\n") == "SYpulchragp"
+    assert strip_blanks("SY pulchra\u00a0 gp\n") == "SYpulchragp"
     assert same_name("Coccolithus_Pelagicus", "Coccolithus pelagicus ")
     assert not same_name("Syracosphaera", "Syracosphaera sp.")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Generator
 
-from models.images import Store
+from models.preprocessing import Store
 from training.orientation import FREELY, SLIGHTLY, largest_turn, stands_upright
 
 

@@ -19,18 +19,18 @@ from PIL import Image
 from scipy.stats import binomtest
 
 import visualise_results
-from models.calibration import Calibration
+from evaluation.calibration import Calibration
+from evaluation.ood import Familiarity
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from models.familiarity import Familiarity
-from models.hardware import choose_hardware
-from models.images import fit_square, read_picture
+from models.device import choose_hardware
 from models.networks import build_network, head_name
-from models.predict import BATCH_SIZE
-from models.taxonomy import Taxonomy
+from models.prediction import BATCH_SIZE
+from models.preprocessing import fit_square, read_picture
 from reports.assemblage import assemblage, corrected_shares
 from reports.own_pictures import classify_folder, fingerprint
 from reports.picture_files import READ_AHEAD, list_files, read_squares
-from reports.prediction_table import COLUMNS, append_rows, read_rows, take_up
+from reports.prediction_table import COLUMNS, append_rows, read_rows, resume_table
 from reports.ranges import read_ranges
 from reports.taxa_sheet import GAP, NAMES, SIDE, draw_taxa_sheet
 from tests.tiny import SHAPES, draw_shape
@@ -111,13 +111,13 @@ def test_answers_are_those_of_the_calibration(model, folder, tmp_path):
 
 
 def claim_size(content, side):
-    """Give the bytes of a PNG that claims to be a square of that many pixels, with its check sum right."""
+    """Return the bytes of a PNG that claims to be a square of that many pixels, with its check sum right."""
     header = b"IHDR" + side.to_bytes(4, "big") * 2 + content[24:29]
     return content[:12] + header + zlib.crc32(header).to_bytes(4, "big") + content[33:]
 
 
 def hostile(kind, number):
-    """Give the bytes of a file that calls itself a picture."""
+    """Return the bytes of a file that calls itself a picture."""
     buffer = io.BytesIO()
     draw_shape("ring", number).save(buffer, "PNG")
     content, random = buffer.getvalue(), np.random.default_rng(number)
@@ -160,7 +160,7 @@ RUN = """
 import sys
 from pathlib import Path
 from models.checkpoint import load_checkpoint
-from models.hardware import choose_hardware
+from models.device import choose_hardware
 from reports.own_pictures import classify_folder
 folder, output, model = map(Path, sys.argv[1:])
 sys.exit(classify_folder(folder, output, load_checkpoint(model), choose_hardware("cpu", "fp32")))
@@ -299,7 +299,7 @@ def test_the_fingerprint_follows_all_that_a_row_depends_on(model):
 def test_a_table_torn_anywhere_is_repaired(tmp_path_factory, cut, garbage):
     path = tmp_path_factory.mktemp("torn") / "predictions.csv"
     names = ['a,"b".png', "c.png", "d é.png"]
-    take_up(path, "m", {})
+    resume_table(path, "m", {})
     rows = [dict.fromkeys(COLUMNS, "x") | {"file": name, "bytes": "1", "modified": "2", "model": "m"} for name in names]
     for row in rows:
         append_rows(path, [row])
@@ -307,7 +307,7 @@ def test_a_table_torn_anywhere_is_repaired(tmp_path_factory, cut, garbage):
     head = whole.index(b"\n") + 1
     cut = head + cut % (len(whole) - head + 1)
     path.write_bytes(whole[:cut] + garbage.replace(b"\n", b""))
-    kept, aside = take_up(path, "m", dict.fromkeys(names, ("1", "2")))
+    kept, aside = resume_table(path, "m", dict.fromkeys(names, ("1", "2")))
     assert aside is None and len(kept) == whole[head:cut].count(b"\n")
     append_rows(path, [row for row in rows if row["file"] not in kept])
     assert path.read_bytes() == whole

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from own_pages import CREDIT, gallery, href, page, row, table, thumbnail
 
+from common.names import comparison_key, picture_file
 from demo.pages import page as demo_page
 from demo.pictures import modules
 from mikrotax.links import (
@@ -23,7 +24,6 @@ from mikrotax.links import (
     site_directory,
 )
 from mikrotax.markup import PageError, decode
-from mikrotax.names import folded, picture_file
 from mikrotax.pages import HIDDEN, Page, check_asked, parse_page
 from mikrotax.records import Pool, complete, outline, record_file
 
@@ -580,7 +580,7 @@ def test_no_damage_leads_the_parser_astray(text):
     pool.add(found, "2026-01-01T00:00:00Z")
     record = complete(outline(found, "2026-01-01T00:00:00Z"), pool)
     for daughter in found.daughters:
-        assert host(daughter.url) == host(BASE) and folded(daughter.taxon) not in HIDDEN
+        assert host(daughter.url) == host(BASE) and comparison_key(daughter.taxon) not in HIDDEN
     for url, picture in record["pictures"].items():
         assert host(url) == host(BASE) and not HIDDEN & {name.casefold() for name in picture["lineage"][1:]}
         assert not Path(picture["file"]).is_absolute() and ".." not in Path(picture["file"]).parts

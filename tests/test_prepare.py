@@ -10,8 +10,8 @@ from drawn import SITE, picture, record, small_set, write
 from PIL import Image
 
 import prepare_image_model as script
+from common.names import picture_file
 from dataset import audit, groups
-from mikrotax.names import picture_file
 
 
 def prepare(*options) -> int:

@@ -67,7 +67,7 @@ def test_the_page_stands_alone_and_says_what_the_files_say(page, report):
 
 
 def cells(page, label):
-    """Give the texts of the rows of the table in the region with this label."""
+    """Return the texts of the rows of the table in the region with this label."""
     rows = page.xpath(f"//*[@role='region'][@aria-label='{label}']//tbody/tr")
     return [[words_of(cell) for cell in row] for row in rows]
 
@@ -220,8 +220,8 @@ def test_figures_are_pictures(report):
 
 
 def test_no_group_calibrates_itself(report_set, monkeypatch):
+    from evaluation.cross_fit import fit_calibration
     from reports import examine
-    from reports.examine import fit_calibration
 
     fitted = []
     real = fit_calibration

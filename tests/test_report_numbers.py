@@ -14,10 +14,10 @@ from scipy.special import log_softmax, logsumexp
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from models.calibration import Answer
-from models.taxonomy import Taxonomy
-from reports.answers import Answers
-from reports.examine import Examined
+from evaluation.calibration import Answer
+from evaluation.cross_fit import Examined
+from evaluation.predictions import Answers
+from evaluation.taxonomy import Taxonomy
 from reports.tables import rank_rows, split_summary
 from tests.report_set import HOSTILE, LINEAGES, read
 
@@ -50,7 +50,7 @@ def labels(rows):
 
 
 def given(row, column):
-    """Give the three classes' probabilities by name, from `probability` or `uncalibrated`."""
+    """Return the three classes' probabilities by name, from `probability` or `uncalibrated`."""
     return {row[f"answer_{place}"]: float(row[f"{column}_{place}"]) for place in (1, 2, 3)}
 
 
@@ -88,7 +88,7 @@ def mean_of(value):
 
 
 def calibration_error(column):
-    """Give the function that bins rows by the highest probability and weighs the bins' errors."""
+    """Return the function that bins rows by the highest probability and weighs the bins' errors."""
 
     def error(rows):
         bins = defaultdict(list)
@@ -101,7 +101,7 @@ def calibration_error(column):
 
 
 def shared(one, other):
-    """Give the names that two lineages have in common, from the root on."""
+    """Return the names that two lineages have in common, from the root on."""
     return one[: next((i for i, pair in enumerate(zip(one, other, strict=False)) if len(set(pair)) > 1), len(one))]
 
 
@@ -188,7 +188,7 @@ def recall_of(label, rows):
 
 
 def log_of(rows):
-    """Give what the network itself said, as logarithms (n, 3), and the actual classes' places (n,)."""
+    """Return what the network itself said, as logarithms (n, 3), and the actual classes' places (n,)."""
     raw = [[given(row, "uncalibrated")[name] for name in NAMES] for row in rows]
     return np.log(raw), np.array([NAMES.index(row["actual"]) for row in rows])
 
@@ -252,7 +252,7 @@ def sets_of(probabilities, most, limit):
 
 
 def expected_sets(fitted_on, temperature, asked):
-    """Give the sets of `asked` rows by split conformal prediction: the classes that fit no worse than the limit.
+    """Return the sets of `asked` rows by split conformal prediction: the classes that fit no worse than the limit.
 
     Its place among the likeliest must be that of 95 % of the pictures or better, if the sets of `fitted_on` then share
     clearly more ranks.

@@ -3,8 +3,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from models.calibration import calibration_gaps
-from models.scores import (
+from evaluation.calibration import calibration_gaps
+from evaluation.metrics import (
     by_class,
     by_rank,
     calibration_limits,
@@ -18,7 +18,7 @@ from models.scores import (
     summary,
     wilson,
 )
-from models.taxonomy import Taxonomy
+from evaluation.taxonomy import Taxonomy
 
 ACTUAL = np.array([0, 0, 0, 0, 1, 1])
 PREDICTED = np.array([0, 0, 0, 1, 1, 2])
@@ -52,14 +52,14 @@ def test_wilson_of_no_pictures_says_nothing():
 
 
 def redrawn(groups, seed, rounds):
-    """Give the pictures of each draw: the same draws of whole groups, spelt out."""
+    """Return the pictures of each draw: the same draws of whole groups, spelt out."""
     names = np.unique(groups)
     for times in np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), rounds):
         yield np.concatenate([np.repeat(np.flatnonzero(groups == n), t) for n, t in zip(names, times, strict=True)])
 
 
 def drawn_by_chance():
-    """Give actual and predicted labels of 40 pictures, and their groups."""
+    """Return actual and predicted labels of 40 pictures, and their groups."""
     random = np.random.default_rng(3)
     actual = random.integers(0, 3, 40)
     predicted = np.where(random.random(40) < 0.6, actual, random.integers(0, 4, 40))

@@ -23,10 +23,10 @@ from own_pages import gallery, page, row, table, thumbnail
 from PIL import Image
 
 import scrape_mikrotax
+from common.names import picture_file
 from demo.faults import Faults
 from demo.site import DemoSite
 from mikrotax import session
-from mikrotax.names import picture_file
 from mikrotax.pictures import PictureError, check_picture
 from mikrotax.records import Files
 

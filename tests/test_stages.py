@@ -9,11 +9,10 @@ from torch import Generator
 from torch.nn import functional as F
 
 from models.checkpoint import load_checkpoint
-from models.hardware import choose_hardware
-from models.images import IMAGENET, Store
+from models.device import choose_hardware
 from models.networks import build_network, size_step, transfer
-from models.predict import Predictor, turned_pictures
-from models.split import split_network
+from models.prediction import Predictor, turned_pictures
+from models.preprocessing import IMAGENET, Store
 from tests.test_train import history, train
 from tests.tiny import write_image_folders
 from train_classifier import build_parser, has_time, is_stuck, label_smoothing
@@ -22,6 +21,7 @@ from training.balance import draw, make_loss
 from training.data import Data
 from training.distributed import ALONE
 from training.final import known_features, pictures_looked_at
+from training.frozen_layers import split_network
 from training.loop import Run, TrainingError, make_optimizer
 from training.stages import CachedSource, PictureSource, Timetable, plan_stages
 

@@ -13,15 +13,15 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models import storage
-from models.images import list_pictures, read_store
+from models.preprocessing import list_pictures, read_store
 from tests.test_stages import USED, run_code
 from tests.test_train import SMALL, TOP, history, one_thread, train
 from tests.tiny import write_image_folders
+from training import memory as storage
 
 CPU = torch.device("cpu")
 LITTLE_MEMORY = (
-    "import sys, models.storage as s, train_classifier as t; s.HEADROOM = 1 << 60; sys.exit(t.main(sys.argv[1:]))"
+    "import sys, training.memory as s, train_classifier as t; s.HEADROOM = 1 << 60; sys.exit(t.main(sys.argv[1:]))"
 )
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -70,7 +70,7 @@ def test_rows_are_read_as_they_were_written(tmp_path, monkeypatch, dtype, in_mem
 @linux_only
 def test_rows_in_a_file_take_no_memory_of_the_process(tmp_path):
     code = (
-        "import sys, torch, models.storage as s\n"
+        "import sys, torch, training.memory as s\n"
         "from pathlib import Path\n"
         "from tests.memory import most_memory\n"
         "s.ROWS_IN_MEMORY = int(sys.argv[1])\n"
@@ -129,7 +129,7 @@ def test_a_run_with_little_memory_is_the_same_run_and_leaves_no_file(pretrained,
 
 def test_a_killed_process_leaves_no_file(tmp_path):
     code = (
-        "import os, signal, torch, models.storage as s\n"
+        "import os, signal, torch, training.memory as s\n"
         "from pathlib import Path\n"
         "s.HEADROOM = 1 << 60\n"
         "room = s.empty((100,), torch.uint8, Path())\n"
@@ -144,7 +144,7 @@ def test_a_killed_process_leaves_no_file(tmp_path):
 def test_freed_memory_is_kept_for_the_next_tensor(tmp_path):
     code = (
         "import resource, sys, torch\n"
-        "from models.hardware import keep_freed_memory\n"
+        "from models.device import keep_freed_memory\n"
         "if sys.argv[1] == 'keep': keep_freed_memory()\n"
         "for _ in range(30):\n"  # until the heap has found its size
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
@@ -158,7 +158,7 @@ def test_freed_memory_is_kept_for_the_next_tensor(tmp_path):
 def run_on_small_disk(directory, size, *command, place="."):
     """Run a command in a copy of `directory` of which `place` is a disk of its own, of a size such as 2m or 600k.
 
-    Gives the process; what lies in the copy then is copied to "kept" beside the directory.
+    Returns the process; what lies in the copy then is copied to "kept" beside the directory.
     """
     script = (
         'place="../disk/$0" && mkdir -p "$place" && mount -t tmpfs -o "size=$1" none "$place" && cp -r . ../disk && '
@@ -197,7 +197,7 @@ def test_a_disk_without_room_ends_with_a_sentence_that_says_how_much_is_needed(t
 
 
 def ends_with_a_sentence(process):
-    """Give the last line that a process said, which ended with status 1 and without a traceback."""
+    """Return the last line that a process said, which ended with status 1 and without a traceback."""
     assert process.returncode == 1, process.stderr
     assert "Traceback" not in process.stderr
     return process.stderr.strip().splitlines()[-1]

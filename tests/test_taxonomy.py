@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.taxonomy import Taxonomy
+from evaluation.taxonomy import Taxonomy
 
 COCCOLITHS = Taxonomy(
     [

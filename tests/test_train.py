@@ -15,9 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import train_classifier
 from models.checkpoint import load_checkpoint, load_tensors, save_tensors
-from models.hardware import choose_hardware
-from models.images import list_pictures, read_store
-from models.predict import predict
+from models.device import choose_hardware
+from models.prediction import predict
+from models.preprocessing import list_pictures, read_store
 from tests.tiny import SHAPES, write_image_folders
 from training.loop import STEPS_PER_EPOCH, Recipe, epoch_batches, epoch_length, make_optimizer
 
@@ -33,7 +33,7 @@ def train(directory, *arguments):
 
 
 def one_thread():
-    """Give an environment in which tiny networks do not spend their time on sharing out work."""
+    """Return an environment in which tiny networks do not spend their time on sharing out work."""
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

@@ -11,14 +11,14 @@ from scipy import stats
 import train_classifier
 from benchmarks.trust import COLUMNS, choose_strangers, known_figures, leave_out, stranger_figures, worst_class
 from demo.coccoliths import draw
-from models.calibration import FAMILIAR, Answer, Calibration
+from evaluation.calibration import FAMILIAR, Answer, Calibration
+from evaluation.conformal import CLASS_PICTURES
+from evaluation.cross_fit import Examined
+from evaluation.predictions import Answers
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import load_checkpoint
-from models.conformal import CLASS_PICTURES
-from models.hardware import choose_hardware
-from models.images import fit_square
-from models.taxonomy import Taxonomy
-from reports.answers import Answers
-from reports.examine import Examined
+from models.device import choose_hardware
+from models.preprocessing import fit_square
 
 SIZE = 32
 KNOWN = {

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 import visualise_results
+from evaluation.predictions import Answers
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from models.networks import build_network
-from models.taxonomy import Taxonomy
-from reports.answers import Answers
 from reports.grid import LINE_LETTERS, NAME_LETTERS, choose, draw_grid, shorten, wrap
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 

@@ -8,7 +8,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 def make_average(module: nn.Module, decay: float) -> AveragedModel:
-    """Give the exponential moving average of all that `module` learns, as it is now; `decay` in (0, 1).
+    """Return the exponential moving average of all that `module` learns, as it is now; `decay` in (0, 1).
 
     After each step `update_parameters(module)` adds a share of 1 - decay of the new weights, more at the beginning,
     where the old are worth nothing (Polyak & Juditsky 1992; the warm-up is that of TensorFlow's

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def make_loss(way: str, labels: Tensor, num_classes: int, smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """Give the function that training minimises: logits (n, classes) and labels (n,) to each picture's loss (n,).
+    """Return the function that training minimises: logits (n, classes) and labels (n,) to each picture's loss (n,).
 
     "weights": a class counts by the inverse of its number of pictures. "logit_adjusted": the log of each class's
     share is added to its logit while training, so that the network need not learn which classes are common (Menon et
@@ -26,7 +26,7 @@ def make_loss(way: str, labels: Tensor, num_classes: int, smoothing: float) -> C
 
 
 def draw(way: str, labels: Tensor, passes: int, generator: Generator) -> Tensor:
-    """Give the order of pictures for an epoch, indices (len(labels) * passes,).
+    """Return the order of pictures for an epoch, indices (len(labels) * passes,).
 
     Each comes equally often; with "sampler" each class does, by chance.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from models.images import Store, list_pictures, native_size, read_store
+from models.preprocessing import Store, list_pictures, native_size, read_store
 from training.orientation import FREELY, largest_turn
 
 
@@ -27,7 +27,7 @@ class Data:
     turn: float = FREELY
 
     def to(self, device: torch.device) -> "Data":
-        """Give the same data with the pictures on `device`, where they are augmented."""
+        """Return the same data with the pictures on `device`, where they are augmented."""
         return replace(self, train=self.train.to(device), validate=self.validate.to(device))
 
 
@@ -59,7 +59,7 @@ def read_data(
 
 
 def _dataset_facts(path: Path, classes: list[str]) -> tuple[dict[str, list[str]], str]:
-    """Give the lineages of `classes` and the data set's hash from dataset.json; a layout made by hand has none."""
+    """Return the lineages of `classes` and the data set's hash from dataset.json; a layout made by hand has none."""
     if not path.is_file():
         return {}, ""
     try:

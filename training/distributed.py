@@ -23,9 +23,9 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
-from models.command_line import nowhere
-from models.images import Store
-from models.predict import Prediction, Predictor, predict
+from common.command_line import nowhere
+from models.prediction import Prediction, Predictor, predict
+from models.preprocessing import Store
 from training.data import Data
 
 # How long a process waits for another: the first one may have to download weights meanwhile.
@@ -48,11 +48,11 @@ class World:
         return self.rank == 0
 
     def rows(self, count: int) -> slice:
-        """Give this process's share of `count` rows; the shares follow each other and differ by one row at most."""
+        """Return this process's share of `count` rows; the shares follow each other and differ by one row at most."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def agree(self, value: Any) -> Any:
-        """Give what the first process holds."""
+        """Return what the first process holds."""
         if self.size == 1:
             return value
         values = [value if self.first else None]
@@ -64,7 +64,7 @@ class World:
         return tensor if self.size == 1 else _Sum.apply(tensor)
 
     def gather(self, share: Tensor, count: int) -> Tensor:
-        """Give `count` rows, of which each process brings its `share` (`rows`)."""
+        """Return `count` rows, of which each process brings its `share` (`rows`)."""
         if self.size == 1:
             return share
         whole = share.new_zeros(count, *share.shape[1:])
@@ -72,14 +72,14 @@ class World:
         return self.sum(whole)  # adding zeros changes nothing
 
     def spread(self, network: nn.Module) -> nn.Module:
-        """Give all processes the weights and buffers that the network has in the first."""
+        """Return all processes the weights and buffers that the network has in the first."""
         if self.size > 1:
             for tensor in network.state_dict().values():
                 dist.broadcast(tensor, 0)
         return network
 
     def learner(self, module: nn.Module) -> nn.Module:
-        """Give what learns in place of a module: its gradients are the mean over all processes.
+        """Return what learns in place of a module: its gradients are the mean over all processes.
 
         The loss of each must be its part of the whole batch's, times `size`.
         """
@@ -88,7 +88,7 @@ class World:
         return DistributedDataParallel(module, gradient_as_bucket_view=True)
 
     def whole_batch(self, count: int) -> AbstractContextManager:
-        """Give a context in which a network that learns from this share of `count` rows acts as if it saw them all."""
+        """Return a context in which a network that learns from this share of `count` rows acts as if it saw them all."""
         return nullcontext() if self.size == 1 else _WholeBatch(self, count)
 
     def device(self, wanted: str | None) -> str | None:
@@ -199,7 +199,7 @@ class _WholeBatch(TorchFunctionMode):
         return function(*args, **kwargs)
 
     def _whole(self, share: Tensor) -> Tensor:
-        """Give an empty tensor with all rows, in the memory layout of a share of them, which decides who gets what."""
+        """Return an empty tensor with all rows, in the memory layout of a share of them, which decides who gets what."""
         flat = share.ndim != 4 or share.is_contiguous()
         layout = torch.contiguous_format if flat else torch.channels_last
         shape = (self._count, *share.shape[1:])

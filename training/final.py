@@ -6,13 +6,13 @@ import torch
 from sklearn.metrics import confusion_matrix
 from torch import Generator, Tensor
 
-from models.calibration import Calibration
+from evaluation.calibration import Calibration
+from evaluation.ood import Familiarity
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint
-from models.familiarity import Familiarity
-from models.hardware import Hardware
-from models.images import Store, augment, draw_changes
-from models.predict import BATCH_SIZE, TURNS, Prediction, Predictor
-from models.taxonomy import Taxonomy
+from models.device import Hardware
+from models.prediction import BATCH_SIZE, TURNS, Prediction, Predictor
+from models.preprocessing import Store, augment, draw_changes
 from training.data import Data
 from training.distributed import World, predict_together
 from training.loop import score
@@ -37,7 +37,7 @@ def pictures_looked_at(data: Data) -> int:
 
 
 def calibrated(checkpoint: Checkpoint, data: Data, hardware: Hardware, world: World) -> tuple[Checkpoint, Prediction]:
-    """Give a model with its scores and calibration, and what it says of the validation pictures."""
+    """Return a model with its scores and calibration, and what it says of the validation pictures."""
     predictor = checkpoint.predictor(hardware)
     validate = predict_together(world, predictor, data.validate)
     labels = data.validate.labels.cpu()
@@ -51,7 +51,7 @@ def calibrated(checkpoint: Checkpoint, data: Data, hardware: Hardware, world: Wo
 
 
 def known_features(predictor: Predictor, data: Data, world: World) -> Tensor:
-    """Give what the last layer reads of training pictures, (views, m, d): as they stand, then as training changes them.
+    """Return what the last layer reads of training pictures, (views, m, d): as they stand, then as training changes them.
 
     Without the changed views a known picture in a new turn or light looks stranger than it is.
     """
@@ -62,13 +62,13 @@ def known_features(predictor: Predictor, data: Data, world: World) -> Tensor:
 
 
 def _remembered(data: Data) -> tuple[Store, int]:
-    """Give the training pictures to look at, evenly spread over the classes, and in how many views."""
+    """Return the training pictures to look at, evenly spread over the classes, and in how many views."""
     known = data.train[:: -(-len(data.train) // REMEMBERED)]
     return known, min(VIEWS, LOOKS // len(known))
 
 
 def _changed(store: Store, turn: float, generator: Generator) -> Store:
-    """Give the same pictures, each changed as `augment` changes them, turned by up to `turn` radians."""
+    """Return the same pictures, each changed as `augment` changes them, turned by up to `turn` radians."""
     changes = draw_changes(len(store), generator, turn)
     parts = zip(store.pictures.split(BATCH_SIZE), changes.split(BATCH_SIZE), strict=True)
     return replace(store, pictures=torch.cat([augment(*part).round().byte() for part in parts]))

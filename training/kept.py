@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from common.files import write_csv
 from models.checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
-from models.files import write_csv
-from models.hardware import Hardware
+from models.device import Hardware
 from training.data import Data
 from training.final import calibrated, positions
 from training.log import TrainingLog
@@ -57,14 +57,14 @@ def check_same_data(left: dict[str, Any], data: Data, options: argparse.Namespac
 
 
 def data_facts(data: Data) -> dict[str, Any]:
-    """Give what tells one data set from another, as plain values: files that were moved about by hand, too."""
+    """Return what tells one data set from another, as plain values: files that were moved about by hand, too."""
     files = [[(path.parent.name, path.name) for path in split.paths] for split in (data.train, data.validate)]
     listed = hashlib.sha256(repr(files).encode("utf-8", "surrogateescape")).hexdigest()
     return {"classes": data.classes, "dataset": data.digest, "image_size": data.size, "files": listed}
 
 
 def history_row(run: Run, seconds: float, speed: float, learnt: dict, scores: dict) -> dict[str, float]:
-    """Give the epoch's row of model.history.csv."""
+    """Return the epoch's row of model.history.csv."""
     values = [len(run.history) + 1, round(seconds, 2), round(speed, 1), learnt["learning_rate"]]
     values += [learnt["loss"], learnt["accuracy"], scores["loss"], scores["accuracy"], scores["macro_f1"]]
     return dict(zip(HISTORY, values, strict=True))
@@ -121,7 +121,7 @@ def saying_what_is_kept(run: Run, options: argparse.Namespace) -> Iterator[None]
 
 
 def make_checkpoint(run: Run, data: Data, options: argparse.Namespace) -> Checkpoint:
-    """Give the network as it is now, with all that a prediction needs."""
+    """Return the network as it is now, with all that a prediction needs."""
     return Checkpoint(
         architecture=options.use_model,
         image_size=data.size,
@@ -152,7 +152,7 @@ def finish(run: Run, data: Data, options: argparse.Namespace, hardware: Hardware
 
 
 def option_values(options: argparse.Namespace) -> dict[str, Any]:
-    """Give the options that decide what comes out of a run, as plain values."""
+    """Return the options that decide what comes out of a run, as plain values."""
     apart = ("resume", "log", "directory", "save_model")
     return {name: value for name, value in vars(options).items() if name not in apart}
 

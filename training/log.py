@@ -17,9 +17,9 @@ from torch.utils.tensorboard.summary import hparams
 from torchvision.transforms.v2.functional import resize
 from torchvision.utils import make_grid
 
-from models.hardware import Hardware
-from models.images import IMAGENET, Store, draw_changes
-from models.predict import Prediction
+from models.device import Hardware
+from models.prediction import Prediction
+from models.preprocessing import IMAGENET, Store, draw_changes
 from reports.grid import RIGHT, WRONG, wrap
 from training.data import Data
 from training.loop import Run
@@ -175,17 +175,17 @@ class TrainingLog:
 
 
 def spread(count: int, wanted: int) -> Tensor:
-    """Give `wanted` indices, or all where there are fewer, evenly spread over `count`: int64, rising."""
+    """Return `wanted` indices, or all where there are fewer, evenly spread over `count`: int64, rising."""
     return torch.linspace(0, count - 1, min(wanted, count)).long()
 
 
 def plain_text(text: str) -> str:
-    """Give a text without what would break a table of tabs and lines, or could not be written as UTF-8."""
+    """Return a text without what would break a table of tabs and lines, or could not be written as UTF-8."""
     return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
 
 
 def principal_components(features: Tensor) -> Tensor:
-    """Give the coordinates of features (n, d) along their first COMPONENTS principal axes, or as many as there are."""
+    """Return features (n, d) along their first COMPONENTS principal axes, or as many as there are."""
     centred = features.float() - features.float().mean(0)
     with torch.random.fork_rng(devices=[]):  # the method draws numbers, and must not disturb the run's own
         torch.manual_seed(0)

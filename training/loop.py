@@ -11,8 +11,8 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from models.hardware import Hardware
-from models.scores import summary
+from evaluation.metrics import summary
+from models.device import Hardware
 from training.balance import draw, make_loss
 from training.distributed import ALONE, World
 from training.stages import CachedSource, PictureSource, Timetable
@@ -69,7 +69,7 @@ class Run:
         return progress if timetable.end is None else self.world.agree(progress)
 
     def state(self) -> dict[str, Any]:
-        """Give tensors, numbers and containers of them, ready for a file."""
+        """Return tensors, numbers and containers of them, ready for a file."""
         places = {name: getattr(self, name) for name in (*PLACES, "seconds")}
         states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         if self.average:
@@ -100,7 +100,7 @@ class Recipe:
     smoothing: float = 0.0
 
     def rate(self, progress: float) -> float:
-        """Give the learning rate at `progress` (0 at the start of the stage, 1 at its end).
+        """Return the learning rate at `progress` (0 at the start of the stage, 1 at its end).
 
         A linear warm-up, then half a cosine down to nothing (Loshchilov & Hutter, "SGDR", ICLR 2017,
         https://arxiv.org/abs/1608.03983).
@@ -144,12 +144,12 @@ def epoch_batches(labels: Tensor, batch_size: int, generator: Generator, balance
 
 
 def epoch_length(count: int, batch_size: int) -> int:
-    """Give how many pictures pass in an epoch over a set of `count`."""
+    """Return how many pictures pass in an epoch over a set of `count`."""
     return count * math.ceil(STEPS_PER_EPOCH * min(batch_size, count) / count)
 
 
 def smallest_batch(count: int, batch_size: int) -> int:
-    """Give how many pictures the smallest batch of `epoch_batches` holds, of a set of `count`."""
+    """Return how many pictures the smallest batch of `epoch_batches` holds, of a set of `count`."""
     length = epoch_length(count, batch_size)
     return length // round(length / min(batch_size, count))
 
@@ -209,7 +209,7 @@ def train_epoch(
 
 
 def score(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Score logits (n, classes): mean cross-entropy as `loss`, and models.scores.summary."""
+    """Score logits (n, classes): mean cross-entropy as `loss`, and evaluation.metrics.summary."""
     labels = labels.cpu()
     loss = F.cross_entropy(logits, labels).item()
     return {"loss": loss, **summary(labels.numpy(), logits.argmax(1).numpy())}

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from models.images import Store
+from models.preprocessing import Store
 
 # How far a picture is turned at most, in radians.
 FREELY = math.pi
@@ -22,7 +22,7 @@ STANDARD_ERRORS = 3.0
 
 
 def largest_turn(rotation: str, store: Store) -> float:
-    """Give the angle in radians up to which pictures may be turned, for rotation "free", "slight" or "auto"."""
+    """Return the angle in radians up to which pictures may be turned, for rotation "free", "slight" or "auto"."""
     if rotation == "auto":
         rotation = "slight" if stands_upright(store) else "free"
     return FREELY if rotation == "free" else SLIGHTLY

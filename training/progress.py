@@ -25,7 +25,7 @@ def progress_bar(run: Run, stage: Stage, end: float | None, length: int) -> tqdm
 
 
 def tick_of(bar: tqdm, run: Run, end: float | None) -> Callable[[int], Any]:
-    """Give what moves the bar on after a step: by its pictures, or to the second that it is."""
+    """Return what moves the bar on after a step: by its pictures, or to the second that it is."""
     if end is None:
         return bar.update
     return lambda _: bar.update(max(0.0, min(run.seconds, end) - run.stage_start - bar.n))

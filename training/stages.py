@@ -9,13 +9,13 @@ import torch
 from torch import Generator, Tensor, nn
 from torchvision.transforms import v2
 
-from models.hardware import Hardware
-from models.images import IMAGENET, Store, augment, draw_changes
-from models.predict import BATCH_SIZE, Predictor
-from models.split import split_network
-from models.storage import Rows
+from models.device import Hardware
+from models.prediction import BATCH_SIZE, Predictor
+from models.preprocessing import IMAGENET, Store, augment, draw_changes
 from training.data import Data
 from training.distributed import ALONE, World, predict_together
+from training.frozen_layers import split_network
+from training.memory import Rows
 
 MIXES = {"mixup": v2.MixUp, "cutmix": v2.CutMix}
 MIX_ALPHA = 0.2
@@ -43,7 +43,7 @@ class Stage:
 
 
 def plan_stages(pretrained: bool, freeze: str | None, epochs: int | None) -> list[Stage]:
-    """Give the stages of a run of `epochs` (None: as many as the time allows), frozen as --freeze says.
+    """Return the stages of a run of `epochs` (None: as many as the time allows), frozen as --freeze says.
 
     Where it says nothing, a pretrained network learns in two stages, head and all, and a random one all at once.
     """
@@ -100,7 +100,7 @@ class PictureSource:
             keep_statistics(self.module)
 
     def batch(self, indices: Tensor, _epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Give this process's share of the training pictures at `indices` as they enter the network, and their labels.
+        """Return this process's share of the training pictures at `indices` as they enter the network, and their labels.
 
         The labels are int64 (n,), or after mixing the share of each class: float32 (n, classes).
         """
@@ -114,7 +114,7 @@ class PictureSource:
         return tuple(mixed[1:] for mixed in self._mix(pictures, labels))
 
     def validation_logits(self) -> Tensor:
-        """Give what the network says of the validation pictures: float32 (n, classes) on the CPU."""
+        """Return what the network says of the validation pictures: float32 (n, classes) on the CPU."""
         return predict_together(
             self._world, Predictor(self.module, IMAGENET, self._hardware), self._data.validate
         ).logits
@@ -151,7 +151,7 @@ class CachedSource:
             self._views.append(self._maps(data.train.pictures, tick, generator))
 
     def _maps(self, pictures: Tensor, tick: Callable[[int], Any], generator: Generator | None = None) -> Rows:
-        """Give what the front says of pictures: maps, with channels last as convolutions give them, or features."""
+        """Return what the front says of pictures: maps, with channels last as convolutions give them, or features."""
         maps = None
         for start in range(0, len(pictures), BATCH_SIZE):
             part = pictures[start : start + BATCH_SIZE]
@@ -175,13 +175,13 @@ class CachedSource:
         keep_statistics(self.module)
 
     def batch(self, indices: Tensor, epoch: int, _generator: Generator) -> tuple[Tensor, Tensor]:
-        """Give what the front said of the training pictures at `indices`, in this epoch's view, and their labels."""
+        """Return what the front said of the training pictures at `indices`, in this epoch's view, and their labels."""
         indices = indices[self._world.rows(len(indices))].to(self._labels.device)
         return _inputs(self._views[epoch % len(self._views)][indices]), self._labels[indices]
 
     @torch.no_grad()
     def validation_logits(self) -> Tensor:
-        """Give what the network says of the validation pictures: float32 (n, classes) on the CPU."""
+        """Return what the network says of the validation pictures: float32 (n, classes) on the CPU."""
         self.module.eval()
         count = len(self._validate)
         own = torch.arange(count)[self._world.rows(count)].to(self._labels.device)
@@ -191,7 +191,7 @@ class CachedSource:
 
 
 def _inputs(maps: Tensor) -> Tensor:
-    """Give maps (n, h, w, channels) or features as the layers behind take them."""
+    """Return maps (n, h, w, channels) or features as the layers behind take them."""
     return (maps.permute(0, 3, 1, 2) if maps.ndim == 4 else maps).float()
 
 
@@ -203,7 +203,7 @@ def keep_statistics(module: nn.Module) -> None:
 
 
 def augmented_batch(store: Store, indices: Tensor, changes: Tensor, hardware: Hardware) -> tuple[Tensor, Tensor]:
-    """Give the pictures at `indices`, changed by `augment`, as they enter the network, and their labels."""
+    """Return the pictures at `indices`, changed by `augment`, as they enter the network, and their labels."""
     indices = indices.to(store.pictures.device)
     pictures = augment(store.pictures[indices], changes)
     return hardware.place_pictures(IMAGENET.apply(pictures)), store.labels[indices].to(hardware.device)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoint import FORMAT, load_tensors
-from models.hardware import is_out_of_memory
+from models.device import is_out_of_memory
 from models.networks import WeightsError, build_network, imagenet_weights, transfer
 
 HOW_ELSE = "Give a file of them with --weights FILE, or start without them with --weights none."
@@ -45,7 +45,7 @@ def build_fitting_network(name: str, num_classes: int, size: int) -> nn.Module:
 
 
 def file_weights(path: Path) -> dict[str, Tensor]:
-    """Give the state dict in a file of torch.save, or in a model that train_classifier.py wrote.
+    """Return the state dict in a file of torch.save, or in a model that train_classifier.py wrote.
 
     Half-precision tensors become float32. Raises CheckpointError where it is no file of tensors.
     """

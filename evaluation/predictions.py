@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.taxonomy import Taxonomy
+from evaluation.taxonomy import Taxonomy
 
 LEAST = 1e-12
 

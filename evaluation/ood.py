@@ -52,7 +52,7 @@ class Familiarity:
         return cls(power, directions, looks, spread, np.empty(0)).measured_on(validate)
 
     def measured_on(self, validate: Tensor) -> Familiarity:
-        """Give the same with other validation pictures, of features (n, d), to say how much strangeness is usual."""
+        """Return the same with other validation pictures, of features (n, d), to say how much strangeness is usual."""
         return replace(self, usual=self.strangeness(validate))
 
     def strangeness(self, features: Tensor) -> np.ndarray:
@@ -71,7 +71,7 @@ class Familiarity:
         return (distances.mean(1) / self.spread[near].mean(1).sqrt()).double().numpy()
 
     def state(self) -> dict[str, Any]:
-        """Give what a model file keeps: tensors and numbers only."""
+        """Return what a model file keeps: tensors and numbers only."""
         return {**vars(self), "usual": torch.from_numpy(self.usual)}
 
     @classmethod
@@ -100,7 +100,7 @@ def _raised(features: Tensor, power: float) -> Tensor:
 def _nearest(
     features: Tensor, directions: Tensor, looks: Tensor, picture: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Give the squared distances, in [0, 4], to the looks nearest to rows of length 1 (n, d), and which: both (n, k).
+    """Return the squared distances, in [0, 4], to the looks nearest to rows of length 1 (n, d), and which: both (n, k).
 
     picture (n,): the rows are the looks, at these pictures, and only looks at other pictures count.
     """

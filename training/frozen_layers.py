@@ -24,7 +24,7 @@ class _Reached(Exception):
 def split_network(network: nn.Module, frozen: str, pictures: Tensor) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
     """Cut a network before its head (frozen="features") or before its last block of convolutions ("block").
 
-    Gives the front, a function from pictures to maps or features, and the back, a module from those to logits, which
+    Returns the front, a function from pictures to maps or features, and the back, a module from those to logits, which
     shares its parameters with `network`. The last block is what comes after the last halving of the map; of VGG11 it
     begins after the fourth pooling. `pictures` (n, 3, h, w) serve to find the place. Raises ValueError where front
     and back together do not answer as the network does.
@@ -55,7 +55,7 @@ class _Head(nn.Module):
 
 
 def _without_front(network: nn.Module, head: str, block: str) -> nn.Module:
-    """Give a network whose children before the last block hand on what they are given; the others are shared."""
+    """Return a network whose children before the last block hand on what they are given; the others are shared."""
     back = copy.copy(network)
     back._modules = dict(network._modules)
     for name in _trunk(network, head):
@@ -106,7 +106,7 @@ def _last_block(network: nn.Module, head: str, pictures: Tensor) -> str:
 
 @torch.inference_mode()
 def _input_of(network: nn.Module, name: str, pictures: Tensor) -> Tensor:
-    """Give what the part `name` of a network is given when the network is shown pictures."""
+    """Return what the part `name` of a network is given when the network is shown pictures."""
     given: list[Tensor] = []
 
     def stop(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -11,12 +11,12 @@ import torch
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from torch import Tensor
 
-from models.calibration import Answer, Calibration
-from models.familiarity import Familiarity
-from models.predict import Prediction
-from models.scores import Draws, draw_groups
-from models.taxonomy import Taxonomy
-from reports.answers import Answers
+from evaluation.calibration import Answer, Calibration
+from evaluation.metrics import Draws, draw_groups
+from evaluation.ood import Familiarity
+from evaluation.predictions import Answers
+from evaluation.taxonomy import Taxonomy
+from models.prediction import Prediction
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _part(prediction: Prediction, chosen: Tensor) -> Prediction:
 def _calibrated(
     calibration: Calibration, split: Split, part: np.ndarray, confidence: float
 ) -> tuple[np.ndarray, np.ndarray, list[Answer]]:
-    """Give probabilities, conformal sets and defensible answers of the pictures with the indices `part`."""
+    """Return probabilities, conformal sets and defensible answers of the pictures with the indices `part`."""
     said = _part(split.prediction, torch.as_tensor(part))
     sets = calibration.sets(said.logits, confidence)
     return calibration.probabilities(said.logits), sets, calibration.answers(said, confidence)

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from scipy.special import ndtri
 from sklearn.metrics import f1_score, precision_recall_fscore_support, recall_score
 
-from models.taxonomy import Taxonomy
+from evaluation.taxonomy import Taxonomy
 
 LIMITS = (0.025, 0.975)
 
@@ -41,7 +41,7 @@ def by_class(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> l
 
 
 def wilson(right: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Give the interval in which the true share lies where `right` of `count` are right (Wilson 1927, JASA 22).
+    """Return the interval in which the true share lies where `right` of `count` are right (Wilson 1927, JASA 22).
 
     Of no pictures nothing is known: (0, 1).
     """
@@ -56,7 +56,7 @@ def wilson(right: int, count: int, confidence: float = 0.95) -> tuple[float, flo
 
 
 def f1_limits(right: int, support: int, answered: int) -> tuple[float, float]:
-    """Give the 95 % interval of a class's F1 from its pictures, how often it was answered, and how often rightly.
+    """Return the 95 % interval of a class's F1 from its pictures, how often it was answered, and how often rightly.
 
     F1 is 2 j / (1 + j), where j is the share of right answers in all pictures that are of the class or were called so;
     the limits are those of j's Wilson interval.
@@ -71,7 +71,7 @@ Draws = Callable[[np.ndarray], np.ndarray]
 def draw_groups(groups: Sequence[Any], seed: int = 0, rounds: int = 1000) -> Draws:
     """Draw the groups of n pictures anew many times (Efron 1979, Ann. Stat. 7; Field & Welsh 2007, JRSS B 69).
 
-    Gives a function that sums a value of each picture, (n,) or (n, k), over the pictures of each draw: (rounds,) or
+    Returns a function that sums a value of each picture, (n,) or (n, k), over the pictures of each draw: (rounds,) or
     (rounds, k). Whole groups are drawn, since pictures of one group (one specimen, one source) say the same thing
     twice. All that one function sums rests on the same draws.
     """
@@ -91,7 +91,7 @@ def draw_classes(draws: Draws, actual: np.ndarray, predicted: np.ndarray, classe
 
 
 def limits(drawn: np.ndarray) -> tuple[float, float] | None:
-    """Give the 95 % interval of a figure from what it came to in each draw, (rounds,).
+    """Return the 95 % interval of a figure from what it came to in each draw, (rounds,).
 
     A draw that has no such figure is NaN and left out; None where no draw has one.
     """
@@ -100,13 +100,13 @@ def limits(drawn: np.ndarray) -> tuple[float, float] | None:
 
 
 def mean_limits(draws: Draws, values: np.ndarray, counted: np.ndarray | None = None) -> tuple[float, float] | None:
-    """Give the 95 % interval of the mean of values (n,), over the pictures in `counted`, bool (n,), or over all."""
+    """Return the 95 % interval of the mean of values (n,), over the pictures in `counted`, bool (n,), or over all."""
     counted = np.ones(len(values), bool) if counted is None else counted
     return limits(_ratio(draws(values * counted), draws(counted)))
 
 
 def macro_limits(drawn: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Give the 95 % intervals of macro-F1 and of the balanced accuracy from `draw_classes`, (3, rounds, classes).
+    """Return the 95 % intervals of macro-F1 and of the balanced accuracy from `draw_classes`, (3, rounds, classes).
 
     In each draw the means are over the classes that occur in it.
     """
@@ -118,7 +118,7 @@ def macro_limits(drawn: np.ndarray) -> dict[str, tuple[float, float]]:
 
 
 def calibration_limits(draws: Draws, gaps: np.ndarray) -> tuple[float, float]:
-    """Give the 95 % interval of an expected calibration error from `calibration_gaps` (n, bins).
+    """Return the 95 % interval of an expected calibration error from `calibration_gaps` (n, bins).
 
     Chance alone makes the error of few pictures large, and that of a draw from them larger still. So the interval is
     the basic one, which takes off what drawing has added (Davison & Hinkley 1997, Bootstrap Methods, 5.2), widened to
@@ -160,7 +160,7 @@ def by_rank(taxonomy: Taxonomy, probabilities: np.ndarray, actual: np.ndarray) -
 
 
 def mistake_steps(taxonomy: Taxonomy, actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Give how far each mistake goes, int (n,): the steps from the true class up to the first taxon that holds both.
+    """Return how far each mistake goes, int (n,): the steps from the true class up to the first taxon that holds both.
 
     Both arguments are labels (n,). It is 1 where a sister species is answered, and 0 where the answer is right.
     """

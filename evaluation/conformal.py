@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from models.taxonomy import Taxonomy
+from evaluation.taxonomy import Taxonomy
 
 # With fewer validation pictures a class shares its limit with the other small classes.
 CLASS_PICTURES = 30
@@ -48,7 +48,7 @@ class Conformal:
         return cls(taxonomy, places, scores, labels)
 
     def sets(self, probabilities: np.ndarray, confidence: float) -> np.ndarray:
-        """Give for each picture, (n, classes), the classes that cannot be ruled out: bool (n, classes), never none.
+        """Return for each picture, (n, classes), the classes that cannot be ruled out: bool (n, classes), never none.
 
         They hold the true class of a share `confidence` in (0, 1) of pictures, for each class that has
         `CLASS_PICTURES` validation pictures and for the rest together. A higher confidence only adds classes. With too
@@ -72,7 +72,7 @@ def misfits(taxonomy: Taxonomy, probabilities: np.ndarray, places: np.ndarray) -
 
 
 def choose_places(taxonomy: Taxonomy, probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Give for each class among how many of the likeliest it has to be, (classes,), or else fits badly.
+    """Return for each class among how many of the likeliest it has to be, (classes,), or else fits badly.
 
     What is doubted is not all that speaks against a class. One that is often taken for another has a limit so high
     that it stays in most sets of all the others, and next to no picture is named any more; but for its own pictures it
@@ -91,7 +91,7 @@ def choose_places(taxonomy: Taxonomy, probabilities: np.ndarray, labels: np.ndar
     shared = depths[:, None] - [[taxonomy.distance(a, b) for b in range(count)] for a in range(count)]
 
     def kept(members: np.ndarray, most: int) -> np.ndarray:
-        """Give the depth of the answer, (n,), if only these classes, with this place, could make it wider."""
+        """Return the depth of the answer, (n,), if only these classes, with this place, could make it wider."""
         scores = doubt + (place > most)
         own = scores[rows, labels]
         stay = scores[:, members] <= limit([own[np.isin(labels, members)], own], GAIN_MEASURED_AT)
@@ -113,14 +113,14 @@ def choose_places(taxonomy: Taxonomy, probabilities: np.ndarray, labels: np.ndar
 
 
 def _groups(labels: np.ndarray, count: int) -> list[np.ndarray]:
-    """Give the classes of `count` that have a limit of their own, each as an array, and one with all others."""
+    """Return the classes of `count` that have a limit of their own, each as an array, and one with all others."""
     large = np.bincount(labels, minlength=count) >= CLASS_PICTURES
     groups = [np.array([index]) for index in np.flatnonzero(large)]
     return groups if large.all() else [*groups, np.flatnonzero(~large)]
 
 
 def _places(probabilities: np.ndarray) -> np.ndarray:
-    """Give the place of each class by probability, 1 for the likeliest, from (n, classes): int of that shape."""
+    """Return the place of each class by probability, 1 for the likeliest, from (n, classes): int of that shape."""
     return rankdata(-probabilities, method="min", axis=1).astype(np.int64)
 
 
@@ -147,7 +147,7 @@ def doubts(taxonomy: Taxonomy, probabilities: np.ndarray) -> np.ndarray:
 
 
 def limit(scores: list[np.ndarray], confidence: float) -> float:
-    """Give the value that a new score does not exceed with a probability of `confidence` in (0, 1) or more.
+    """Return the value that a new score does not exceed with a probability of `confidence` in (0, 1) or more.
 
     It is the ceil((n + 1) · confidence)-th smallest of the first n scores, if there are so many, else of the next
     scores, but never less than any of those before, so that it grows with the confidence; infinity where all are too

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.hardware import Hardware
-from models.images import Normalisation, Store
+from models.device import Hardware
 from models.networks import head_name
+from models.preprocessing import Normalisation, Store
 
 BATCH_SIZE = 64
 TURNS = 8
@@ -64,7 +64,7 @@ def predict(predictor: Predictor, store: Store, tick: Callable[[int], Any] = lam
 
 
 def turned_pictures(pictures: Tensor, turns: int) -> list[Tensor]:
-    """Give the first `turns` of the eight ways in which square pictures (n, 3, s, s) can be turned and mirrored."""
+    """Return the first `turns` of the eight ways in which square pictures (n, 3, s, s) can be turned and mirrored."""
     ways = [pictures, pictures.flip(3)]
     return [way.rot90(quarter, (2, 3)) for quarter in range(TURNS // 2) for way in ways][:turns]
 

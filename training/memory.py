@@ -24,7 +24,7 @@ PIECE = 1 << 20
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype, directory: Path) -> Tensor:
-    """Give a tensor that is yet to be filled, on the CPU.
+    """Return a tensor that is yet to be filled, on the CPU.
 
     Where memory would have less than HEADROOM left, it lies in a file without a name in `directory`, which is gone
     with the process, however that ends (on systems other than Linux it has a name, until it is opened or, on Windows,
@@ -77,7 +77,7 @@ def _memory_has(size: int) -> bool:
 
 
 def _mapped(file: BinaryIO, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Give the content of a file as a tensor, which is part of the process's memory for as long as it is held."""
+    """Return the content of a file as a tensor, which is part of the process's memory for as long as it is held."""
     content = np.memmap(file, np.uint8, "r+", shape=(prod(shape) * dtype.itemsize,))
     return torch.from_numpy(content).view(dtype).view(shape)
 

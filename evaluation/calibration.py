@@ -15,11 +15,11 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from evaluation.conformal import Conformal, limit
+from evaluation.ood import Familiarity
+from evaluation.taxonomy import Node, Taxonomy, holds
 from models.checkpoint import Checkpoint, CheckpointError
-from models.conformal import Conformal, limit
-from models.familiarity import Familiarity
-from models.predict import Prediction
-from models.taxonomy import Node, Taxonomy, holds
+from models.prediction import Prediction
 
 # The share of pictures of known classes that `Calibration.answers` does not take for something unknown: with a tenth of
 # them most strangers go (NOTES.md). It is not the user's confidence: that would make an answer more precise the more
@@ -75,7 +75,7 @@ class Calibration:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Calibration | None:
-        """Give what a model file keeps, None where it keeps none. Raises CheckpointError where it is damaged."""
+        """Return what a model file keeps, None where it keeps none. Raises CheckpointError where it is damaged."""
         if not checkpoint.calibration.keys() - {"confusion"}:
             return None
         return cls.from_state(Taxonomy.of(checkpoint.classes, checkpoint.lineages), checkpoint.calibration)
@@ -85,7 +85,7 @@ class Calibration:
         return softmax(logits, self.temperature)
 
     def sets(self, logits: Tensor, confidence: float) -> np.ndarray:
-        """Give for each picture the classes that cannot be ruled out, bool (n, classes): see `Conformal.sets`."""
+        """Return for each picture the classes that cannot be ruled out, bool (n, classes): see `Conformal.sets`."""
         return self.conformal.sets(self.probabilities(logits), confidence)
 
     def unfamiliar(self, features: Tensor, confidence: float) -> np.ndarray:
@@ -115,7 +115,7 @@ class Calibration:
         return answers
 
     def state(self) -> dict[str, Any]:
-        """Give what a model file keeps: tensors and numbers only."""
+        """Return what a model file keeps: tensors and numbers only."""
         state: dict[str, Any] = {
             "temperature": self.temperature,
             "places": torch.from_numpy(self.conformal.places),
@@ -172,7 +172,7 @@ def fit_temperature(logits: Tensor, labels: np.ndarray) -> float:
 
 
 def temperature_prior(temperatures: np.ndarray) -> np.ndarray:
-    """Give what temperatures (k,) cost by themselves, (k,): their logarithms are held near 0.
+    """Return what temperatures (k,) cost by themselves, (k,): their logarithms are held near 0.
 
     It weighs about as much as one picture, so that a few pictures, or faultless answers, move them little.
     """
@@ -180,7 +180,7 @@ def temperature_prior(temperatures: np.ndarray) -> np.ndarray:
 
 
 def temperature_losses(logits: Tensor, labels: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
-    """Give what each of k temperatures costs each picture, (n, k): the negative logarithm of its class's probability.
+    """Return what each of k temperatures costs each picture, (n, k): the negative logarithm of its class's probability.
 
     logits: (n, classes); labels: (n,).
     """
@@ -199,7 +199,7 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bi
 
 
 def calibration_gaps(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> np.ndarray:
-    """Give 1 or 0, right or not, less the confidence of each picture, in the column of its bin: (n, bins), else 0."""
+    """Return 1 or 0, right or not, less the confidence of each picture, in the column of its bin: (n, bins), else 0."""
     confidence = probabilities.max(1)
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.zeros((len(labels), bins))

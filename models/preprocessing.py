@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from models import storage
+from training import memory as storage
 
 PIECE = 1 << 20  # pixels that are stretched at a time
 
@@ -159,13 +159,13 @@ def fit_square(picture: Image.Image, size: int) -> np.ndarray:
 
 
 def border_colour(pixels: np.ndarray) -> np.ndarray:
-    """Give the median colour, uint8 (3,), of the outermost pixels of a picture (height, width, 3)."""
+    """Return the median colour, uint8 (3,), of the outermost pixels of a picture (height, width, 3)."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     return np.median(border, axis=0).astype(np.uint8)
 
 
 def native_size(paths: list[Path], smallest: int = 32, largest: int = 224, step: int = 8) -> int:
-    """Give the side in pixels at which pictures are trained by default: the median of their longer sides.
+    """Return the side in pixels at which pictures are trained by default: the median of their longer sides.
 
     Kept within `smallest` and `largest`, and rounded to a multiple of `step`. Up to 200 pictures, evenly spread over
     the list, are asked for their size, which reads no pixel.
@@ -193,18 +193,18 @@ class Store:
         return len(self.paths)
 
     def __getitem__(self, part: slice) -> "Store":
-        """Give a part of the store, without a copy."""
+        """Return a part of the store, without a copy."""
         return Store(self.pictures[part], self.labels[part], self.paths[part])
 
     def to(self, device: torch.device) -> "Store":
-        """Give the same store with its tensors on `device`."""
+        """Return the same store with its tensors on `device`."""
         return Store(self.pictures.to(device), self.labels.to(device), self.paths)
 
 
 def read_store(samples: list[tuple[Path, int]], size: int, tick: Callable[[int], Any] = lambda _: None) -> Store:
     """Read pictures, given as (path, label), into a Store of `size` pixels, several at a time.
 
-    They lie in memory or, where that is small, in a file beside them (`models.storage`). `tick` is called with 1 after
+    They lie in memory or, where that is small, in a file beside them (`training.memory`). `tick` is called with 1 after
     each picture (tqdm.update). Raises OSError at the first that cannot be read, or where there is no room.
     """
     square = (len(samples), size, size, 3)
@@ -234,7 +234,7 @@ def draw_changes(count: int, generator: Generator, turn: float = math.pi) -> Ten
 
 
 def augment(pictures: Tensor, changes: Tensor) -> Tensor:
-    """Give each picture of a batch a turn, a size, a place and a lighting of its own, as drawn by `draw_changes`.
+    """Return each picture of a batch a turn, a size, a place and a lighting of its own, as drawn by `draw_changes`.
 
     Takes uint8 (n, 3, s, s), gives float32 of that shape in [0, 255]. It is turned and mirrored (a coccolith has no
     up); it is scaled by 0.9 to 1.1 and shifted by up to a twenty-fifth of the picture; brightness changes by up to a
@@ -255,7 +255,7 @@ def augment(pictures: Tensor, changes: Tensor) -> Tensor:
 
 
 def _border_mean(pictures: Tensor) -> Tensor:
-    """Give the mean colour of the outermost pixels of pictures (n, 3, h, w) as (n, 3, 1, 1)."""
+    """Return the mean colour of the outermost pixels of pictures (n, 3, h, w) as (n, 3, 1, 1)."""
     edges = [pictures[..., 0, :], pictures[..., -1, :], pictures[..., :, 0], pictures[..., :, -1]]
     return torch.cat(edges, dim=-1).mean(dim=-1)[..., None, None]
 

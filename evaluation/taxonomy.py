@@ -53,7 +53,7 @@ class Taxonomy:
         return list(members), _sums(probabilities, list(members.values()))
 
     def common_ancestor(self, classes: Iterable[int]) -> Node:
-        """Give the deepest node that holds all the classes (one class: its own); () where they share none."""
+        """Return the deepest node that holds all the classes (one class: its own); () where they share none."""
         shared = None
         for index in classes:
             lineage = self.lineages[index]

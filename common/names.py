@@ -15,7 +15,7 @@ RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
 }
 
 
-def squeeze(name: str) -> str:
+def strip_blanks(name: str) -> str:
     """Return `name` as it stands in a record's `hierarchy`: NFC, with all white space removed.
 
     >>> squeeze("SY pulchra gp")
@@ -26,12 +26,12 @@ def squeeze(name: str) -> str:
 
 def same_name(one: str, other: str) -> bool:
     """Tell whether two spellings mean one taxon: compared without case, blanks and `_` (which stands for a blank)."""
-    return folded(one) == folded(other)
+    return comparison_key(one) == comparison_key(other)
 
 
-def folded(name: str) -> str:
+def comparison_key(name: str) -> str:
     """Return `name` in the form in which names are compared: no blanks, no `_`, no case."""
-    return squeeze(name.replace("_", " ")).casefold()
+    return strip_blanks(name.replace("_", " ")).casefold()
 
 
 def is_type(status: str) -> bool:
@@ -90,7 +90,7 @@ def picture_file(url: str) -> str:
     return f"{_cut(safe_part(parts[0]), 40)}/{_digits(path)}/{safe_part(parts[-1])}"
 
 
-def apart(file: str, key: str) -> str:
+def disambiguate(file: str, key: str) -> str:
     """Return another name for `file`, which is taken: eight hexadecimal digits of the hash of `key` before its suffix.
 
     >>> apart("ntax_cenozoic/a.jpg", "ntax_cenozoic/thumbs/A.jpg")

@@ -1,0 +1,125 @@
+"""What the scripts' command lines share; imports nothing that would keep --help or a mistake waiting."""
+
+import argparse
+import logging
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TextIO
+
+from common import __version__
+from common.errors import ToolkitError
+
+
+def make_parser(docstring: str) -> argparse.ArgumentParser:
+    """Make a parser whose help begins with a script's docstring, as it stands there: what it is, and what to type."""
+    parser = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def run_script(name: str, work: Callable[[], int], when_interrupted: str) -> int:
+    """Do the work of a script; return its exit status: what `work` returns, 1 after an error, 130 after Ctrl-C.
+
+    What the library has to say by `logging` goes to standard output meanwhile, between the progress bars; an error that
+    is the user's business ends as one sentence on standard error, with the script's name before it.
+    """
+    show_log()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that this terminal cannot show is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return work()
+    except KeyboardInterrupt:
+        print(f"\n{name}: {when_interrupted}", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except (ToolkitError, OSError) as error:
+        print(f"{name}: {explain(error)}", file=sys.stderr)
+        return 1
+
+
+def explain(error: Exception) -> str:
+    """Return what an error says, and which options to try another value of."""
+    options = [f"--{setting}" for setting in getattr(error, "settings", ())]
+    return f"{error}; try another {' or '.join(options)}" if options else str(error)
+
+
+def show_log() -> None:
+    """Let messages of `logging`, from INFO on, be lines of standard output that do not break a progress bar."""
+    logger = logging.getLogger()
+    logger.setLevel(logging.WARNING)
+    if not any(isinstance(handler, _StandardOutput) for handler in logger.handlers):
+        logger.addHandler(_StandardOutput())
+    for package in ("training", "dataset", "mikrotax", "reports"):
+        logging.getLogger(package).setLevel(logging.INFO)
+
+
+class _StandardOutput(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stdout)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return the names most like one that is not among them, as a part of a sentence; "" where none is near."""
+    near = get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def silence_non_main_ranks() -> None:
+    """Let what all processes of a run under torchrun would print be printed by the main one alone."""
+    if os.environ.get("RANK", "0") != "0":
+        sys.stdout = sys.stderr = null_stream()
+
+
+def null_stream() -> TextIO:
+    """Return a file that keeps nothing of what is written to it."""
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Make a reader of whole numbers from `least` on; it raises ArgumentTypeError for anything else."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"it must be a whole number above {least - 1}, not {text!r}")
+        return int(text)
+
+    return read
+
+
+def positive_float(text: str) -> float:
+    """Read a finite number above 0. Raises ArgumentTypeError."""
+    value = _float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"it must be a number above 0, not {text!r}")
+    return value
+
+
+def share(text: str) -> float:
+    """Read a number between 0 and 1, both left out. Raises ArgumentTypeError."""
+    value = _float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"it must be a number between 0 and 1, such as 0.9, not {text!r}")
+    return value
+
+
+def share_or_none(text: str) -> float:
+    """Read a number from 0 to below 1. Raises ArgumentTypeError."""
+    value = _float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"it must be a number from 0 to below 1, such as 0.2, not {text!r}")
+    return value
+
+
+def _float(text: str) -> float:
+    """Read a number; text that is not one becomes "not a number", which lies within no bounds."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

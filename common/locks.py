@@ -1,0 +1,30 @@
+"""One run at a time: a directory that belongs to one process for as long as it writes there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from common.errors import ToolkitError
+
+LOCK = ".in_use.lock"
+
+
+@contextmanager
+def exclusive_lock(directory: Path) -> Iterator[None]:
+    """Keep what lies in a directory, which is made if it is missing, to this process.
+
+    The system lifts the lock when the process ends, however it ends; its empty file stays. Raises ToolkitError where
+    another process has it, OSError where the directory cannot be written to.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ToolkitError(f"another run is writing into {directory}; let it finish") from None
+    try:
+        yield
+    finally:
+        lock.release()

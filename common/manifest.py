@@ -1,0 +1,83 @@
+"""manifest.csv, the table of the pictures of a data set: one dataclass, one reader, one writer.
+
+It lies beside train/ and validate/, has a row for each picture, and is the same to the byte for the same data.
+"""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import ToolkitError
+from common.files import write_csv
+
+NAME = "manifest.csv"
+COLUMNS = (
+    *("path", "split", "class", "lineage", "group", "technique", "technique_sure", "source", "sample", "status"),
+    *("URL", "sha256", "file"),
+)
+ARROW = " > "  # between the names of a lineage, wherever one is written as text
+
+
+class ManifestError(ToolkitError):
+    """A file that is no manifest of ours. Its text says which, and why."""
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One picture of a data set; what is not known is empty.
+
+    path: below the data set, with forward slashes; split: train, validate or test; label: its class, the directory's
+    name; lineage: full names, root first, down to the class; group: what must stay on one side of the split;
+    technique: SEM or LM, and technique_sure how sure that is, from 0 to 1; file: its path below images/.
+    """
+
+    path: str
+    split: str = ""
+    label: str = ""
+    lineage: tuple[str, ...] = ()
+    group: str = ""
+    technique: str = ""
+    technique_sure: float = 0.0
+    source: str = ""
+    sample: str = ""
+    status: str = ""
+    url: str = ""
+    sha256: str = ""
+    file: str = ""
+
+
+def read_manifest(path: Path) -> list[ManifestRow]:
+    """Read a manifest; columns that it lacks, all but `path`, count as not known.
+
+    Raises FileNotFoundError where there is no such file, ManifestError where it cannot be read as a manifest.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, restval="")
+            if "path" not in (table.fieldnames or ()):
+                raise ValueError(f"its first line has no column path, but: {', '.join(table.fieldnames or ())}")
+            return [_row(cells) for cells in table if cells["path"]]
+    except (ValueError, csv.Error) as error:
+        raise ManifestError(f"{path} cannot be read ({error}); run prepare_image_model.py again") from error
+
+
+def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> Path:
+    """Write the rows, sorted by path, whole or not at all."""
+    return write_csv(path, COLUMNS, map(_cells, sorted(rows, key=lambda row: row.path)))
+
+
+def _row(cells: dict[str, str]) -> ManifestRow:
+    texts = {name: cells.get(name) or "" for name in COLUMNS}
+    lineage = tuple(texts["lineage"].split(ARROW)) if texts["lineage"] else ()
+    return ManifestRow(
+        label=texts.pop("class"),
+        url=texts.pop("URL"),
+        **texts | {"lineage": lineage, "technique_sure": float(texts["technique_sure"] or 0)},
+    )
+
+
+def _cells(row: ManifestRow) -> dict[str, str]:
+    cells = {name: value for name, value in vars(row).items() if name not in ("label", "url")}
+    cells |= {"class": row.label, "URL": row.url, "lineage": ARROW.join(row.lineage)}
+    return cells | {"technique_sure": f"{row.technique_sure:.2f}"}

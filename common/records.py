@@ -1,0 +1,214 @@
+"""The record of a taxon, data/<module>/<Taxon>.json: one dataclass, one reader, one writer.
+
+`hierarchy` and `samples` are the contract that other people's scripts read and write; a record with these two alone is
+whole. All else is what the scraper knows besides.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.errors import ToolkitError
+from common.files import write_text
+from common.names import strip_blanks
+
+Lineage = tuple[str, ...]
+
+# What a page says of a picture, in the words of the record.
+PICTURE_FIELDS = ("source", "caption", "status", "notes", "location", "sample", "age")
+
+
+class RecordError(ToolkitError):
+    """A file that is no record that can be used. Its text says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One taxon that a page lists, and the addresses of its thumbnails (or names of files below images/)."""
+
+    taxon: str
+    thumbs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """What a page says of its taxon, and when the page was fetched (`2026-11-24T05:33:02Z`).
+
+    range: `first` and `last` occurrence in the site's words, and `first_ma`, `last_ma` as [youngest, oldest] in Ma, None
+    where the words tell no age; see `mikrotax.pages`.
+    """
+
+    url: str = ""
+    id: int | None = None
+    rank: str = ""
+    features: str = ""
+    range: Mapping[str, Any] = field(default_factory=dict)
+    fetched: str = ""
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What is known of a picture: `full` size's address, `file` below images/, lineage, and the site's own words.
+
+    page: the page that says most of it; fetched: when that page was.
+    """
+
+    full: str = ""
+    file: str = ""
+    lineage: Lineage = ()
+    source: str = ""
+    caption: str = ""
+    status: str = ""
+    notes: str = ""
+    location: str = ""
+    sample: str = ""
+    age: str = ""
+    page: str = ""
+    fetched: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one file says: the lineage of a page (root first), the samples that it lists, and what is known besides.
+
+    hierarchy: the lineage without blanks; lineage: full names, those of the hierarchy where others are not known;
+    page: None in a record that was written by hand; pictures: by the address of their thumbnail.
+    """
+
+    hierarchy: Lineage
+    samples: tuple[Sample, ...]
+    lineage: Lineage
+    page: PageFacts | None = None
+    pictures: Mapping[str, PictureFacts] = field(default_factory=dict)
+
+    @property
+    def taxon(self) -> str:
+        """The full name of the record's own taxon."""
+        return self.lineage[-1]
+
+
+def read_record(path: Path) -> Record | None:
+    """Read a record; None for JSON that does not claim to be one (it has neither `hierarchy` nor `samples`).
+
+    Raises RecordError where the file cannot be read, is no JSON, or one of the two is missing or of a wrong type.
+    Other values of wrong types count as not known.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise RecordError("it is not UTF-8") from None
+    except OSError as error:
+        raise RecordError(f"it cannot be opened: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"it is not JSON: {error}") from None
+    if not isinstance(content, dict) or not ("hierarchy" in content or "samples" in content):
+        return None
+    return _record(content)
+
+
+def read_records(directory: Path) -> tuple[dict[Path, Record], list[str]]:
+    """Read all records below a directory, hidden directories apart, in the order of their paths.
+
+    Returns the records by their files, and a sentence for each file that could not be used.
+    """
+    records: dict[Path, Record] = {}
+    problems = []
+    for path in _json_files(directory):
+        try:
+            if record := read_record(path):
+                records[path] = record
+        except RecordError as error:
+            problems.append(f"{path} is no usable record: {error}.")
+    return records, problems
+
+
+def write_record(path: Path, record: Record) -> bool:
+    """Write a record unless the same lies there already, and tell whether it had to be written."""
+    text = json.dumps(_as_json(record), indent=1, ensure_ascii=False) + "\n"
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return False
+    except (OSError, ValueError):
+        pass
+    write_text(path, text)
+    return True
+
+
+def _as_json(record: Record) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "hierarchy": list(record.hierarchy),
+        "samples": [{"taxon": sample.taxon, "thumbs": list(sample.thumbs)} for sample in record.samples],
+        "lineage": list(record.lineage),
+    }
+    if record.page:
+        content["page"] = dict(vars(record.page))
+        content["pictures"] = {
+            thumb: vars(facts) | {"lineage": list(facts.lineage)} for thumb, facts in record.pictures.items()
+        }
+    return content
+
+
+def _json_files(directory: Path) -> Iterator[Path]:
+    for place, below, names in os.walk(directory):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if name.lower().endswith(".json"))
+
+
+def _record(content: dict[str, Any]) -> Record:
+    hierarchy = _lineage(content.get("hierarchy"), "`hierarchy`")
+    lineage = _lineage(content.get("lineage", list(hierarchy)), "`lineage`")
+    same = list(map(strip_blanks, lineage)) == list(map(strip_blanks, hierarchy))
+    return Record(
+        hierarchy=hierarchy,
+        samples=_samples(content.get("samples")),
+        lineage=lineage if same else hierarchy,
+        page=_page(content["page"]) if isinstance(content.get("page"), dict) else None,
+        pictures=_pictures(content.get("pictures")),
+    )
+
+
+def _lineage(value: Any, what: str) -> Lineage:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name.strip() for name in value):
+        raise RecordError(f"{what} is not a list of names")
+    return tuple(" ".join(name.split()) for name in value)
+
+
+def _samples(value: Any) -> tuple[Sample, ...]:
+    if not isinstance(value, list) or not all(isinstance(sample, dict) for sample in value):
+        raise RecordError("`samples` is not a list of objects with `taxon` and `thumbs`")
+    samples = []
+    for sample in value:
+        taxon, thumbs = sample.get("taxon", ""), sample.get("thumbs", [])
+        if not isinstance(taxon, str) or not isinstance(thumbs, list) or not all(isinstance(t, str) for t in thumbs):
+            raise RecordError("a sample's `taxon` is not text, or its `thumbs` are not a list of URLs")
+        samples.append(Sample(taxon, tuple(thumb for thumb in thumbs if thumb.strip())))
+    return tuple(samples)
+
+
+def _page(value: dict[str, Any]) -> PageFacts:
+    texts = {name: value[name] for name in ("url", "rank", "features", "fetched") if isinstance(value.get(name), str)}
+    number = value.get("id")
+    return PageFacts(
+        **texts,
+        id=number if isinstance(number, int) and not isinstance(number, bool) else None,
+        range=value["range"] if isinstance(value.get("range"), dict) else {},
+    )
+
+
+def _pictures(value: Any) -> dict[str, PictureFacts]:
+    pictures = {}
+    for thumb, known in value.items() if isinstance(value, dict) else ():
+        if isinstance(known, dict):
+            texts = {name: each for name, each in known.items() if name in _PICTURE_TEXTS and isinstance(each, str)}
+            try:
+                lineage = _lineage(known.get("lineage"), "`lineage`")
+            except RecordError:
+                lineage = ()
+            pictures[thumb] = PictureFacts(**texts, lineage=lineage)
+    return pictures
+
+
+_PICTURE_TEXTS = {"full", "file", *PICTURE_FIELDS, "page", "fetched"}
