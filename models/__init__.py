@@ -1,1 +1,1 @@
-"""What the training and visualising scripts share: networks, model files, pictures, taxonomy and scores."""
+"""The networks and the file that a trained one is saved in: all that it takes to predict an image."""

@@ -4,8 +4,11 @@ It is a file of torch.save that torch.load reads with weights_only=True, which r
 texts and containers of them.
 """
 
+from __future__ import annotations
+
 import pickle
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,18 +16,29 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+import common
+from common.errors import ToolkitError
 from common.files import write_whole
-from models.device import Hardware
+from models.device import Device
 from models.networks import build_network
-from models.prediction import TURNS, Predictor
+from models.prediction import MAX_TTA_VIEWS, Predictor
 from models.preprocessing import IMAGENET, Normalisation
 
 FORMAT = "mikrotax classifier"
-VERSION = 4
+VERSION = 5
+
+# What the calibration in formats up to 4 called what newer ones hold; "turns" beside it became `tta_views`.
+RENAMED = {
+    "places": "rank_limits",
+    "scores": "nonconformity",
+    "familiarity": "ood_detector",
+    "looks": "reference_features",
+    "usual": "validation_scores",
+}
 
 
-class CheckpointError(Exception):
-    """A file that was given as a model is none, is damaged, or is newer than this program; the text says which."""
+class CheckpointError(ToolkitError):
+    """A file that was given as a model is something else, damaged, or newer than this program; the text says which."""
 
 
 @dataclass
@@ -33,10 +47,10 @@ class Checkpoint:
 
     architecture: name for `models.networks.build_network`; image_size: side in pixels of the square that it takes;
     classes: names in the order of the network's outputs; lineages: for each class its full names, root first, where
-    known; weights: the network's state dict; turns: in how many positions a picture is looked at (see
-    `models.prediction`); calibration: what `evaluation.calibration` learnt from validate/, empty where nothing was; scores:
-    what the network reached on validate/; options: the command line's; dataset: hash of the data set that it learnt;
-    versions: of the libraries that made it.
+    known; weights: the network's state dict; tta_views: see `models.prediction.Predictor`; calibration: what
+    `evaluation.calibration` learnt from validate/, empty where nothing was; scores: what the network reached on
+    validate/; options: of the training; dataset: hash of the data set that it learnt from; toolkit: version of this
+    toolkit, and versions: of the libraries, that made it.
     """
 
     architecture: str
@@ -46,21 +60,22 @@ class Checkpoint:
     mean: tuple[float, ...] = IMAGENET.mean
     std: tuple[float, ...] = IMAGENET.std
     lineages: dict[str, list[str]] = field(default_factory=dict)
-    turns: int = 1
+    tta_views: int = 1
     calibration: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     dataset: str = ""
+    toolkit: str = common.__version__
     versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def normalisation(self) -> Normalisation:
-        """What turns pictures in [0, 255] into the network's input."""
+        """What turns images in [0, 255] into the network's input."""
         return Normalisation(self.mean, self.std)
 
-    def predictor(self, hardware: Hardware) -> Predictor:
-        """Return what names pictures on `hardware`. Raises CheckpointError where the weights do not fit the network."""
-        return Predictor(hardware.place(self.network()), self.normalisation, hardware, self.turns)
+    def predictor(self, device: Device) -> Predictor:
+        """Return what predicts images on `device`. Raises CheckpointError where the weights do not fit the network."""
+        return Predictor(device.place(self.network()), self.normalisation, device, self.tta_views)
 
     def network(self) -> nn.Module:
         """Build the network with its weights, ready to predict. Raises CheckpointError where they do not fit."""
@@ -79,19 +94,36 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a model file without running any code from it. Raises CheckpointError with a sentence where it is none."""
+    """Read a model file, of this format or an older one, without running any code from it.
+
+    Raises CheckpointError, with a sentence for the user, where it is something else.
+    """
     content = load_tensors(path)
     if content.pop("format", None) != FORMAT:
-        raise CheckpointError(f"{path} is no model of train_classifier.py")
+        raise CheckpointError(f"{path} is not a model of train_classifier.py")
     version = content.pop("version", None)
     if version not in range(1, VERSION + 1):  # what an older format lacks has a default
         raise CheckpointError(f"{path} has format version {version}, and this program reads {VERSION}; update it")
+    if version < VERSION:
+        content = {"toolkit": "", **_with_new_names(content)}
     try:
         checkpoint = Checkpoint(**content)
     except TypeError as error:
         raise CheckpointError(f"{path} is a damaged model ({error})") from error
     _check(checkpoint, path)
     return checkpoint
+
+
+def _with_new_names(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of an older model file by today's names."""
+
+    def renamed(part: Any) -> Any:
+        if not isinstance(part, Mapping):
+            return part
+        return {RENAMED.get(name, name): renamed(value) for name, value in part.items()}
+
+    whole = {"tta_views" if name == "turns" else name: value for name, value in content.items()}
+    return whole | {"calibration": renamed(whole.get("calibration", {}))}
 
 
 def _check(checkpoint: Checkpoint, path: Path | str) -> None:
@@ -104,15 +136,16 @@ def _check(checkpoint: Checkpoint, path: Path | str) -> None:
         and isinstance(checkpoint.calibration, dict)
         and isinstance(checkpoint.image_size, int)
         and 0 < checkpoint.image_size <= 4096
-        and checkpoint.turns in range(1, TURNS + 1)
+        and checkpoint.tta_views in range(1, MAX_TTA_VIEWS + 1)
         and isinstance(checkpoint.weights, dict)
         and all(isinstance(value, Tensor) for value in checkpoint.weights.values())
         and all(isinstance(each, tuple | list) and len(each) == 3 for each in (checkpoint.mean, checkpoint.std))
         and all(isinstance(value, int | float) for value in (*checkpoint.mean, *checkpoint.std))
         and all(value > 0 for value in checkpoint.std)
+        and isinstance(checkpoint.toolkit, str)
     )
     if not sound:
-        raise CheckpointError(f"{path} is a damaged model: its classes, picture size or weights make no sense")
+        raise CheckpointError(f"{path} is a damaged model: its classes, image size or weights make no sense")
 
 
 def _are_texts(value: Any) -> bool:
@@ -139,16 +172,16 @@ def save_tensors(path: Path | str, content: dict[str, Any]) -> None:
 def load_tensors(path: Path | str) -> dict[str, Any]:
     """Read a dictionary that `save_tensors` wrote, to the CPU.
 
-    Raises CheckpointError with a sentence where there is none.
+    Raises CheckpointError, with a sentence for the user, where there is none.
     """
     if not Path(path).is_file():
         raise CheckpointError(f"there is no file {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path} is no file of tensors, or holds code, which is never run") from error
+        raise CheckpointError(f"{path} is not a file of tensors, or holds code, which is never run") from error
     except (RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is no file of tensors, or is damaged ({type(error).__name__})") from error
+        raise CheckpointError(f"{path} is not a file of tensors, or is damaged ({type(error).__name__})") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no dictionary of tensors")
+        raise CheckpointError(f"{path} does not hold a dictionary of tensors")
     return content

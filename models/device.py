@@ -1,4 +1,6 @@
-"""What the network runs on: device, arithmetic and memory layout."""
+"""What a network runs on: device, arithmetic and memory layout."""
+
+from __future__ import annotations
 
 import ctypes
 import platform
@@ -8,29 +10,46 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from common.errors import ToolkitError
+
 # Parameters of mallopt, from glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
 
 
 @dataclass(frozen=True)
-class Hardware:
-    """A device and the number type (float32 or bfloat16) in which a network computes there."""
+class Device:
+    """A device of torch, and the number type (float32 or bfloat16) in which a network computes there."""
 
     device: torch.device
     dtype: torch.dtype
 
+    @classmethod
+    def choose(cls, name: str | None = None, precision: str = "auto") -> Device:
+        """Return the device of that name, or the best there is, in the precision "fp32", "bf16" or "auto".
+
+        "auto" is the number type that the device is fastest with. Raises ToolkitError where there is no such device.
+        """
+        try:
+            chosen = torch.device(name or _best_device())
+            torch.empty(1, device=chosen)
+        except (RuntimeError, AssertionError) as error:
+            raise ToolkitError(f"there is no device {name} here ({str(error).splitlines()[0]})", "device") from error
+        if precision == "auto":
+            precision = "bf16" if _has_fast_bf16(chosen) else "fp32"
+        return cls(chosen, {"bf16": torch.bfloat16, "fp32": torch.float32}[precision])
+
     def place(self, module: nn.Module) -> nn.Module:
-        """Move a network to the device, in the memory layout and arithmetic that its convolutions are fastest with."""
+        """Move a network here, in the memory layout and arithmetic that its convolutions are fastest with."""
         if self.device.type == "cpu" and self.dtype == torch.bfloat16:
             for part in module.modules():
                 if _is_slow_in_bf16(part):
                     part.__class__ = _Float32Conv2d
-        return module.to(self.device, memory_format=self._layout)
+        return module.to(self.device, memory_format=self._layout)  # type: ignore[call-overload]
 
-    def place_pictures(self, pictures: Tensor) -> Tensor:
-        """Move pictures (n, 3, h, w) to the device, in the layout of the network."""
-        return pictures.to(self.device).contiguous(memory_format=self._layout)
+    def place_images(self, images: Tensor) -> Tensor:
+        """Move images (n, 3, h, w) here, in the layout of the network."""
+        return images.to(self.device).contiguous(memory_format=self._layout)
 
     def autocast(self) -> AbstractContextManager:
         """Compute in `dtype` where that is safe; sums, norms and losses stay in float32."""
@@ -45,7 +64,7 @@ class Hardware:
 
 
 class _Float32Conv2d(nn.Conv2d):
-    """A convolution that computes in float32 wherever it stands."""
+    """A convolution that computes in float32 whatever the autocast around it says."""
 
     def forward(self, maps: Tensor) -> Tensor:
         with torch.autocast(maps.device.type, enabled=False):
@@ -53,34 +72,19 @@ class _Float32Conv2d(nn.Conv2d):
 
 
 def _is_slow_in_bf16(module: nn.Module) -> bool:
-    """Name the convolutions whose gradients CPUs compute several times slower in bfloat16 than in float32.
+    """Tell whether CPUs compute a convolution's gradients several times slower in bfloat16 than in float32.
 
-    These are depthwise ones with a stride, or larger than 3x3 (`benchmarks/depthwise.py`).
+    That holds for depthwise ones with a stride, or larger than 3x3 (measured; see NOTES.md).
     """
     depthwise = type(module) is nn.Conv2d and module.groups == module.in_channels > 1
-    return depthwise and (max(module.stride) > 1 or max(module.kernel_size) > 3)
-
-
-def choose_hardware(device: str | None = None, precision: str = "auto") -> Hardware:
-    """Take the device named, or the best there is, and for precision "auto" the number type that it is fastest with.
-
-    Raises ValueError where there is no such device.
-    """
-    try:
-        chosen = torch.device(device or _best_device())
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"there is no device {device} here ({str(error).splitlines()[0]})") from error
-    if precision == "auto":
-        precision = "bf16" if _has_fast_bf16(chosen) else "fp32"
-    return Hardware(chosen, {"bf16": torch.bfloat16, "fp32": torch.float32}[precision])
+    return depthwise and (max(module.stride) > 1 or max(module.kernel_size) > 3)  # type: ignore[arg-type]
 
 
 def keep_freed_memory() -> None:
     """Let the C library keep the memory that a tensor frees for the next one; does nothing without glibc.
 
-    Gradients of large layers come and go with each step. Memory that was given back to the system comes from there
-    again page by page, each filled with zeros, which takes half of the time of a step of VGG11's head.
+    Gradients of large layers come and go with each step. Memory that was returned to the system comes back page by
+    page, each filled with zeros, which takes half of the time of a step of VGG11's head.
     """
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
@@ -95,7 +99,7 @@ def _best_device() -> str:
 
 
 def _has_fast_bf16(device: torch.device) -> bool:
-    """Say whether the device has instructions of its own for bfloat16; where it has not, float32 is faster."""
+    """Tell whether the device has instructions of its own for bfloat16; without them, float32 is faster."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}

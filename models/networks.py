@@ -7,29 +7,22 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
+from common.errors import ToolkitError
 from models import vgg
+from models.network_names import network_names
 
-# The variant of torchvision whose ImageNet weights fit ours.
-TWINS = {"vgg11_adaptive": "vgg11_bn"}
-
-# Torchvision's Inception networks answer with more than one tensor while they train.
-UNSUITABLE = ("googlenet", "inception_v3")
+# The network of torchvision whose ImageNet weights fit ours.
+SAME_FEATURES = {"vgg11_adaptive": "vgg11_bn"}
 
 
-class WeightsError(Exception):
-    """Weights that cannot be had or do not fit; the text says why."""
-
-
-def network_names() -> list[str]:
-    """List the names that `build_network` knows."""
-    classifiers = torchvision.models.list_models(module=torchvision.models)
-    return sorted({"vgg11_adaptive", *classifiers}.difference(UNSUITABLE))
+class WeightsError(ToolkitError):
+    """Weights that cannot be fetched or do not fit; the text says why."""
 
 
 def build_network(name: str, num_classes: int, image_size: int) -> nn.Module:
-    """Build a network with random weights: pictures (n, 3, image_size, image_size) to logits (n, num_classes).
+    """Build a network with random weights: images (n, 3, image_size, image_size) to logits (n, num_classes).
 
-    Raises ValueError for an unknown name or a picture too small for it.
+    Raises ValueError for an unknown name or an image too small for it.
     """
     if name == "vgg11":
         return vgg.vgg11(num_classes, image_size)
@@ -42,29 +35,28 @@ def build_network(name: str, num_classes: int, image_size: int) -> nn.Module:
 
 
 def size_step(name: str) -> int:
-    """Return the number of pixels of which an image's side should be a multiple: the patch size of a ViT."""
+    """Return the number of pixels of which an image's side should be a multiple: the patch size of a ViT, else 8."""
     return int(name.rsplit("_", 1)[1]) if name.startswith("vit_") else 8
 
 
 def imagenet_weights(name: str) -> dict[str, Tensor]:
     """Return the state dict that torchvision offers for a network, downloading it into torch's cache where necessary.
 
-    Raises WeightsError where it cannot be had.
+    Raises WeightsError where it cannot be fetched.
     """
-    weights = torchvision.models.get_model_weights(TWINS.get(name, name))
+    weights = torchvision.models.get_model_weights(SAME_FEATURES.get(name, name))
     try:
         return weights.DEFAULT.get_state_dict(progress=True, check_hash=True)
     except (OSError, RuntimeError) as error:
-        raise WeightsError(f"the ImageNet weights of {name} could not be downloaded ({error})") from error
+        raise WeightsError(f"the ImageNet weights of {name} could not be downloaded ({error})", "weights") from error
 
 
 def transfer(network: nn.Module, weights: dict[str, Tensor]) -> list[str]:
     """Load pretrained weights into a network that has another number of classes, all but its last layer.
 
-    VGG11's first head layer is folded to the network's picture size (`models.vgg.fold_head`), and where a ViT's tiles
-    lie is interpolated to it. Tensors of the head
-    that are missing or of another shape stay random: their names are given back. Raises WeightsError where any tensor
-    before the head does not fit.
+    VGG11's first head layer is folded to the network's image size (`models.vgg.fold_head`), and a ViT's position
+    embeddings are interpolated to it. Tensors of the head that are missing or of another shape stay random: their names
+    are returned. Raises WeightsError where any tensor before the head does not fit.
     """
     own = network.state_dict()
     head = head_name(network)
@@ -80,14 +72,16 @@ def transfer(network: nn.Module, weights: dict[str, Tensor]) -> list[str]:
     missing = [name for name in own if name not in fitting and not name.startswith(classifier)]
     if missing:
         raise WeightsError(
-            f"{len(missing)} of {len(own)} tensors are missing or of another shape, the first is {missing[0]}"
+            f"the weights do not fit: {len(missing)} of {len(own)} tensors are missing or of another shape, the first "
+            f"is {missing[0]}",
+            "weights",
         )
     network.load_state_dict(fitting, strict=False)
     return [name for name in own if name not in fitting]
 
 
 def _fold(weight: Tensor, target: Tensor) -> Tensor:
-    """Fold the head's first layer of a whole VGG11 to the shape of `target`; give back what cannot be folded."""
+    """Fold the head's first layer of a whole VGG11 to the shape of `target`; return as it is what cannot be folded."""
     whole = 512 * vgg.HEAD_MAP**2
     if weight.ndim != 2 or weight.shape[1] != whole or target.shape[1] >= whole:
         return weight
@@ -96,5 +90,5 @@ def _fold(weight: Tensor, target: Tensor) -> Tensor:
 
 
 def head_name(network: nn.Module) -> str:
-    """Return the name of the last layer with weights: the one that answers with the classes."""
+    """Return the name of the last layer with weights: the one whose output is the logits."""
     return [name for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))][-1]

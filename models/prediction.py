@@ -1,73 +1,110 @@
-"""What a network says of pictures."""
+"""What a network predicts of images."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.device import Hardware
+from common.errors import ToolkitError
+from models.device import Device
 from models.networks import head_name
-from models.preprocessing import Normalisation, Store
+from models.preprocessing import Normalisation, read_squares
 
 BATCH_SIZE = 64
-TURNS = 8
+MAX_TTA_VIEWS = 8
 
 
 class Prediction(NamedTuple):
-    """Of n pictures: `logits` (n, classes), and `features` (n, d), what the last layer reads; float32 on the CPU."""
+    """Of n images: `logits` (n, classes), and `features` (n, d), the input of the last layer; float32 on the CPU."""
 
     logits: Tensor
     features: Tensor
 
+    @classmethod
+    def concatenate(cls, parts: Iterable[Prediction]) -> Prediction:
+        """Join the predictions of several batches."""
+        return cls(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def select(self, index: Tensor) -> Prediction:
+        """Return the prediction of the images at `index`, int64 (k,)."""
+        return Prediction(self.logits[index], self.features[index])
+
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network on its hardware, ready to name pictures.
+    """A network on its device, ready to predict.
 
-    With `turns` 8 an answer is the mean of what the network says of a picture's four turns and their mirror images
-    (test-time augmentation), with 2 of the picture and its mirror image, with 1 of the picture as it stands.
+    Test-time augmentation: with `tta_views` 8 a prediction is the mean over an image's four rotations by 90 degrees and
+    their mirror images, with 2 over the image and its mirror image, with 1 it is that of the image alone.
     """
 
     network: nn.Module
     normalisation: Normalisation
-    hardware: Hardware
-    turns: int = 1
+    device: Device
+    tta_views: int = 1
 
     @torch.inference_mode()
-    def __call__(self, pictures: Tensor) -> Prediction:
-        """Name pictures: (n, 3, size, size), in [0, 255] and of any type."""
+    def __call__(self, images: Tensor) -> Prediction:
+        """Predict a batch of images (n, 3, size, size), with values in [0, 255] and of any type."""
         self.network.eval()
-        read: list[Tensor] = []
-        last = self.network.get_submodule(head_name(self.network))
-        hook = last.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+        head_inputs: list[Tensor] = []
+        head = self.network.get_submodule(head_name(self.network))
+        hook = head.register_forward_pre_hook(lambda _, inputs: head_inputs.append(inputs[0]))
         try:
-            logits = [self._logits(turned) for turned in turned_pictures(pictures, self.turns)]
+            logits = [self._logits(view) for view in tta_views(images, self.tta_views)]
         finally:
             hook.remove()
-        features = [each.flatten(2).mean(2) if each.ndim > 2 else each for each in read]
+        features = [each.flatten(2).mean(2) if each.ndim > 2 else each for each in head_inputs]
         return Prediction(_mean(logits), _mean(features))
 
-    def _logits(self, pictures: Tensor) -> Tensor:
-        with self.hardware.autocast():
-            return self.network(self.hardware.place_pictures(self.normalisation.apply(pictures)))
+    def _logits(self, images: Tensor) -> Tensor:
+        with self.device.autocast():
+            return self.network(self.device.place_images(self.normalisation.apply(images)))
 
 
-def predict(predictor: Predictor, store: Store, tick: Callable[[int], Any] = lambda _: None) -> Prediction:
-    """Name a store's pictures, in its order. `tick` is called with the number of pictures after each batch."""
-    answers = []
-    for pictures in store.pictures.split(BATCH_SIZE):
-        answers.append(predictor(pictures))
-        tick(len(pictures))
-    return Prediction(*(torch.cat(part) for part in zip(*answers, strict=True)))
+def predict(predictor: Predictor, images: Tensor) -> Prediction:
+    """Predict images in memory, (n, 3, size, size), batch by batch."""
+    return Prediction.concatenate(predictor(batch) for batch in images.split(BATCH_SIZE))
 
 
-def turned_pictures(pictures: Tensor, turns: int) -> list[Tensor]:
-    """Return the first `turns` of the eight ways in which square pictures (n, 3, s, s) can be turned and mirrored."""
-    ways = [pictures, pictures.flip(3)]
-    return [way.rot90(quarter, (2, 3)) for quarter in range(TURNS // 2) for way in ways][:turns]
+def predict_files(
+    predictor: Predictor, paths: Sequence[Path], size: int, on_progress: Callable[[int], Any] = lambda _: None
+) -> Prediction:
+    """Predict image files, in their order, read at `size` pixels; only a few batches are in memory at a time.
+
+    `on_progress` is called with the number of images after each batch. Raises ToolkitError, which names them, where
+    files cannot be read.
+    """
+    squares = iter(zip(paths, read_squares(paths, size), strict=True))
+    predictions, faults = [], []
+    while batch := list(islice(squares, BATCH_SIZE)):
+        pixels = [square for _, square in batch if isinstance(square, np.ndarray)]
+        faults += [f"{path} ({square})" for path, square in batch if not isinstance(square, np.ndarray)]
+        if pixels:
+            predictions.append(predictor(as_batch(pixels)))
+        on_progress(len(batch))
+    if faults:
+        raise ToolkitError(f"{len(faults)} of {len(paths)} pictures cannot be read: {'; '.join(faults)}")
+    return Prediction.concatenate(predictions)
 
 
-def _mean(answers: list[Tensor]) -> Tensor:
-    return torch.stack([answer.float() for answer in answers]).mean(0).cpu()
+def as_batch(squares: Sequence[np.ndarray]) -> Tensor:
+    """Return n squares, uint8 (size, size, 3) each, as a batch of images: uint8 (n, 3, size, size), channels last."""
+    return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
+
+
+def tta_views(images: Tensor, count: int) -> list[Tensor]:
+    """Return the first `count` of the eight ways in which square images (n, 3, s, s) can be rotated and mirrored."""
+    mirrored = [images, images.flip(3)]
+    return [view.rot90(quarter, (2, 3)) for quarter in range(MAX_TTA_VIEWS // 2) for view in mirrored][:count]
+
+
+def _mean(parts: list[Tensor]) -> Tensor:
+    return torch.stack([part.float() for part in parts]).mean(0).cpu()

@@ -1,4 +1,4 @@
-"""VGG11 for small pictures: ImageNet knowledge with a folded head, and a variant that takes pictures of any size.
+"""VGG11 for small images: ImageNet knowledge with a folded head, and a variant that takes images of any size.
 
 VGG11 is configuration A of Simonyan & Zisserman, "Very deep convolutional networks for large-scale image
 recognition", ICLR 2015, https://arxiv.org/abs/1409.1556. ImageNet weights are torchvision's:
@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VGG, vgg
 
-# A number is a 3x3 convolution with that many channels, batch normalisation and ReLU; "M" halves the map by its maxima.
-# Adaptive average pooling stands in place of the last max pool, and at the door, where it averages a picture of any
-# size to this many pixels: 120-pixel thumbnails then cost a sixth of what they cost vgg11, and a laptop trains them
-# from scratch in minutes.
-ADAPTIVE_LAYERS = [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512]
-DOOR = 48
+# A number is a 3x3 convolution with that many channels, batch normalisation and ReLU; "M" is a 2x2 max pool.
+# Adaptive average pooling takes the place of the last max pool, and stands before the first layer, where it brings an
+# image of any size to INPUT_POOL pixels: 120-pixel thumbnails then cost a sixth of what they cost vgg11, and a laptop
+# trains them from scratch in minutes.
+ADAPTIVE_LAYERS: list[int | str] = [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512]
+INPUT_POOL = 48
 
 # VGG11 halves its map five times, and its head expects 7x7.
 STRIDE = 32
@@ -26,14 +26,14 @@ HEAD_MAP = 7
 
 
 def vgg11(num_classes: int, image_size: int = 224) -> VGG:
-    """Torchvision's VGG11 for square pictures of `image_size` pixels, its head folded where that makes it smaller.
+    """Return torchvision's VGG11 for square images of `image_size` pixels, its head folded where that makes it smaller.
 
-    Takes pictures (n, 3, image_size, image_size), gives logits (n, num_classes). Its state dict is that of
+    It takes images (n, 3, image_size, image_size) and returns logits (n, num_classes). Its state dict is that of
     torchvision's vgg11 but for `classifier.0.weight`, for which see `fold_head`, and the last layer. Raises ValueError
-    for pictures below 32 pixels, of which five halvings leave nothing.
+    for images below 32 pixels, of which five halvings leave nothing.
     """
     if image_size < STRIDE:
-        raise ValueError(f"vgg11 needs pictures of at least {STRIDE} pixels, not {image_size}")
+        raise ValueError(f"vgg11 needs images of at least {STRIDE} pixels, not {image_size}")
     network = vgg.vgg11(weights=None, num_classes=num_classes)
     side = image_size // STRIDE
     if side <= HEAD_MAP:  # at 7x7, too, pooling does nothing, and its gradient has no deterministic form on GPUs
@@ -46,20 +46,20 @@ def vgg11(num_classes: int, image_size: int = 224) -> VGG:
 
 
 def vgg11_adaptive(num_classes: int) -> nn.Module:
-    """VGG11 with batch normalisation and adaptive average pooling: any size of picture, trainable from scratch.
+    """Return VGG11 with batch normalisation and adaptive average pooling: images of any size, trainable from scratch.
 
-    Takes pictures (n, 3, height, width) of any size and gives logits (n, num_classes). Its `features` have the state
+    It takes images (n, 3, height, width) of any size and returns logits (n, num_classes). Its `features` have the state
     dict of torchvision's vgg11_bn, so that ImageNet weights fit; its head is one linear layer.
     """
     return AdaptiveVGG(make_layers(ADAPTIVE_LAYERS), num_classes)
 
 
 class AdaptiveVGG(nn.Module):
-    """A picture averaged to DOOR pixels, convolutions, the mean over the last map, dropout and one linear layer."""
+    """Average pooling to INPUT_POOL pixels, convolutions, global average pooling, dropout and one linear layer."""
 
     def __init__(self, features: nn.Sequential, num_classes: int, dropout: float = 0.2):
         super().__init__()
-        self.door = nn.AdaptiveAvgPool2d(DOOR)
+        self.input_pool = nn.AdaptiveAvgPool2d(INPUT_POOL)
         self.features = features
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(512, num_classes))
@@ -68,9 +68,9 @@ class AdaptiveVGG(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(module.bias)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return logits (n, num_classes) for pictures (n, 3, height, width)."""
-        return self.classifier(self.avgpool(self.features(self.door(pictures))).flatten(1))
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (n, num_classes) for images (n, 3, height, width)."""
+        return self.classifier(self.avgpool(self.features(self.input_pool(images))).flatten(1))
 
 
 def make_layers(layers: list[int | str]) -> nn.Sequential:

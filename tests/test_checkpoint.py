@@ -3,6 +3,7 @@ import pickle
 import pytest
 import torch
 
+import common
 from models.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint, save_tensors
 from models.networks import build_network
 
@@ -58,7 +59,7 @@ def test_code_in_a_model_is_never_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"format": "other"}, "no model of train_classifier.py"),
+        ({"format": "other"}, "not a model of train_classifier.py"),
         ({"version": 99}, "format version 99"),
         ({"surprise": 1}, "damaged"),
         ({"classes": []}, "damaged"),
@@ -88,3 +89,22 @@ def test_weights_of_another_network_are_refused(checkpoint):
     other = Checkpoint("resnet18", 64, checkpoint.classes, checkpoint.weights)
     with pytest.raises(CheckpointError, match="do not fit the network resnet18"):
         other.network()
+
+
+def test_a_model_says_which_version_of_the_toolkit_made_it(tmp_path, checkpoint):
+    save_checkpoint(tmp_path / "model", checkpoint)
+    assert load_checkpoint(tmp_path / "model").toolkit == common.__version__
+
+
+def test_a_model_of_an_older_format_is_read_by_todays_names(tmp_path, checkpoint):
+    calibration = {"temperature": 1.5, "places": torch.ones(3), "scores": torch.zeros(2), "confusion": torch.eye(3)}
+    calibration["familiarity"] = {"power": 0.5, "looks": torch.ones(2, 2), "usual": torch.zeros(4)}
+    save_checkpoint(tmp_path / "new", checkpoint)
+    content = torch.load(tmp_path / "new", weights_only=True)
+    del content["tta_views"], content["toolkit"]
+    save_tensors(tmp_path / "old", content | {"version": 4, "turns": 8, "calibration": calibration})
+    old = load_checkpoint(tmp_path / "old")
+    assert (old.tta_views, old.toolkit, old.scores) == (8, "", {"accuracy": 0.5})
+    assert list(old.calibration) == ["temperature", "rank_limits", "nonconformity", "confusion", "ood_detector"]
+    assert list(old.calibration["ood_detector"]) == ["power", "reference_features", "validation_scores"]
+    assert all(torch.equal(old.weights[name], value) for name, value in checkpoint.weights.items())

@@ -12,8 +12,8 @@ def test_the_folded_head_answers_as_pooling_and_whole_head(height, width):
     weight = torch.randn(16, 8 * 49, dtype=torch.float64)
     last_map = torch.randn(2, 8, height, width, dtype=torch.float64)
     whole = nn.functional.adaptive_avg_pool2d(last_map, 7).flatten(1) @ weight.T
-    comparison_key = last_map.flatten(1) @ fold_head(weight, height, width).T
-    assert (whole - comparison_key).abs().max() < 1e-10
+    folded = last_map.flatten(1) @ fold_head(weight, height, width).T
+    assert (whole - folded).abs().max() < 1e-10
 
 
 def test_the_pooling_matrix_averages():

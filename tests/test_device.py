@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from models.device import Hardware
+from models.device import Device
 from models.networks import build_network
 
-BF16 = Hardware(torch.device("cpu"), torch.bfloat16)
+BF16 = Device(torch.device("cpu"), torch.bfloat16)
 
 
 def test_convolutions_that_are_slow_in_bf16_compute_in_float32():
@@ -24,10 +24,10 @@ def test_convolutions_that_are_slow_in_bf16_compute_in_float32():
 def test_a_placed_network_keeps_its_names_and_its_answers():
     torch.manual_seed(0)
     network = build_network("mobilenet_v2", 3, 64).eval()
-    names, pictures = list(network.state_dict()), torch.randn(2, 3, 64, 64)
+    names, images = list(network.state_dict()), torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
-        exact = network(pictures)
+        exact = network(images)
         with BF16.autocast():
-            given = BF16.place(network)(BF16.place_pictures(pictures))
+            given = BF16.place(network)(BF16.place_images(images))
     assert list(network.state_dict()) == names
     assert torch.allclose(given.float(), exact, atol=0.05 * exact.abs().max().item())
