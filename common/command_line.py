@@ -4,6 +4,7 @@ import argparse
 import logging
 import math
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -115,6 +116,13 @@ def share_or_none(text: str) -> float:
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"it must be a number from 0 to below 1, such as 0.2, not {text!r}")
     return value
+
+
+def device_name(text: str) -> str:
+    """Read the name of a device of torch, such as cpu or cuda:1. Raises ArgumentTypeError for what can be none."""
+    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"it must be the name of a device, such as cpu, cuda or cuda:1, not {text!r}")
+    return text
 
 
 def _float(text: str) -> float:

@@ -1,1 +1,1 @@
-"""How a classifier is trained: the steps of an epoch, the state between two of them, and the log for TensorBoard."""
+"""How a classifier is trained: `training.train` is the way through, `training.trainer` takes the steps."""

@@ -1,7 +1,7 @@
-"""Networks cut in two: the front, which may be frozen and run once, and the back, which learns from what it gave.
+"""Networks split in two: the front, which is frozen and runs once for each image, and the back, which learns.
 
 Works for every network that calls its children one after the other, which all classifiers of torchvision do but
-those that `models.networks` leaves out.
+those that `models.network_names` leaves out.
 """
 
 import copy
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from common.errors import ToolkitError
 from models.networks import head_name
 
 # What torchvision calls the sequence of all convolutions, in the networks that have one.
@@ -18,33 +19,33 @@ SEQUENCES = ("features", "layers", "trunk_output")
 
 
 class _Reached(Exception):
-    """The front has given its answer; what comes after it need not run."""
+    """The front has done its part; what comes after it need not run."""
 
 
-def split_network(network: nn.Module, frozen: str, pictures: Tensor) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
-    """Cut a network before its head (frozen="features") or before its last block of convolutions ("block").
+def split_network(network: nn.Module, frozen: str, images: Tensor) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
+    """Split a network before its head (frozen="features") or before its last block of convolutions ("block").
 
-    Returns the front, a function from pictures to maps or features, and the back, a module from those to logits, which
-    shares its parameters with `network`. The last block is what comes after the last halving of the map; of VGG11 it
-    begins after the fourth pooling. `pictures` (n, 3, h, w) serve to find the place. Raises ValueError where front
-    and back together do not answer as the network does.
+    Returns the front, a function from images to maps or features, and the back, a module from those to logits, which
+    shares its parameters with `network`. The last block is what comes after the last halving of the map; in VGG11 it
+    begins after the fourth pooling. `images` (n, 3, h, w) serve to find that place. Raises ToolkitError where front and
+    back together do not compute what the network does.
     """
     try:
         head = head_name(network).split(".")[0]
-        first = head if frozen == "features" else _last_block(network, head, pictures)
+        first = head if frozen == "features" else _last_block(network, head, images)
         back = _Head(network.get_submodule(head)) if first == head else _without_front(network, head, first)
         with torch.inference_mode():
-            given = _input_of(network, first, pictures)
-            fits = torch.allclose(back.eval()(given), network.eval()(pictures), rtol=1e-2, atol=1e-3)
+            features = _input_of(network, first, images)
+            same = torch.allclose(back.eval()(features), network.eval()(images), rtol=1e-2, atol=1e-3)
     except (RuntimeError, LookupError, ValueError):
-        fits = False
-    if not fits:
-        raise ValueError(f"this network cannot be cut in two for --freeze {frozen}; use --freeze none")
-    return lambda pictures: _input_of(network, first, pictures), back
+        same = False
+    if not same:
+        raise ToolkitError(f"this network cannot be split to freeze its {frozen}", "freeze")
+    return lambda images: _input_of(network, first, images), back
 
 
 class _Head(nn.Module):
-    """A network's head alone, its answer flattened as some networks do after it."""
+    """A network's head alone, its output flattened as some networks do after it."""
 
     def __init__(self, head: nn.Module):
         super().__init__()
@@ -55,7 +56,7 @@ class _Head(nn.Module):
 
 
 def _without_front(network: nn.Module, head: str, block: str) -> nn.Module:
-    """Return a network whose children before the last block hand on what they are given; the others are shared."""
+    """Return a network whose children before the last block pass on their input; the other children are shared."""
     back = copy.copy(network)
     back._modules = dict(network._modules)
     for name in _trunk(network, head):
@@ -69,7 +70,7 @@ def _without_front(network: nn.Module, head: str, block: str) -> nn.Module:
 
 
 def _trunk(network: nn.Module, head: str) -> list[str]:
-    """List what comes before the head, in order: the network's children, and in their place those of a sequence."""
+    """List what comes before the head, in order: the network's children, or the children of a sequence among them."""
     names = []
     for name, child in network.named_children():
         if name == head:
@@ -81,7 +82,7 @@ def _trunk(network: nn.Module, head: str) -> list[str]:
     return names
 
 
-def _last_block(network: nn.Module, head: str, pictures: Tensor) -> str:
+def _last_block(network: nn.Module, head: str, images: Tensor) -> str:
     """Name the first part of the trunk's last block: what follows the last halving that weights come after."""
     names = _trunk(network, head)
     sides: dict[str, list[int]] = {}
@@ -93,31 +94,31 @@ def _last_block(network: nn.Module, head: str, pictures: Tensor) -> str:
     ]
     network.eval()
     with torch.inference_mode():
-        network(pictures)
+        network(images)
     for hook in hooks:
         hook.remove()
-    weighty = [any(True for _ in network.get_submodule(name).parameters()) for name in names]
+    has_weights = [any(True for _ in network.get_submodule(name).parameters()) for name in names]
     for place in reversed(range(len(names) - 1)):
         before, after = sides.get(names[place], [0, 0])
-        if before > after and any(weighty[place + 1 :]):
+        if before > after and any(has_weights[place + 1 :]):
             return names[place + 1]
     raise ValueError("no part of this network comes after a halving of its map")
 
 
 @torch.inference_mode()
-def _input_of(network: nn.Module, name: str, pictures: Tensor) -> Tensor:
-    """Return what the part `name` of a network is given when the network is shown pictures."""
-    given: list[Tensor] = []
+def _input_of(network: nn.Module, name: str, images: Tensor) -> Tensor:
+    """Return the input that the part `name` of a network gets when the network is shown images."""
+    inputs: list[Tensor] = []
 
-    def stop(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        given.append(inputs[0])
+    def stop(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+        inputs.append(given[0])
         raise _Reached
 
     hook = network.get_submodule(name).register_forward_pre_hook(stop)
     try:
-        network.eval()(pictures)
+        network.eval()(images)
     except _Reached:
         pass
     finally:
         hook.remove()
-    return given[0]
+    return inputs[0]

@@ -1,4 +1,4 @@
-"""Do the pictures have an up? Where they do, to turn them freely makes them harder to learn than they are."""
+"""Are the images oriented, that is, are they all the same way up? Rotating such images only makes them harder."""
 
 import math
 
@@ -6,61 +6,58 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from models.preprocessing import Store
+from training.images import InMemoryImages
 
-# How far a picture is turned at most, in radians.
-FREELY = math.pi
-SLIGHTLY = math.radians(15)
+# How far an image is rotated at most, in radians.
+FREE = math.pi
+SLIGHT = math.radians(15)
 
-# From so many pictures up to so many are compared, in grey and at so many pixels: enough to tell, within a second.
-LEAST, COMPARED = 50, 2000
+# From so many images up to so many are compared, in grey and at so many pixels: enough to tell, within a second.
+MIN_COMPARED, MAX_COMPARED = 50, 2000
 PIXELS = 16
-AT_ONCE = 100  # pictures that are shrunk together: as floating numbers they take four times their room
+CHUNK = 100  # images that are shrunk together: as floating numbers they take four times their space
 
-# By chance, pictures without an up pass for such with one in three data sets of a thousand.
+# By chance, images that are not oriented pass for such with one in three data sets of a thousand.
 STANDARD_ERRORS = 3.0
 
 
-def largest_turn(rotation: str, store: Store) -> float:
-    """Return the angle in radians up to which pictures may be turned, for rotation "free", "slight" or "auto"."""
+def max_rotation(rotation: str, images: InMemoryImages) -> float:
+    """Return the angle in radians by which images may be rotated, for rotation "free", "slight" or "auto"."""
     if rotation == "auto":
-        rotation = "slight" if stands_upright(store) else "free"
-    return FREELY if rotation == "free" else SLIGHTLY
+        rotation = "slight" if are_oriented(images) else "free"
+    return FREE if rotation == "free" else SLIGHT
 
 
-def stands_upright(store: Store) -> bool:
-    """Tell whether the pictures have an up: whether a gain is above STANDARD_ERRORS.
+def are_oriented(images: InMemoryImages) -> bool:
+    """Tell whether any of `orientation_gains` is above STANDARD_ERRORS; of fewer than MIN_COMPARED it is not known."""
+    return len(images) >= MIN_COMPARED and bool((orientation_gains(images) > STANDARD_ERRORS).any())
 
-    Of fewer than LEAST pictures it is not known.
+
+def orientation_gains(images: InMemoryImages) -> Tensor:
+    """Measure how much better images are recognised from others as they are than from the same others rotated.
+
+    Half of the images are classified by their nearest neighbour in the other half, which is as it is, upside down, or
+    on its left or right side. Returns the differences in standard errors of their means, (2,): against upside down, and
+    against sideways. (One alone would not do: figures are reprinted sideways, and some shapes have an axis and no up.)
     """
-    return len(store) >= LEAST and bool((gains(store) > STANDARD_ERRORS).any())
-
-
-def gains(store: Store) -> Tensor:
-    """Say how much better pictures are recognised from others as those stand than from the same others turned.
-
-    Half of the pictures are named by their nearest neighbour in the other half, which stands as it is, or upside down,
-    or on either side. Gives the differences in standard errors of their means, (2,): against upside down, and against
-    sideways. (One alone would not do: figures are printed again sideways, and some shapes have an axis and no up.)
-    """
-    chosen = torch.randperm(len(store), generator=Generator().manual_seed(0))[:COMPARED]
-    labels = store.labels[chosen]
-    small = torch.cat([_small(store.pictures[part]) for part in chosen.split(AT_ONCE)])
+    chosen = torch.randperm(len(images), generator=Generator().manual_seed(0))[:MAX_COMPARED]
+    labels = images.labels[chosen]
+    small = torch.cat([_shrink(images.pixels[part]) for part in chosen.split(CHUNK)])
     upright, left, down, right = (_recognised(small, small.rot90(quarters, (1, 2)), labels) for quarters in range(4))
     differences = torch.stack([upright - down, upright - (left + right) / 2])
     errors = differences.std(1, correction=0).clamp(min=1e-9) / math.sqrt(len(chosen))
     return differences.mean(1) / errors
 
 
-def _recognised(pictures: Tensor, known: Tensor, labels: Tensor) -> Tensor:
-    """Say which pictures (n, s, s) have a label that their nearest among `known`, in the other half, has: 0 or 1."""
-    likeness = pictures.flatten(1) @ known.flatten(1).T
+def _recognised(images: Tensor, references: Tensor, labels: Tensor) -> Tensor:
+    """Tell which images (n, s, s) have the label of the nearest reference in the other half: 0 or 1, (n,)."""
+    similarity = images.flatten(1) @ references.flatten(1).T
     half = torch.arange(len(labels)) % 2
-    likeness[half[:, None] == half] = -math.inf
-    return (labels[likeness.argmax(1)] == labels).float()
+    similarity[half[:, None] == half] = -math.inf
+    return (labels[similarity.argmax(1)] == labels).float()
 
 
-def _small(pictures: Tensor) -> Tensor:
-    """Shrink pictures (n, 3, s, s) to grey ones, each of mean 0 and length 1: float32 (n, PIXELS, PIXELS)."""
-    small = F.adaptive_avg_pool2d(pictures.float().mean(1), PIXELS)
+def _shrink(images: Tensor) -> Tensor:
+    """Shrink images (n, 3, s, s) to grey ones, each of mean 0 and length 1: float32 (n, PIXELS, PIXELS)."""
+    small = F.adaptive_avg_pool2d(images.float().mean(1), PIXELS)
     return F.normalize(small - small.mean((1, 2), keepdim=True), dim=(1, 2))

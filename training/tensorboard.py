@@ -1,8 +1,10 @@
-"""The log that TensorBoard shows."""
+"""The logs of a run that TensorBoard shows."""
+
+from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,15 @@ from torch.utils.tensorboard.summary import hparams
 from torchvision.transforms.v2.functional import resize
 from torchvision.utils import make_grid
 
-from models.device import Hardware
+from models.checkpoint import Checkpoint
 from models.prediction import Prediction
-from models.preprocessing import IMAGENET, Store, draw_changes
 from reports.grid import RIGHT, WRONG, wrap
-from training.data import Data
-from training.loop import Run
-from training.stages import augmented_batch
+from training.augmentation import augment
+from training.images import InMemoryImages
+from training.recorder import Recorder
+from training.trainer import EpochResult, Trainer
 
-PHASES = ("train", "validate")
+SPLITS = ("train", "validate")
 SHOWN = 24
 COLUMNS = 6
 # A cell of the confusion matrix in inches, for many and for few classes; from WRITTEN on, shares stand in the cells.
@@ -38,11 +40,11 @@ THUMBNAIL = 48
 COMPONENTS = 100
 
 
-def _saying_what_failed(method: Callable[..., None]) -> Callable[..., None]:
-    """Let a disk's refusal say that the log was to be written."""
+def _names_the_log(method: Callable[..., None]) -> Callable[..., None]:
+    """Let an error of the disk say that it was the log that was to be written."""
 
     @wraps(method)
-    def attempt(log: "TrainingLog", *arguments: Any) -> None:
+    def attempt(log: TensorBoardLog, *arguments: Any) -> None:
         try:
             method(log, *arguments)
         except OSError as error:
@@ -51,114 +53,99 @@ def _saying_what_failed(method: Callable[..., None]) -> Callable[..., None]:
     return attempt
 
 
-def _show_no_errors_of_tensorboard(arguments: threading.ExceptHookArgs) -> None:
-    """Let TensorBoard's threads be silent: they hand their errors to whatever writes next, which reports them."""
+def _ignore_errors_of_tensorboard(arguments: threading.ExceptHookArgs) -> None:
+    """Print nothing of errors in TensorBoard's threads: they are raised again by whatever writes next."""
     if not type(arguments.thread).__module__.startswith("tensorboard"):
         threading.__excepthook__(arguments)
 
 
-class TrainingLog:
-    """Writes a run's curves, histograms and pictures, one step for each epoch.
+class TensorBoardLog(Recorder):
+    """Writes a run's curves, histograms and images, one step for each epoch.
 
     Train and validate are two runs to TensorBoard, in sub-directories of those names, so that a quantity's two curves
     share a chart. What concerns the network itself stands with train. Where the disk refuses, each method raises
     OSError with a sentence for the user.
     """
 
-    @_saying_what_failed
+    @_names_the_log
     def __init__(self, directory: Path):
         self.directory = directory
-        threading.excepthook = _show_no_errors_of_tensorboard
-        self.writers = {phase: SummaryWriter(str(directory / phase)) for phase in PHASES}
+        threading.excepthook = _ignore_errors_of_tensorboard
+        self.writers = {split: SummaryWriter(str(directory / split)) for split in SPLITS}
 
-    @_saying_what_failed
-    def epoch(self, run: Run, phases: dict[str, dict[str, float]]) -> None:
-        """Write each phase's scalars by their names, and histograms of all weights and of the last step's gradients."""
-        step = len(run.history)
-        for phase, scalars in phases.items():
+    @_names_the_log
+    def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:
+        """Write scalars, histograms of weights and of the last step's gradients, images and predictions."""
+        step, dataset = trainer.epoch, trainer.dataset
+        for split, scalars in zip(SPLITS, (result.train, result.validate), strict=True):
             for name, value in scalars.items():
-                self.writers[phase].add_scalar(name, value, step)
-        for name, parameter in run.network.named_parameters():
+                self.writers[split].add_scalar(name, value, step)
+        for name, parameter in trainer.network.named_parameters():
             self.writers["train"].add_histogram(f"weights/{name}", parameter.detach().float().cpu(), step)
             if parameter.grad is not None:
                 self.writers["train"].add_histogram(f"gradients/{name}", parameter.grad.float().cpu(), step)
-
-    @_saying_what_failed
-    def pictures(self, run: Run, data: Data, hardware: Hardware) -> None:
-        """Show a few pictures of each split as they enter the network, with normalisation undone."""
-        step = len(run.history)
-        chosen = spread(len(data.train), SHOWN)
-        changes = draw_changes(len(chosen), Generator().manual_seed(step), data.turn)
-        pictures, _ = augmented_batch(data.train, chosen, changes, hardware)
-        self._show("train", pictures, step)
-        chosen = spread(len(data.validate), SHOWN)
-        self._show("validate", IMAGENET.apply(data.validate.pictures[chosen]), step)
+        chosen = evenly_spaced(len(dataset.train), SHOWN)
+        parameters = dataset.augmentation.draw(len(chosen), Generator().manual_seed(step))
+        self._show("train", augment(dataset.train.pixels[chosen], parameters), step)
+        chosen = evenly_spaced(len(dataset.validate), SHOWN)
+        self._show("validate", dataset.validate.pixels[chosen], step)
+        self.write_predictions(step, dataset.classes, dataset.validate, result.logits)
         for writer in self.writers.values():
             writer.flush()  # or TensorBoard lags behind by two minutes
 
-    def _show(self, phase: str, pictures: Tensor, step: int) -> None:
-        grid = make_grid(IMAGENET.undo(pictures).float().cpu(), nrow=8)
-        self.writers[phase].add_image("pictures", grid, step)
+    def run_end(self, trainer: Trainer, checkpoint: Checkpoint, validate: Prediction) -> None:
+        """Write what the run was and what became of it, and close the files."""
+        self.write_hyperparameters(checkpoint.options, checkpoint.scores)
+        self.write_embedding(checkpoint.classes, trainer.dataset.validate, validate)
+        self.close()
 
-    @_saying_what_failed
-    def answers(self, step: int, classes: list[str], store: Store, prediction: Prediction) -> None:
-        """Show what the network answers after `step` epochs: `prediction` of the n pictures of `store`.
+    @_names_the_log
+    def write_predictions(self, step: int, classes: list[str], images: InMemoryImages, logits: Tensor) -> None:
+        """Show what the network predicts of n images after `step` epochs, from its logits (n, classes).
 
-        For each class that has pictures: the share of them that is right, and the curve of precision and recall of its
-        probability against all other classes. Over all: some pictures with their answers, and the confusion matrix.
+        For each class that has images: the share of them that is right, and the curve of precision and recall of its
+        probability against all other classes. Over all: some images with their predictions, and the confusion matrix.
         """
         writer = self.writers["validate"]
-        actual, predicted = store.labels.cpu().numpy(), prediction.logits.argmax(1).numpy()
-        probabilities = prediction.logits.double().softmax(1).numpy()
+        actual, predicted = images.labels.cpu().numpy(), logits.argmax(1).numpy()
+        probabilities = logits.double().softmax(1).numpy()
         for label in np.unique(actual):
-            its, name = actual == label, classes[label]
-            writer.add_scalar(f"accuracy by class/{name}", np.mean(predicted[its] == label), step)
-            writer.add_pr_curve(f"precision and recall/{name}", its, probabilities[:, label], step)
-        writer.add_figure("answers", draw_answers(classes, store, predicted, probabilities.max(1)), step)
+            own, name = actual == label, classes[label]
+            writer.add_scalar(f"accuracy by class/{name}", np.mean(predicted[own] == label), step)
+            writer.add_pr_curve(f"precision and recall/{name}", own, probabilities[:, label], step)
+        writer.add_figure("answers", draw_predictions(classes, images, predicted, probabilities.max(1)), step)
         writer.add_figure("confusion matrix", draw_confusion(classes, actual, predicted), step)
-        writer.flush()
 
-    @_saying_what_failed
-    def finish(
-        self,
-        options: dict[str, Any],
-        scores: dict[str, float],
-        classes: list[str],
-        store: Store,
-        prediction: Prediction,
-    ) -> None:
-        """Write what the run was and what became of it: its options with its scores, and the pictures in the projector.
-
-        options: by their names, as hyper-parameters; scores: of the model that is kept, shown as "final/<name>";
-        prediction: of that model for the n pictures of `store`, of which EMBEDDED at most, evenly spread, are shown.
-        """
+    @_names_the_log
+    def write_hyperparameters(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
+        """Write the settings of the run as hyper-parameters, and the scores of its model, as "final/<name>"."""
         writer = self.writers["validate"]
         final = {f"final/{name}": float(value) for name, value in scores.items()}
-        plain = {name: value if isinstance(value, int | float | str) else str(value) for name, value in options.items()}
+        plain = {
+            name: value if isinstance(value, int | float | str) else str(value) for name, value in settings.items()
+        }
         # SummaryWriter.add_hparams would open another run, named by the time, where these would stand alone.
         for part in hparams(plain, final):
             writer.file_writer.add_summary(part)
         for tag, value in final.items():
             writer.add_scalar(tag, value)
-        self._project(classes, store, prediction)
-        writer.flush()
 
-    def _project(self, classes: list[str], store: Store, prediction: Prediction) -> None:
-        chosen = spread(len(store), EMBEDDED)
-        actual, predicted = store.labels.cpu(), prediction.logits.argmax(1)
+    @_names_the_log
+    def write_embedding(self, classes: list[str], images: InMemoryImages, prediction: Prediction) -> None:
+        """Show up to EMBEDDED of n images, evenly spaced, in the projector, by the features of their prediction."""
+        chosen = evenly_spaced(len(images), EMBEDDED)
+        actual, predicted = images.labels.cpu(), prediction.logits.argmax(1)
         rows = [
             [
                 plain_text(classes[actual[index]]),
                 plain_text(classes[predicted[index]]),
                 "right" if actual[index] == predicted[index] else "wrong",
-                plain_text(store.paths[index].name),
+                plain_text(images.paths[index].name),
             ]
             for index in chosen.tolist()
         ]
-        side = min(THUMBNAIL, store.pictures.shape[-1])
-        thumbnails = [
-            resize(store.pictures[part.to(store.pictures.device)], [side, side]) for part in chosen.split(256)
-        ]
+        side = min(THUMBNAIL, images.pixels.shape[-1])
+        thumbnails = [resize(images.pixels[part.to(images.pixels.device)], [side, side]) for part in chosen.split(256)]
         self.writers["validate"].add_embedding(
             principal_components(prediction.features[chosen]),
             metadata=rows,
@@ -167,15 +154,19 @@ class TrainingLog:
             tag="validate",
         )
 
-    @_saying_what_failed
+    @_names_the_log
     def close(self) -> None:
         """Finish the files of the log."""
         for writer in self.writers.values():
             writer.close()
 
+    def _show(self, split: str, images: Tensor, step: int) -> None:
+        """Show images (n, 3, s, s) with values in [0, 255] on one sheet."""
+        self.writers[split].add_image("pictures", make_grid(images.float().cpu() / 255, nrow=8), step)
 
-def spread(count: int, wanted: int) -> Tensor:
-    """Return `wanted` indices, or all where there are fewer, evenly spread over `count`: int64, rising."""
+
+def evenly_spaced(count: int, wanted: int) -> Tensor:
+    """Return `wanted` indices, or all where there are fewer, evenly spaced over `count`: int64, rising."""
     return torch.linspace(0, count - 1, min(wanted, count)).long()
 
 
@@ -193,12 +184,14 @@ def principal_components(features: Tensor) -> Tensor:
     return left * strengths
 
 
-def draw_answers(classes: list[str], store: Store, predicted: np.ndarray, confidence: np.ndarray) -> Figure:
-    """Draw some pictures, evenly spread over `store`, each with the answer and the actual class below it.
+def draw_predictions(
+    classes: list[str], images: InMemoryImages, predicted: np.ndarray, confidence: np.ndarray
+) -> Figure:
+    """Draw some images, evenly spaced, each with the predicted and the actual class below it.
 
-    predicted, confidence: label index and probability of each picture's answer, (n,).
+    predicted, confidence: label index and probability of each image's prediction, (n,).
     """
-    chosen = spread(len(store), SHOWN).tolist()
+    chosen = evenly_spaced(len(images), SHOWN).tolist()
     rows = math.ceil(len(chosen) / COLUMNS)
     figure = Figure(figsize=(2 * COLUMNS, 2.7 * rows))
     # Laid out by hand: matplotlib's own layout of so many cells would take a second of each epoch.
@@ -207,15 +200,15 @@ def draw_answers(classes: list[str], store: Store, predicted: np.ndarray, confid
     )
     for place, index in enumerate(chosen, start=1):
         cell = figure.add_subplot(rows, COLUMNS, place, xticks=[], yticks=[])
-        cell.imshow(store.pictures[index].cpu().permute(1, 2, 0).numpy())
-        actual = int(store.labels[index])
+        cell.imshow(images.pixels[index].cpu().permute(1, 2, 0).numpy())
+        actual = int(images.labels[index])
         right = predicted[index] == actual
         style = RIGHT if right else WRONG
         for side in cell.spines.values():
             side.set(**style)
-        said = wrap(f"{'✓' if right else '✗ wrong:'} {classes[predicted[index]]} ({confidence[index]:.0%})")
-        said += "\n" + wrap(f"actual: {classes[actual]}")
-        cell.set_xlabel(said, fontsize=8, color=style["color"], parse_math=False)
+        below = wrap(f"{'✓' if right else '✗ wrong:'} {classes[predicted[index]]} ({confidence[index]:.0%})")
+        below += "\n" + wrap(f"actual: {classes[actual]}")
+        cell.set_xlabel(below, fontsize=8, color=style["color"], parse_math=False)
     return figure
 
 

@@ -1,0 +1,42 @@
+"""The optimizers, and the rates at which the layers of a network learn."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+MOMENTUM = 0.9
+MAX_GRADIENT_NORM = 5.0
+SGD_DECAY, ADAMW_DECAY = 5e-4, 0.05
+
+# In a pretrained network the first layers, which know edges and textures, learn at this share of the head's rate.
+LOWEST_RATE = 0.1
+RATE_STEPS = 4
+
+
+def make_optimizer(module: nn.Module, adaptive: bool = False, lowest: float = 1.0) -> torch.optim.Optimizer:
+    """Return AdamW for a pretrained network (`adaptive`), else stochastic gradient descent with Nesterov momentum.
+
+    Norms and biases are not decayed. Each group of parameters has a `factor` for the schedule's rate, which rises from
+    about `lowest` for the first layers to 1 for the last.
+    """
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups: dict[tuple[bool, float], list[Tensor]] = {}
+    for place, parameter in enumerate(parameters, 1):
+        step = math.ceil(place / len(parameters) * RATE_STEPS) / RATE_STEPS
+        factor = lowest ** (1 - step)
+        groups.setdefault((parameter.ndim > 1, factor), []).append(parameter)
+    decay = ADAMW_DECAY if adaptive else SGD_DECAY
+    options = [
+        {"params": members, "weight_decay": decay if decayed else 0.0, "factor": factor}
+        for (decayed, factor), members in groups.items()
+    ]
+    if adaptive:
+        return torch.optim.AdamW(options, lr=0.0, fused=True)
+    return torch.optim.SGD(options, lr=0.0, momentum=MOMENTUM, nesterov=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Let each group of parameters learn at its share of `rate`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]

@@ -1,0 +1,129 @@
+"""The files of a run: the model, its history, and what a resumed run goes on from. Nothing else writes them."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from common.errors import ToolkitError
+from common.files import write_csv
+from models.checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
+from models.prediction import Prediction
+from training.dataset import TrainingData
+from training.recorder import Recorder
+from training.settings import Settings
+from training.trainer import PLACE, EpochResult, Trainer
+
+HISTORY = [
+    "epoch",
+    "seconds",
+    "images_per_second",
+    "learning_rate",
+    "train_loss",
+    "train_accuracy",
+    "validate_loss",
+    "validate_accuracy",
+    "validate_macro_f1",
+]
+
+
+class RunFolder(Recorder):
+    """Writes `model` (the best state), `model.history.csv` (a row for each epoch) and `model.last` (for a resumed run).
+
+    log_directory: where TensorBoard's logs of the run lie; a resumed run goes on writing there.
+    """
+
+    def __init__(self, settings: Settings):
+        self._settings, self.model = settings, settings.save_model
+        self.log_directory = Path("logs", time.strftime("%Y-%m-%d_%H.%M.%S_") + settings.use_model)
+        self._last = self.model.with_name(self.model.name + ".last")
+        self._history = self.model.with_name(self.model.name + ".history.csv")
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether there is a state to go on from."""
+        return self._last.is_file()
+
+    def load_last(self) -> dict[str, Any]:
+        """Read what an interrupted run with the same settings saved: its trainer's state, and what tells its data.
+
+        Raises CheckpointError where there is nothing, ToolkitError where it was saved by another run.
+        """
+        last = load_tensors(self._last)
+        if missing := set(PLACE) - last.get("trainer", {}).keys():
+            raise ToolkitError(
+                f"{self._last} was saved by an older version of this program (it lacks {', '.join(sorted(missing))}); "
+                "begin a new run"
+            )
+        for name, value in self._settings.recorded().items():
+            if last["settings"].get(name) != value:
+                raise ToolkitError(
+                    f"{self._last} was saved by a run with {name} {last['settings'].get(name)}, not {value}; a run is "
+                    "resumed with the options that it was begun with"
+                )
+        self.log_directory = Path(last["log"])
+        return last
+
+    def check_same_data(self, last: dict[str, Any], dataset: TrainingData) -> None:
+        """Raise ToolkitError where an interrupted run learnt from other images than those that are there now."""
+        if any(last.get(name) != fact for name, fact in dataset.identity().items()):
+            raise ToolkitError(
+                f"{self._last} was saved by a run on other pictures than those in "
+                f"{self._settings.directory / 'train'}; begin a new run"
+            )
+
+    def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:
+        """Save the network if it is the best yet, then the state to go on from, then the history."""
+        if result.improved:
+            save_checkpoint(self.model, self._checkpoint(trainer))
+        identity, settings = trainer.dataset.identity(), self._settings.recorded()
+        content = {"trainer": trainer.state_dict(), "settings": settings, "log": str(self.log_directory)}
+        save_tensors(self._last, content | identity)
+        self._write_history(trainer)
+
+    def load_best(self) -> Checkpoint:
+        """Read the best state that was saved."""
+        return load_checkpoint(self.model)
+
+    def run_end(self, trainer: Trainer, checkpoint: Checkpoint, validate: Prediction) -> None:
+        """Save the finished model, and the history, whose last row a run that was killed may not have written."""
+        save_checkpoint(self.model, checkpoint)
+        self._write_history(trainer)
+
+    def _write_history(self, trainer: Trainer) -> None:
+        write_csv(self._history, HISTORY, trainer.history)
+
+    def _checkpoint(self, trainer: Trainer) -> Checkpoint:
+        dataset = trainer.dataset
+        return Checkpoint(
+            architecture=self._settings.use_model,
+            image_size=dataset.image_size,
+            classes=dataset.classes,
+            weights={name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()},
+            lineages=dataset.lineages,
+            scores=trainer.best,
+            options=self._settings.recorded(),
+            dataset=dataset.digest,
+            versions={library: version(library) for library in ("torch", "torchvision")},
+        )
+
+
+@contextmanager
+def signals_delayed() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until the block ends."""
+    received: list[int] = []
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in former:
+        signal.signal(number, lambda number, _: received.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    for number in received:
+        signal.raise_signal(number)

@@ -1,0 +1,115 @@
+"""The schedule of a run: its phases, the time that each may take, and the learning rate at every step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from common.errors import ToolkitError
+from training.settings import HEAD_RATE, Settings
+
+WHAT_LEARNS = {"features": "the head", "block": "the last block and the head", "none": "all layers"}
+
+# The head of a pretrained network learns first, on features computed once: else its random gradients would distort what
+# the layers before it know (Kumar et al., "Fine-tuning can distort pretrained features and underperform
+# out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054). Not for long: a head that overfits the images
+# leaves little to learn from to the layers before it (NOTES.md).
+HEAD_EPOCHS = 2
+HEAD_EPOCH_SHARE = 0.125
+HEAD_TIME_SHARE = 0.15
+
+WARMUP_SHARE = 0.1
+WRITING_SECONDS = 5.0  # that are set aside of a time budget for reading and writing files
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a run: what is frozen meanwhile (a key of WHAT_LEARNS), its highest learning rate, and its end.
+
+    It ends after `epochs`, and when `time_share` of the run's time budget has passed, where there is one.
+    """
+
+    frozen: str
+    epochs: int | None
+    learning_rate: float
+    time_share: float = 1.0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the run ends with this phase."""
+        return self.time_share == 1.0
+
+
+def plan_phases(settings: Settings) -> list[Phase]:
+    """Return the phases of a run: of a pretrained network first the head and then everything, else one for all."""
+    epochs, rate = settings.epochs, settings.learning_rate
+    if settings.freeze or not settings.pretrained:
+        return [Phase(settings.freeze or "none", epochs, rate)]
+    head = HEAD_EPOCHS if epochs is None else min(HEAD_EPOCHS, round(epochs * HEAD_EPOCH_SHARE))
+    everything = Phase("none", None if epochs is None else epochs - head, rate)
+    return [Phase("features", head, HEAD_RATE, HEAD_TIME_SHARE), everything] if head else [everything]
+
+
+@dataclass
+class PhaseClock:
+    """Where a phase is between its begin (progress 0) and its end (1), by epochs or by seconds, whichever is further.
+
+    first_epoch, start: the epochs and seconds of the run that had passed when the phase began; end: the second at which
+    it ends, None without a time budget; learning_start: the second at which its first epoch began.
+    """
+
+    phase: Phase
+    first_epoch: int
+    start: float
+    end: float | None = None
+    learning_start: float = 0.0
+
+    def progress(self, epoch: float, seconds: float) -> float:
+        """Return how far the phase is, when `epoch` epochs and `seconds` of the whole run have passed."""
+        by_epoch = (epoch - self.first_epoch) / self.phase.epochs if self.phase.epochs else 0.0
+        if self.end is None:
+            return by_epoch
+        return max(by_epoch, (seconds - self.learning_start) / max(self.end - self.learning_start, 1e-3))
+
+    def latest_start(self) -> float:
+        """Return the second by which learning must have begun: a first phase keeps half of its time for it."""
+        assert self.end is not None
+        return self.end if self.phase.is_last else self.halfway()
+
+    def halfway(self) -> float:
+        """Return the second at which half of the phase's time has passed, which is that of its learning."""
+        assert self.end is not None
+        return (self.start + self.end) / 2
+
+
+def phase_end(settings: Settings, phase: Phase, final_seconds: float) -> float | None:
+    """Return the second of the run at which a phase ends, or None without a time budget.
+
+    final_seconds: what the last look at the trained model will take, which is left to the end of the run.
+    """
+    if settings.time_budget is None:
+        return None
+    budget = 60 * settings.time_budget
+    return budget - WRITING_SECONDS - final_seconds if phase.is_last else phase.time_share * budget
+
+
+def too_short(seconds: float) -> ToolkitError:
+    """Return the error of a time budget that lacks so many seconds before anything could be learnt."""
+    return ToolkitError(
+        "the time budget is too short for these pictures: what must be done beside learning takes all of it; it needs "
+        f"{math.ceil(seconds / 60) + 1} minutes more, or smaller pictures",
+        "time_budget",
+        "image_size",
+    )
+
+
+def learning_rate(highest: float, progress: float) -> float:
+    """Return the learning rate at `progress` through a phase, from 0 to 1.
+
+    A linear warm-up, then half a cosine down to nothing (Loshchilov & Hutter, "SGDR", ICLR 2017,
+    https://arxiv.org/abs/1608.03983).
+    """
+    if progress < WARMUP_SHARE:
+        return highest * (0.05 + 0.95 * progress / WARMUP_SHARE)
+    progress = min(progress, 1.0)
+    return highest * (1 + math.cos(math.pi * (progress - WARMUP_SHARE) / (1 - WARMUP_SHARE))) / 2

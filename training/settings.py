@@ -1,0 +1,97 @@
+"""What the user decides about a run, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+DEFAULT_EPOCHS = 16
+
+# The highest learning rates that a batch of 32 images bears, by measurement (NOTES.md).
+FROM_SCRATCH_RATE = 0.02
+HEAD_RATE = 0.003
+PRETRAINED_RATE = 0.0005
+
+# Labels are smoothed from so many classes on: sets of few classes are there to see the loss go to 0.
+PRETRAINED_SMOOTHING, SMOOTHING_FROM = 0.1, 10
+
+# What the default image size is kept within, in pixels: what pretrained layers need at least, what is worth its time.
+SMALLEST_PRETRAINED, SMALLEST_FROM_SCRATCH = 120, 32
+LARGEST, LARGEST_IN_A_TIME_BUDGET = 224, 160
+
+# Settings that say where files lie and what is shown, and so do not change what is learnt.
+ASIDE = ("directory", "save_model", "log", "resume")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the user decides about a run.
+
+    use_model: a name of `models.network_names`; weights: "imagenet", "none" or the path of a file; freeze: "features"
+    (all but the head stays as it is), "block" (all but the last block and the head), "none", or None for the head first
+    and then everything; augmented_copies: in how many versions frozen layers see each image; epochs: None for as many
+    as the time budget (in minutes) allows; patience: epochs without a better one after which the run ends, or None;
+    learning_rate: the highest of the schedule, of all phases but a first one of the head alone; balance: see
+    `training.class_balance`; label_smoothing: the share of each label that is spread over all classes, where there are
+    `smoothing_from` or more; rotation: "free", "slight", or "auto" to find out whether the images are oriented; tta:
+    whether the model predicts with test-time augmentation; image_size: the side in pixels, or None for the images' own
+    within `size_bounds`; device: a name of torch's or None; precision: "auto", "fp32" or "bf16".
+    """
+
+    directory: Path
+    save_model: Path
+    log: bool
+    resume: bool
+    use_model: str
+    weights: str
+    freeze: str | None
+    augmented_copies: int
+    epochs: int | None
+    time_budget: float | None
+    patience: int | None
+    batch_size: int
+    learning_rate: float
+    balance: str
+    label_smoothing: float
+    smoothing_from: int
+    rotation: str
+    tta: bool
+    deterministic: bool
+    image_size: int | None
+    size_bounds: tuple[int, int]
+    seed: int
+    device: str | None
+    precision: str
+
+    @classmethod
+    def resolve(cls, options: Mapping[str, Any]) -> Settings:
+        """Fill in the defaults that depend on other options, of which those left open are None."""
+        pretrained, timed = options["weights"] != "none", options["time_budget"] is not None
+        default_rate = HEAD_RATE if options["freeze"] == "features" else PRETRAINED_RATE
+        smoothing = options["label_smoothing"]
+        resolved = {
+            "epochs": options["epochs"] or (None if timed else DEFAULT_EPOCHS),
+            "learning_rate": options["learning_rate"] or (default_rate if pretrained else FROM_SCRATCH_RATE),
+            "label_smoothing": (PRETRAINED_SMOOTHING if pretrained else 0.0) if smoothing is None else smoothing,
+            "smoothing_from": SMOOTHING_FROM if smoothing is None else 0,
+            "size_bounds": (
+                SMALLEST_PRETRAINED if pretrained else SMALLEST_FROM_SCRATCH,
+                LARGEST_IN_A_TIME_BUDGET if timed else LARGEST,
+            ),
+        }
+        return cls(**{**options, **resolved})
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the network starts from weights that it learnt elsewhere."""
+        return self.weights != "none"
+
+    def smoothing(self, num_classes: int) -> float:
+        """Return the share of a label that is spread over `num_classes` classes."""
+        return self.label_smoothing if num_classes >= self.smoothing_from else 0.0
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the settings that decide what comes out of a run, as plain values."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ASIDE}

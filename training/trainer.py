@@ -1,0 +1,270 @@
+"""The trainer: everything that changes in a run, and the steps of an epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from common.errors import ToolkitError
+from evaluation.metrics import summary
+from models.device import Device
+from models.prediction import BATCH_SIZE, Predictor
+from models.preprocessing import IMAGENET
+from training.dataset import TrainingData
+from training.loss import make_loss
+from training.optimizer import LOWEST_RATE, MAX_GRADIENT_NORM, make_optimizer, set_learning_rate
+from training.ranks import ONE_RANK, Ranks
+from training.sampling import epoch_batches
+from training.schedule import Phase, PhaseClock, learning_rate, phase_end, plan_phases, too_short
+from training.settings import Settings
+
+# What `Trainer.state_dict` holds besides the states of network and optimizer.
+PLACE = ("phase_number", "first_epoch", "phase_start", "learning_start", "seconds")
+
+
+class Loader(Protocol):
+    """Where the batches of a phase come from: images, or the cached features of frozen layers.
+
+    trainable: the part of the network that learns, in place; wrapped: the same, as `Ranks.wrap_ddp` returns it.
+    """
+
+    trainable: nn.Module
+    wrapped: nn.Module
+
+    def train_mode(self) -> None:
+        """Put what learns into training mode."""
+
+    def batch(self, indices: Tensor, epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Return this rank's slice of the training images at `indices`, as inputs of `wrapped`, and their labels."""
+
+    def validation_logits(self) -> Tensor:
+        """Return the network's logits for the validation images: float32 (n, classes) on the CPU."""
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What an epoch came to.
+
+    row: of model.history.csv; train: loss and accuracy on augmented images, learning rate and mean gradient norm;
+    validate: loss and `evaluation.metrics.summary`; logits: of the validation images, (n, classes); improved: whether
+    the network is the best yet.
+    """
+
+    row: dict[str, float]
+    train: dict[str, float]
+    validate: dict[str, float]
+    logits: Tensor
+    improved: bool
+
+
+class Trainer:
+    """Everything that changes in a run: network, optimizer, place in the schedule, history and best scores.
+
+    Every random choice follows from the seed and the epoch's number alone, so a run may be resumed between two epochs.
+    began: the moment (time.monotonic) from which a time budget counts, by default now.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: Settings,
+        dataset: TrainingData,
+        device: Device,
+        ranks: Ranks = ONE_RANK,
+        began: float | None = None,
+    ):
+        self.network, self.settings, self.dataset = network, settings, dataset
+        self.device, self.ranks = device, ranks
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, float] = {}
+        self.phases = plan_phases(settings)
+        self.phase_number = 0
+        self.clock = PhaseClock(self.phases[0], first_epoch=0, start=0.0)
+        self._began = time.monotonic() if began is None else began
+        self._resumed: dict[str, Any] | None = None
+        smoothing = settings.smoothing(dataset.num_classes)
+        self._loss = make_loss(settings.balance, dataset.train.labels, dataset.num_classes, smoothing)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken, interruptions not counted."""
+        return time.monotonic() - self._began
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that the run is in."""
+        return self.clock.phase
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are finished."""
+        return len(self.history)
+
+    def remaining_phases(self, final_seconds: Callable[[], float]) -> Iterator[Phase]:
+        """Yield the phases that are left, one after the other; one that there is no time for is skipped.
+
+        final_seconds: how long the last look at the trained network will take, for a run with a time budget. Raises
+        ToolkitError where nothing can be learnt in the time budget.
+        """
+        for number in range(self.phase_number, len(self.phases)):
+            phase = self.phases[number]
+            if number > self.phase_number:
+                self.phase_number, self._resumed = number, None
+                self.clock = PhaseClock(phase, self.epoch, self.seconds)
+            timed = self.settings.time_budget is not None and phase.is_last
+            self.clock.end = self.ranks.broadcast(phase_end(self.settings, phase, final_seconds() if timed else 0.0))
+            if self.clock.end is None or self._resumed or self._has_time():
+                yield phase
+
+    def begin(self, loader: Loader) -> None:
+        """Begin a phase with the batches of `loader`, or go on with it where an interrupted run left it."""
+        self.loader = loader
+        lowest = LOWEST_RATE if self.settings.pretrained and self.phase.frozen == "none" else 1.0
+        self.optimizer = make_optimizer(loader.trainable, self.settings.pretrained, lowest)
+        if self._resumed:
+            self.optimizer.load_state_dict(self._resumed["optimizer"])
+            self.clock.learning_start = self._resumed["learning_start"]
+        else:
+            self.clock.learning_start = self.seconds
+
+    def phase_goes_on(self) -> bool:
+        """Tell whether the phase has another epoch: its end is not reached, and patience is not exhausted."""
+        return self._progress() < 1 and not self._is_stuck()
+
+    def train_epoch(self, on_progress: Callable[[int], Any] = lambda _: None) -> EpochResult:
+        """Train one epoch and validate. `on_progress` is called with the number of images after each step."""
+        start = time.monotonic()
+        train, count = self._train_steps(on_progress)
+        train["images_per_second"] = count / (time.monotonic() - start)
+        logits = self.loader.validation_logits()
+        validate = self.ranks.broadcast(score(logits, self.dataset.validate.labels))
+        row = {
+            "epoch": self.epoch + 1,
+            "seconds": round(time.monotonic() - start, 2),
+            "images_per_second": round(train["images_per_second"], 1),
+            "learning_rate": train["learning_rate"],
+            "train_loss": train["loss"],
+            "train_accuracy": train["accuracy"],
+            "validate_loss": validate["loss"],
+            "validate_accuracy": validate["accuracy"],
+            "validate_macro_f1": validate["macro_f1"],
+        }
+        self.history.append(row)
+        merit = (validate["accuracy"], -validate["loss"])
+        improved = not self.best or merit > (self.best["accuracy"], -self.best["loss"])
+        if improved:
+            self.best = {"epoch": self.epoch, **validate}
+        return EpochResult(row, train, validate, logits, improved)
+
+    def seconds_to_predict(self, count: int) -> float:
+        """Return how long it takes all ranks together to predict so many images, measured on a batch of them now."""
+        predictor = Predictor(self.network, IMAGENET, self.device)
+        images = self.dataset.validate.pixels[:BATCH_SIZE]
+        for _ in range(2):  # the first one warms up
+            start = time.monotonic()
+            predictor(images)
+            seconds = time.monotonic() - start
+        return count * seconds / len(images) / self.ranks.size
+
+    def release(self) -> None:
+        """Free the memory of optimizer and gradients, for what comes after training."""
+        self.optimizer = None
+        self.network.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that it takes to go on, as tensors, numbers and containers of them, ready for a file."""
+        assert self.optimizer is not None
+        place = (self.phase_number, self.clock.first_epoch, self.clock.start, self.clock.learning_start, self.seconds)
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+            "best": self.best,
+            **dict(zip(PLACE, place, strict=True)),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned; the optimizer's part waits for `begin`."""
+        self.network.load_state_dict(state["network"])
+        self.history, self.best, self.phase_number = state["history"], state["best"], state["phase_number"]
+        self.clock = PhaseClock(self.phases[self.phase_number], state["first_epoch"], state["phase_start"])
+        self._began = time.monotonic() - state["seconds"]
+        self._resumed = state
+
+    def _train_steps(self, on_progress: Callable[[int], Any]) -> tuple[dict[str, float], int]:
+        """Take the steps of an epoch, or those for which the phase has time; return train metrics and images seen."""
+        epoch, ranks = self.epoch, self.ranks
+        torch.manual_seed(self.settings.seed * 1_000_003 + epoch)
+        generator = Generator().manual_seed(torch.initial_seed())
+        self.loader.train_mode()
+        batches = epoch_batches(self.dataset.train.labels, self.settings.batch_size, generator, self.settings.balance)
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device.device)
+        for step, indices in enumerate(batches):
+            progress = self._progress(step / len(batches))
+            if progress >= 1 and step:
+                break
+            rate = learning_rate(self.phase.learning_rate, progress)
+            set_learning_rate(self.optimizer, rate)
+            inputs, labels = self.loader.batch(indices, epoch, generator)
+            with ranks.whole_batch(len(indices)), self.device.autocast():
+                logits = self.loader.wrapped(inputs)
+            logits = logits.float()
+            # Divided by the whole batch and not by this rank's slice, since slices differ by a row; DDP takes the mean
+            # over ranks, where the sum is wanted.
+            loss = self._loss(logits, labels).sum() * (ranks.size / len(indices))
+            self.optimizer.zero_grad()
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(self.loader.trainable.parameters(), MAX_GRADIENT_NORM)
+            self.optimizer.step()
+            sums += _step_sums(logits.detach(), labels, norm)
+            on_progress(len(indices))
+        loss_sum, right, norm_sum, count = ranks.sum(sums).tolist()
+        if not math.isfinite(loss_sum):
+            raise ToolkitError(f"the loss became {loss_sum / count} in epoch {epoch + 1}", "learning_rate")
+        means = {"loss": loss_sum / count, "accuracy": right / count, "gradient_norm": norm_sum / count}
+        return means | {"learning_rate": rate}, int(count)
+
+    def _progress(self, part: float = 0.0) -> float:
+        """Return how far the phase is after `part` of the next epoch; all ranks go by the clock of the main one."""
+        progress = self.clock.progress(self.epoch + part, self.seconds)
+        return progress if self.clock.end is None else self.ranks.broadcast(progress)
+
+    def _has_time(self) -> bool:
+        """Tell whether the phase can learn anything before it ends: frozen layers have to see all images first."""
+        images = 0 if self.phase.frozen == "none" else len(self.dataset.train) + len(self.dataset.validate)
+        needed = self.seconds_to_predict(images) if images else 0.0
+        lacking = self.ranks.broadcast(self.seconds + needed - self.clock.latest_start())
+        if lacking > 0 and self.phase.is_last and not self.history:
+            raise too_short(lacking)
+        return lacking <= 0
+
+    def _is_stuck(self) -> bool:
+        """Tell whether the last `patience` epochs, all of this phase, brought nothing better."""
+        if self.settings.patience is None or not self.best:
+            return False
+        return self.epoch - max(self.best["epoch"], self.clock.first_epoch) >= self.settings.patience
+
+
+def _step_sums(logits: Tensor, labels: Tensor, norm: Tensor) -> Tensor:
+    """Return loss, right answers, gradient norm and number of images, (4,), all summed over a step's images.
+
+    They stay on the device: to ask for a number after each step would make it wait.
+    """
+    loss = F.cross_entropy(logits, labels, reduction="sum")
+    right = (logits.argmax(1) == labels).double().sum()
+    return torch.stack([loss.double(), right, norm.double() * len(labels), torch.full_like(right, len(labels))])
+
+
+def score(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Score logits (n, classes): mean cross-entropy as `loss`, and `evaluation.metrics.summary`."""
+    labels = labels.cpu()
+    loss = F.cross_entropy(logits, labels).item()
+    return {"loss": loss, **summary(labels.numpy(), logits.argmax(1).numpy())}
