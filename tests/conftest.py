@@ -1,7 +1,12 @@
 """What many tests need: the demo site, served on 127.0.0.1 while a test runs."""
 
 import contextlib
+import os
 import signal
+
+# Tiny networks would spend their time on sharing out work, and pytest-xdist uses the cores already; what a test starts
+# inherits this. It has to be set before anything imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

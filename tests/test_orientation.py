@@ -1,4 +1,4 @@
-"""Pictures with an up are told from those without."""
+"""Oriented images are told from others."""
 
 import math
 from pathlib import Path
@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Generator
 
-from models.preprocessing import Store
-from training.orientation import FREELY, SLIGHTLY, largest_turn, stands_upright
+from training.images import InMemoryImages
+from training.orientation import FREE, SLIGHT, are_oriented, max_rotation
 
 
-def arrows(count: int, turned: bool) -> Store:
-    """Draw arrows with one, two or three bars across (the classes), all of them upright, or each turned as it likes."""
+def arrows(count: int, rotated: bool) -> InMemoryImages:
+    """Draw arrows with one, two or three bars across (the classes), all of them upright, or each rotated at random."""
     generator = Generator().manual_seed(1)
-    angles = (torch.rand(count, generator=generator) * 2 * math.pi) * turned
+    angles = (torch.rand(count, generator=generator) * 2 * math.pi) * rotated
     labels = torch.randint(0, 3, (count,), generator=generator)
     rows, columns = torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-1, 1, 32), indexing="ij")
     cos, sin = angles.cos()[:, None, None], angles.sin()[:, None, None]
@@ -24,23 +24,23 @@ def arrows(count: int, turned: bool) -> Store:
     across = sum(bar * (labels >= number)[:, None, None] for number, bar in enumerate(bars)).bool()
     grey = 200.0 * (shaft | (across & (right.abs() < 0.6))) + 20 * torch.rand(count, 32, 32, generator=generator)
     pictures = grey.to(torch.uint8)[:, None].expand(-1, 3, -1, -1)
-    return Store(pictures, labels, [Path(str(place)) for place in range(count)])
+    return InMemoryImages(pictures, labels, [Path(str(place)) for place in range(count)])
 
 
-def test_pictures_that_stand_upright_are_turned_slightly():
-    assert stands_upright(arrows(300, turned=False))
-    assert largest_turn("auto", arrows(300, turned=False)) == SLIGHTLY
+def test_oriented_images_are_rotated_slightly():
+    assert are_oriented(arrows(300, rotated=False))
+    assert max_rotation("auto", arrows(300, rotated=False)) == SLIGHT
 
 
-def test_pictures_without_an_up_are_turned_freely():
-    assert largest_turn("auto", arrows(300, turned=True)) == FREELY
+def test_images_that_are_not_oriented_are_rotated_freely():
+    assert max_rotation("auto", arrows(300, rotated=True)) == FREE
 
 
 @pytest.mark.parametrize("count", [1, 6, 49])
-def test_too_few_pictures_say_nothing(count):
-    assert largest_turn("auto", arrows(count, turned=False)) == FREELY
+def test_too_few_images_say_nothing(count):
+    assert max_rotation("auto", arrows(count, rotated=False)) == FREE
 
 
 def test_the_user_has_the_last_word():
-    assert largest_turn("free", arrows(300, turned=False)) == FREELY
-    assert largest_turn("slight", arrows(300, turned=True)) == SLIGHTLY
+    assert max_rotation("free", arrows(300, rotated=False)) == FREE
+    assert max_rotation("slight", arrows(300, rotated=True)) == SLIGHT

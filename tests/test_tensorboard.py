@@ -1,8 +1,7 @@
-"""What training/log.py writes, read back with TensorBoard's own readers."""
+"""What training/tensorboard.py writes, read back with TensorBoard's own readers."""
 
 import shutil
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +16,21 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.util.tensor_util import make_ndarray
 
 from models.prediction import Prediction
-from models.preprocessing import Store, fit_square
+from models.preprocessing import fit_square
 from tests.tiny import SHAPES, draw_shape
-from training.log import COMPONENTS, TrainingLog, draw_confusion, principal_components, spread
+from training.images import InMemoryImages
+from training.tensorboard import COMPONENTS, TensorBoardLog, evenly_spaced, principal_components
 
 CLASSES = [*SHAPES, "never seen"]
 # Of three discs, three rings and three bars: two discs and all bars are right, no ring is; one answer has no pictures.
 SAID = torch.tensor([0, 0, 3, 0, 2, 2, 2, 2, 2])
 
 
-def drawn_store(size: int = 40) -> Store:
+def drawn_images(size: int = 40) -> InMemoryImages:
     drawn = [fit_square(draw_shape(shape, seed), size) for shape in SHAPES for seed in range(3)]
-    pictures = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
     labels = torch.arange(3).repeat_interleave(3)
-    return Store(pictures, labels, [Path(f"{shape}/a\tb {shape}{n}.png") for shape in SHAPES for n in range(3)])
+    return InMemoryImages(pixels, labels, [Path(f"{shape}/a\tb {shape}{n}.png") for shape in SHAPES for n in range(3)])
 
 
 def drawn_prediction(strength: float = 2.0) -> Prediction:
@@ -42,11 +42,12 @@ def drawn_prediction(strength: float = 2.0) -> Prediction:
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("log") / "run"
-    log = TrainingLog(directory)
+    log = TensorBoardLog(directory)
     for step in (1, 2):
-        log.answers(step, CLASSES, drawn_store(), drawn_prediction(step + 1.0))
+        log.write_predictions(step, CLASSES, drawn_images(), drawn_prediction(step + 1.0).logits)
     options = {"epochs": 2, "rate": 0.5, "use_model": "vgg11", "log": True, "budget": None, "where": Path("a/b")}
-    log.finish(options, {"accuracy": 5 / 9, "macro_f1": 0.4}, CLASSES, drawn_store(), drawn_prediction())
+    log.write_hyperparameters(options, {"accuracy": 5 / 9, "macro_f1": 0.4})
+    log.write_embedding(CLASSES, drawn_images(), drawn_prediction())
     log.close()
     return directory
 
@@ -77,7 +78,7 @@ def test_precision_and_recall_are_scikit_learns(events):
         curve = events.Tensors(f"precision and recall/{shape}")
         assert [event.step for event in curve] == [1, 2]
         *_, precision, recall = make_ndarray(curve[1].tensor_proto)
-        its = (drawn_store().labels == label).numpy()
+        its = (drawn_images().labels == label).numpy()
         for place in (5, 30, 70, 110):
             above = np.floor(probabilities[:, label] * 126) >= place  # TensorBoard's 127 thresholds
             assert precision[place] == pytest.approx(precision_score(its, above, zero_division=0), abs=1e-6)
@@ -90,33 +91,6 @@ def test_figures_are_pictures_with_something_on_them(events, tag):
     assert [event.step for event in shown] == [1, 2]
     picture = Image.open(BytesIO(shown[1].encoded_image_string)).convert("RGB")
     assert min(picture.size) > 200 and len(picture.getcolors(1 << 20)) > 50
-
-
-def test_confusion_is_normalised_by_row_and_says_how_many():
-    actual, predicted = drawn_store().labels.numpy(), SAID.numpy()
-    axes = draw_confusion(CLASSES, actual, predicted).axes[0]
-    expected = [[2 / 3, 0, 0, 1 / 3], [1 / 3, 0, 2 / 3, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
-    np.testing.assert_allclose(axes.images[0].get_array(), expected)
-    assert [label.get_text() for label in axes.get_yticklabels()] == [
-        "disc (3)",
-        "ring (3)",
-        "bar (3)",
-        "never seen (0)",
-    ]
-    assert {text.get_text() for text in axes.texts} == {"67", "33", "100"}
-
-
-@pytest.mark.parametrize("count", [2, 30, 100])
-def test_names_beside_the_confusion_matrix_do_not_overlap(count):
-    classes = [f"Syracosphaera $species_{number}" for number in range(count)]
-    labels = np.arange(count)
-    figure = draw_confusion(classes, labels, np.roll(labels, 1))
-    figure.draw_without_rendering()
-    names = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
-    assert len(names) == count
-    assert all(upper.y0 >= lower.y1 - 0.5 for upper, lower in pairwise(names))
-    assert min(name.height for name in names) >= 7  # pixels
-    assert min(name.x0 for name in names) >= 0
 
 
 def test_hyperparameters_stand_in_the_run_itself(logged, events):
@@ -145,14 +119,16 @@ def test_projector_has_every_picture_with_its_classes_and_thumbnail(logged):
     width, height = shown.sprite.single_image_dim
     assert (width, height) == (40, 40) and sprite.size == (3 * 40, 3 * 40)
     fifth = np.asarray(sprite.crop((40, 40, 80, 80)), int)
-    assert np.abs(fifth - drawn_store().pictures[4].permute(1, 2, 0).numpy()).max() <= 1
+    assert np.abs(fifth - drawn_images().pixels[4].permute(1, 2, 0).numpy()).max() <= 1
 
 
 def test_large_sets_are_thinned_out_for_the_projector(tmp_path):
     count = 2600
-    store = Store(torch.zeros(count, 3, 64, 64, dtype=torch.uint8), torch.zeros(count).long(), [Path("a.png")] * count)
-    log = TrainingLog(tmp_path)
-    log.finish({}, {"accuracy": 1.0}, ["one", "two"], store, Prediction(torch.zeros(count, 2), torch.rand(count, 8)))
+    images = InMemoryImages(
+        torch.zeros(count, 3, 64, 64, dtype=torch.uint8), torch.zeros(count).long(), [Path("a.png")] * count
+    )
+    log = TensorBoardLog(tmp_path)
+    log.write_embedding(["one", "two"], images, Prediction(torch.zeros(count, 2), torch.rand(count, 8)))
     log.close()
     config = text_format.Parse((tmp_path / "validate/projector_config.pbtxt").read_text(), ProjectorConfig())
     sprite = config.embeddings[0].sprite
@@ -170,15 +146,17 @@ def test_principal_components_leave_the_run_its_random_numbers():
 
 
 @pytest.mark.parametrize(("count", "wanted"), [(1, 24), (9, 24), (24, 24), (1000, 24)])
-def test_spread_chooses_without_repeats_from_first_to_last(count, wanted):
-    chosen = spread(count, wanted).tolist()
+def test_evenly_spaced_chooses_without_repeats_from_first_to_last(count, wanted):
+    chosen = evenly_spaced(count, wanted).tolist()
     assert len(set(chosen)) == len(chosen) == min(count, wanted)
     assert chosen[0] == 0 and chosen[-1] == count - 1
 
 
 def test_a_log_that_vanishes_is_reported_once_and_in_a_sentence(tmp_path, capfd):
-    log = TrainingLog(tmp_path / "run")
+    log = TensorBoardLog(tmp_path / "run")
     shutil.rmtree(tmp_path / "run")
     with pytest.raises(OSError, match=r"the log .*run could not be written \(No such file or directory\)"):
-        log.answers(1, CLASSES, drawn_store(), drawn_prediction())
+        log.write_predictions(1, CLASSES, drawn_images(), drawn_prediction().logits)
+        for writer in log.writers.values():
+            writer.flush()
     assert not capfd.readouterr().err

@@ -1,0 +1,134 @@
+"""Images on their way into a network, and what networks predict of them."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from common.errors import ToolkitError
+from common.images import ImageError, list_image_folder
+from models.networks import build_network, size_step, transfer
+from models.prediction import Predictor, predict, predict_files, tta_views
+from models.preprocessing import IMAGENET, fit_square, native_size, read_squares
+from tests.tiny import SHAPES, draw_shape, write_image_folders
+from tests.training_runs import CPU
+from training.images import read_images
+
+
+def test_normalising_is_undone():
+    images = torch.randint(0, 256, (3, 3, 8, 9), dtype=torch.uint8)
+    assert torch.allclose(IMAGENET.undo(IMAGENET.apply(images)) * 255, images.float(), atol=1e-3)
+
+
+def test_normalising_is_torchvisions():
+    from torchvision.transforms.v2 import functional as transforms
+
+    images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    expected = transforms.normalize(images.float() / 255, list(IMAGENET.mean), list(IMAGENET.std))
+    assert torch.allclose(IMAGENET.apply(images), expected, atol=1e-5)
+
+
+@given(
+    width=st.integers(1, 60),
+    height=st.integers(1, 60),
+    size=st.integers(8, 48),
+    colour=st.tuples(*[st.integers(0, 255)] * 3),
+)
+def test_a_whole_image_fits_its_square_padded_with_its_border(width, height, size, colour):
+    square = fit_square(Image.new("RGB", (width, height), colour), size)
+    assert square.shape == (size, size, 3) and square.dtype == np.uint8
+    assert (square == np.array(colour, np.uint8)).all()
+
+
+def test_proportions_are_kept():
+    image = Image.new("RGB", (80, 40), "black")
+    image.paste("white", (4, 4, 76, 36))
+    white = np.argwhere(fit_square(image, 40)[..., 0] > 128)
+    assert tuple(white.max(0) - white.min(0) + 1) == (16, 36)
+
+
+def test_the_native_size_is_the_median_of_the_longer_sides(tmp_path):
+    paths = []
+    for number, size in enumerate([(120, 80), (119, 90), (90, 118), (400, 300), (20, 20)]):
+        paths.append(tmp_path / f"{number}.png")
+        Image.new("RGB", size).save(paths[-1])
+    assert native_size(paths) == 120
+    assert native_size(paths[3:4]) == 224 and native_size(paths[4:]) == 32
+
+
+def test_images_are_read_in_order_and_with_their_labels(tmp_path):
+    samples, classes = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train")
+    images = read_images(samples, 40)
+    assert classes == sorted(SHAPES) and len(images) == 6
+    assert images.pixels.shape == (6, 3, 40, 40) and images.pixels.dtype == torch.uint8
+    assert images.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    first = np.asarray(draw_shape(classes[0], 0))
+    assert (images.pixels[0].permute(1, 2, 0).numpy() == first).all()
+
+
+def test_squares_are_read_ahead_in_order_and_errors_keep_their_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("models.preprocessing.READ_AHEAD", 3)
+    monkeypatch.setattr("models.preprocessing.LARGE", 30 * 30)  # some are read one at a time
+    paths = [tmp_path / f"{number}.png" for number in range(10)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (20 + 2 * number, 20), (number, 0, 0)).save(path)
+    paths[4].write_bytes(b"no image")
+    squares = list(read_squares(iter(paths), 16))
+    assert isinstance(squares[4], ImageError)
+    assert [int(square[8, 8, 0]) for place, square in enumerate(squares) if place != 4] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    torch.manual_seed(0)
+    return Predictor(build_network("squeezenet1_1", 3, 40).eval(), IMAGENET, CPU)
+
+
+def test_files_are_predicted_as_images_in_memory(tmp_path, predictor, monkeypatch):
+    monkeypatch.setattr("models.prediction.BATCH_SIZE", 4)
+    samples, _ = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train")
+    steps = []
+    given = predict_files(predictor, [path for path, _ in samples], 40, steps.append)
+    expected = predict(predictor, read_images(samples, 40).pixels)
+    assert steps == [4, 2] and given.logits.shape == (6, 3) and given.features.shape == (6, 512)
+    assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(given, expected, strict=True))
+    chosen = given.select(torch.tensor([5, 0]))
+    assert torch.equal(chosen.logits, given.logits[[5, 0]]) and torch.equal(chosen.features, given.features[[5, 0]])
+
+
+def test_all_files_that_cannot_be_predicted_are_named_at_once(tmp_path, predictor):
+    samples, _ = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train")
+    for path, _ in samples[1::2]:
+        path.write_bytes(b"")
+    with pytest.raises(ToolkitError, match=r"^3 of 6 pictures cannot be read: .*bar1\.png \(it is empty.*ring1\.png"):
+        predict_files(predictor, [path for path, _ in samples], 40)
+
+
+def test_views_are_all_different_and_begin_with_the_mirror_image():
+    image = torch.arange(9.0).view(1, 1, 3, 3)
+    two, eight = tta_views(image, 2), tta_views(image, 8)
+    assert torch.equal(two[0], image) and torch.equal(two[1], image.flip(3))
+    assert len({tuple(view.flatten().tolist()) for view in eight}) == 8
+
+
+def test_the_weights_of_a_vit_fit_other_sizes():
+    whole = build_network("vit_b_32", 5, 224)
+    network = build_network("vit_b_32", 3, 96)
+    fresh = transfer(network, whole.state_dict())
+    assert fresh == ["heads.head.weight", "heads.head.bias"]
+    places = whole.encoder.pos_embedding[0, 1:].detach().view(7, 7, 768)  # at the corners the same patches
+    found = network.encoder.pos_embedding[0, 1:].detach().view(3, 3, 768)
+    assert torch.allclose(found[[0, 0, 2, 2], [0, 2, 0, 2]], places[[0, 0, 6, 6], [0, 6, 0, 6]], atol=1e-5)
+    assert [size_step(name) for name in ("vit_b_16", "vit_h_14", "vgg11")] == [16, 14, 8]
+
+
+def test_names_of_networks_are_those_of_torchvision():
+    import torchvision
+
+    from models.network_names import OWN, UNSUITABLE, network_names
+
+    theirs = set(torchvision.models.list_models(module=torchvision.models))
+    assert theirs > UNSUITABLE and not theirs & OWN
+    assert network_names() == sorted(theirs - UNSUITABLE | OWN)

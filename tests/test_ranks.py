@@ -1,0 +1,115 @@
+"""Training in several processes, as torchrun starts them on this machine: the same as in one."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import ToolkitError
+from models.checkpoint import load_checkpoint
+from models.networks import build_network
+from tests.tiny import write_image_folders
+from tests.training_runs import SCRIPT, TOP, drawn_data, history, settings, train, wait_for
+from training.ranks import ONE_RANK, Ranks
+from training.sampling import epoch_batches, smallest_batch
+from training.train import check_same_on_all_ranks, device_name
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--"]
+FP32 = ["--device", "cpu", "--precision", "fp32", "--image_size", "40"]
+
+
+def start(directory, *command):
+    """Start a command under torchrun in `directory`; its output, stdout and stderr, is that of one terminal."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    environment = {**os.environ, "PYTHONPATH": str(TOP)}
+    command = [*TORCHRUN, *map(str, command)]
+    return subprocess.Popen(command, cwd=directory, env=environment, text=True, start_new_session=True, **streams)
+
+
+def said(process):
+    """Wait for a process; return what it said, without the report that torchrun adds to a failure."""
+    try:
+        output = process.communicate(timeout=300)[0]
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return re.split(r"\nTraceback .*/torch/distributed/run\.py", output, maxsplit=1, flags=re.DOTALL)[0]
+
+
+@given(st.integers(0, 1000), st.integers(1, 40))
+def test_slices_follow_each_other_and_are_even(count, size):
+    slices = [range(count)[Ranks(rank, size).local_slice(count)] for rank in range(size)]
+    assert [row for each in slices for row in each] == list(range(count))
+    assert max(map(len, slices)) - min(map(len, slices)) <= 1
+
+
+@pytest.mark.parametrize("batch_size, most", [(4, 4), (32, 6)])
+def test_more_processes_than_images_in_a_batch_are_refused(batch_size, most):
+    with pytest.raises(ToolkitError, match=f"9 processes cannot share a batch of {most}; start fewer"):
+        check_same_on_all_ranks(Ranks(0, 9), drawn_data(6, 6), settings("--batch_size", batch_size))
+
+
+@given(st.integers(1, 500), st.integers(1, 64))
+def test_the_smallest_batch_is_known_before_it_is_dealt_out(count, batch_size):
+    batches = epoch_batches(torch.zeros(count, dtype=torch.long), batch_size, torch.Generator())
+    assert smallest_batch(count, batch_size) == min(map(len, batches))
+
+
+def test_each_process_needs_a_gpu_of_its_own():
+    assert device_name("cuda:1", ONE_RANK) == "cuda:1"
+    with pytest.raises(ToolkitError, match="2 processes cannot all have the device cuda:1"):
+        device_name("cuda:1", Ranks(0, 2))
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_to_the_last_digits(tmp_path):
+    write_image_folders(tmp_path, train=2, validate=1)
+    output = said(start(tmp_path, TOP / "tests" / "rank_steps.py"))
+    assert output.count("all the same") == 2, output
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_in_phases_goes_on_in_two_processes_to_what_one_reaches(tmp_path):
+    write_image_folders(tmp_path)
+    torch.manual_seed(1)
+    torch.save(build_network("mobilenet_v3_small", 1000, 40).state_dict(), tmp_path / "weights.pth")
+    options = [*FP32, "--use_model", "mobilenet_v3_small", "--weights", "weights.pth", "--epochs", "4"]
+    options += ["--augmented_copies", "2", "--balance", "sampler", "--label_smoothing", "0.1", "--tta", "--log"]
+    assert train(tmp_path, *options, "--save_model", "one/model").status == 0
+
+    shared = [SCRIPT, *options, "--save_model", "two/model"]
+    process = start(tmp_path, *shared)
+    wait_for(tmp_path / "two" / "model.history.csv", process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    output = said(process)
+    assert output.count("interrupted; the finished epochs are saved") == 1, output
+    assert 'train_classifier.py", line' not in output
+    assert 0 < len(history(tmp_path / "two")) < 4
+    process = start(tmp_path, *shared, "--resume")
+    assert "The best epoch was" in said(process) and process.returncode == 0
+    for mine, its in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
+        for name in mine:
+            assert float(its[name]) == pytest.approx(float(mine[name]), abs=1e-3), name
+    mine, its = (load_checkpoint(tmp_path / name / "model") for name in ("one", "two"))
+    for name, tensor in mine.weights.items():
+        assert torch.allclose(its.weights[name], tensor, rtol=1e-3, atol=1e-4), name
+    assert its.tta_views == mine.tta_views == 8 and its.scores == pytest.approx(mine.scores, abs=1e-3)
+    assert float(its.calibration["temperature"]) == pytest.approx(mine.calibration["temperature"], rel=1e-3)
+    assert len(list((tmp_path / "logs").iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_what_one_process_cannot_do_ends_all_with_one_sentence(tmp_path):
+    write_image_folders(tmp_path, train=2, validate=1)
+    (tmp_path / "file").write_text("no directory")
+    options = ["--use_model", "squeezenet1_1", "--weights", "none", "--device", "cpu", "--save_model", "file/model"]
+    process = start(tmp_path, SCRIPT, *options)
+    output = said(process)
+    assert process.returncode == 1
+    assert output.count("train_classifier.py: ") == 1 and "Traceback" not in output, output

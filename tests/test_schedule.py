@@ -1,0 +1,109 @@
+"""Settings, phases, budgets of time and learning rates."""
+
+import pytest
+import torch
+
+from common.errors import ToolkitError
+from tests.training_runs import CPU, drawn_data, settings
+from training.schedule import Phase, PhaseClock, learning_rate, phase_end, plan_phases
+from training.trainer import Trainer
+
+SCRATCH, WEIGHTS = ["--weights", "none"], ["--weights", "imagenet"]
+
+
+@pytest.mark.parametrize(
+    "arguments, frozen, epochs, rates",
+    [
+        (WEIGHTS, ["features", "none"], [2, 14], [0.003, 0.0005]),
+        ([*WEIGHTS, "--epochs", "100"], ["features", "none"], [2, 98], [0.003, 0.0005]),
+        ([*WEIGHTS, "--time_budget", "5"], ["features", "none"], [2, None], [0.003, 0.0005]),
+        ([*WEIGHTS, "--learning_rate", "0.1"], ["features", "none"], [2, 14], [0.003, 0.1]),
+        ([*WEIGHTS, "--epochs", "1"], ["none"], [1], [0.0005]),
+        ([*WEIGHTS, "--freeze", "block"], ["block"], [16], [0.0005]),
+        ([*WEIGHTS, "--freeze", "features"], ["features"], [16], [0.003]),
+        (SCRATCH, ["none"], [16], [0.02]),
+    ],
+)
+def test_a_pretrained_network_learns_head_first_and_a_random_one_all_at_once(arguments, frozen, epochs, rates):
+    phases = plan_phases(settings(*arguments))
+    assert [phase.frozen for phase in phases] == frozen
+    assert [phase.epochs for phase in phases] == epochs
+    assert [phase.learning_rate for phase in phases] == rates
+    assert [phase.is_last for phase in phases] == [False] * (len(phases) - 1) + [True]
+
+
+@pytest.mark.parametrize(
+    "arguments, classes, smoothing",
+    [
+        (WEIGHTS, 10, 0.1),
+        (WEIGHTS, 9, 0.0),
+        (SCRATCH, 100, 0.0),
+        ([*WEIGHTS, "--label_smoothing", "0"], 100, 0.0),
+        ([*SCRATCH, "--label_smoothing", "0.2"], 2, 0.2),
+    ],
+)
+def test_labels_are_smoothed_from_pretrained_weights_where_there_are_many_classes(arguments, classes, smoothing):
+    assert settings(*arguments).smoothing(classes) == smoothing
+
+
+def test_the_image_size_is_bounded_by_what_pretrained_layers_need_and_time_allows():
+    assert settings(*WEIGHTS).size_bounds == (120, 224)
+    assert settings(*SCRATCH, "--time_budget", "10").size_bounds == (32, 160)
+
+
+def test_where_files_lie_is_not_recorded():
+    recorded = settings("--save_model", "here/model", "--log", *SCRATCH).recorded()
+    assert recorded["epochs"] == 16 and not {"save_model", "log", "directory", "resume"} & set(recorded)
+
+
+def test_a_phase_goes_by_what_is_further():
+    phase = Phase("none", epochs=10, learning_rate=0.1)
+    both = PhaseClock(phase, first_epoch=4, start=90, end=200, learning_start=100)
+    assert both.progress(9, 120) == 0.5 and both.progress(5, 180) == 0.8
+    assert PhaseClock(Phase("none", None, 0.1), 0, 0, 60).progress(1000, 30) == 0.5
+    assert PhaseClock(Phase("none", 8, 0.1), 0, 0).progress(2, 1e9) == 0.25
+
+
+def test_the_last_phase_leaves_time_to_the_end_of_the_run():
+    timed = settings(*WEIGHTS, "--time_budget", "10")
+    head, everything = plan_phases(timed)
+    assert phase_end(timed, head, 0) == 90
+    assert phase_end(timed, everything, 20) == 600 - 5 - 20
+    assert phase_end(settings(*WEIGHTS), head, 0) is None
+
+
+def test_the_rate_warms_up_and_ends_at_nothing():
+    rates = [learning_rate(0.1, step / 1000) for step in range(1001)]
+    top = rates.index(max(rates))
+    assert max(rates) == pytest.approx(0.1) and 50 < top < 200
+    assert rates[:top] == sorted(rates[:top]) and rates[top:] == sorted(rates[top:], reverse=True)
+    assert 0 < rates[0] < 0.02 and rates[-1] < 1e-9
+
+
+def phases_begun(monkeypatch, seconds_an_image, budget, history=()):
+    """Return what is frozen in the phases that a run of so many minutes begins, where predictions take so long."""
+    monkeypatch.setattr(Trainer, "seconds_to_predict", lambda _, count: count * seconds_an_image)
+    timed = settings(*WEIGHTS, "--time_budget", budget)
+    trainer = Trainer(torch.nn.Identity(), timed, drawn_data(40, 10), CPU)
+    trainer.history += history
+    return [phase.frozen for phase in trainer.remaining_phases(lambda: 0.0)]
+
+
+def test_a_phase_whose_frozen_layers_would_take_too_long_is_left_out(monkeypatch):
+    # 25 seconds of frozen layers; half of the head's 15 % of the time is 30 or 22.5 seconds.
+    assert phases_begun(monkeypatch, 0.5, 60 / 9) == ["features", "none"]
+    assert phases_begun(monkeypatch, 0.5, 5) == ["none"]
+
+
+def test_a_run_without_time_to_learn_is_refused_unless_it_has_learnt(monkeypatch):
+    with pytest.raises(ToolkitError, match="too short"):
+        phases_begun(monkeypatch, 0.5, 0.05)
+    assert phases_begun(monkeypatch, 0.5, 0.05, history=[{}]) == []
+
+
+def test_patience_begins_anew_with_each_phase():
+    trainer = Trainer(torch.nn.Identity(), settings(*SCRATCH, "--patience", "1"), drawn_data(), CPU)
+    trainer.history, trainer.best = [{}, {}], {"epoch": 1}
+    assert not trainer.phase_goes_on()
+    trainer.clock.first_epoch = 2
+    assert trainer.phase_goes_on()
