@@ -30,11 +30,13 @@ from torchvision.datasets import ImageFolder
 
 from evaluation.metrics import summary
 from models.checkpoint import load_checkpoint
-from models.device import choose_hardware
+from models.device import Device
 from models.prediction import Predictor, predict
 from models.preprocessing import IMAGENET
-from training.data import read_data
-from training.start import start_network
+from train_classifier import build_parser
+from training.dataset import read_dataset
+from training.pretrained import build_pretrained
+from training.settings import Settings
 
 PLAIN_SIZE, FROZEN_SIZE = 128, 160
 
@@ -47,7 +49,7 @@ def lay_out(options: argparse.Namespace, seed: int, directory: Path) -> None:
 
 
 def ours(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, float]:
-    """Train with train_classifier.py and its defaults; give the scores that stand in the model."""
+    """Train with train_classifier.py and its defaults; return the scores that the model file holds."""
     model = directory / "model"
     command = [sys.executable, "train_classifier.py", "--directory", directory, "--save_model", model]
     command += ["--use_model", options.use_model, "--weights", options.weights, "--seed", str(seed)]
@@ -66,9 +68,9 @@ def plain(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, 
     crops = transforms.Compose([transforms.RandomResizedCrop(PLAIN_SIZE), transforms.RandomHorizontalFlip(), *prepare])
     middle = transforms.Compose([transforms.Resize(PLAIN_SIZE), transforms.CenterCrop(PLAIN_SIZE), *prepare])
     learn, validate = ImageFolder(directory / "train", crops), ImageFolder(directory / "validate", middle)
-    network = start_network(options.use_model, len(learn.classes), PLAIN_SIZE, options.weights)
+    network = build_pretrained(options.use_model, len(learn.classes), PLAIN_SIZE, options.weights)
     optimizer = torch.optim.SGD(network.parameters(), lr=options.rate, momentum=0.9, weight_decay=1e-4)
-    loss_of = nn.CrossEntropyLoss(label_smoothing=0.1)
+    smoothed_loss = nn.CrossEntropyLoss(label_smoothing=0.1)
     budget = 60 * options.minutes - 20  # what validating takes
     while time.monotonic() - start < budget:
         network.train()
@@ -77,7 +79,7 @@ def plain(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, 
             for group in optimizer.param_groups:
                 group["lr"] = options.rate * (1 + math.cos(math.pi * passed)) / 2
             optimizer.zero_grad()
-            loss_of(network(pictures), labels).backward()
+            smoothed_loss(network(pictures), labels).backward()
             optimizer.step()
             if passed == 1:
                 break
@@ -90,10 +92,12 @@ def plain(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, 
 
 def frozen(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, float]:
     """Fit a logistic regression on the features of the network as its weights come."""
-    data = read_data(directory, FROZEN_SIZE)
-    hardware = choose_hardware()
-    network = hardware.place(start_network(options.use_model, len(data.classes), FROZEN_SIZE, options.weights))
-    learn, validate = (predict(Predictor(network, IMAGENET, hardware), part) for part in (data.train, data.validate))
+    command = ["--directory", str(directory), "--image_size", str(FROZEN_SIZE), "--use_model", options.use_model]
+    data = read_dataset(Settings.resolve(vars(build_parser().parse_args(command))))
+    device = Device.choose()
+    network = device.place(build_pretrained(options.use_model, data.num_classes, FROZEN_SIZE, options.weights))
+    predictor = Predictor(network, IMAGENET, device)
+    learn, validate = (predict(predictor, images.pixels) for images in (data.train, data.validate))
     regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500, random_state=seed))
     regression.fit(learn.features, data.train.labels)
     return summary(data.validate.labels.numpy(), regression.predict(validate.features))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from sklearn.metrics import confusion_matrix
+from training.final import LOOKS, REMEMBERED
 
 from benchmarks.prepare_speed import draw
 from evaluation.calibration import Calibration
@@ -28,7 +29,6 @@ from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.networks import build_network, head_name
 from models.prediction import Prediction
-from training.final import LOOKS, REMEMBERED
 
 PER_SECOND, MEGABYTES = 40, 2000
 CLASSES, VALIDATED = 40, 1000

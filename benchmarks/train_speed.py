@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -29,19 +30,21 @@ from torch.utils.data import DataLoader
 from torchvision import models, transforms
 from torchvision.datasets import ImageFolder
 
-from models.device import choose_hardware, keep_freed_memory
+from models.device import Device, keep_freed_memory
 from models.networks import build_network
-from training.data import read_data
-from training.loop import Recipe, Run, make_optimizer, train_epoch
-from training.stages import CachedSource, PictureSource, Timetable
+from train_classifier import build_parser
+from training.dataset import read_dataset
+from training.loaders import make_loader
+from training.settings import Settings
+from training.trainer import Trainer
 
 CLASSES = 27
 SIZE = 120
 TOP = Path(__file__).resolve().parent.parent
 PARTS = {"all layers": "none", "last block": "block", "head": "features"}
-# Of the default of four views, frozen layers take as many as there are epochs.
+# Of the default of four augmented copies, frozen layers see as many as there are epochs.
 COMMANDS = ("--freeze none --epochs 1", "--freeze block --epochs 4")
-RECIPE = Recipe(batch_size=32, learning_rate=1e-4, seed=0, adaptive=True)
+BATCH = 32
 
 
 def draw_folder(directory: Path, count: int) -> None:
@@ -56,7 +59,7 @@ def draw_folder(directory: Path, count: int) -> None:
 
 
 def first_version(directory: Path, steps: int) -> float:
-    """Train as the first version did; give images per second."""
+    """Train as the first version did; return images per second."""
     transform = transforms.Compose([transforms.Resize((224, 224)), transforms.ToTensor()])
     loader = DataLoader(ImageFolder(str(directory / "train"), transform), batch_size=4, shuffle=True)
     network = models.vgg11(weights=None, num_classes=CLASSES)
@@ -74,23 +77,18 @@ def first_version(directory: Path, steps: int) -> float:
 
 
 def ours(directory: Path, steps: int, frozen: str) -> float:
-    """Train two epochs of `steps` steps as we do, with a part frozen; give images per second of the second."""
-    hardware = choose_hardware()
-    data = read_data(directory, SIZE).to(hardware.device)
-    network = hardware.place(build_network("vgg11", CLASSES, SIZE))
+    """Train two epochs of `steps` steps as we do, with a part frozen; return images per second of the second."""
+    command = ["--directory", str(directory), "--image_size", str(SIZE), "--freeze", frozen, "--learning_rate", "1e-4"]
+    command += ["--batch_size", str(BATCH), "--augmented_copies", "1", "--epochs", "2"]
+    settings = Settings.resolve(vars(build_parser().parse_args(command)))
+    device = Device.choose()
+    data = read_dataset(settings).to(device.device)
+    network = device.place(build_network("vgg11", CLASSES, SIZE))
     keep_freed_memory()
-    if frozen == "none":
-        source = PictureSource(network, data, hardware, True)
-    else:
-        source = CachedSource(network, frozen, data, hardware, 1, 0)
-    run = Run(network, make_optimizer(source.module, adaptive=True))
-    labels = data.train.labels[: steps * RECIPE.batch_size]  # an epoch is of as many pictures as there are labels
-    for _ in range(2):
-        start = time.perf_counter()
-        learnt = train_epoch(run, source, labels, CLASSES, RECIPE, Timetable(0, 2, 0, None), hardware)
-        speed = learnt["pictures"] / (time.perf_counter() - start)
-        run.history.append({})
-    return speed
+    # An epoch is as long as there are training images: those that are left out have been read all the same.
+    trainer = Trainer(network, settings, replace(data, train=data.train[: steps * BATCH]), device)
+    trainer.begin(make_loader(trainer))
+    return [trainer.train_epoch().train["images_per_second"] for _ in range(2)][1]
 
 
 def whole_command(directory: Path, options: str) -> None:
@@ -126,7 +124,7 @@ def main() -> None:
         parts = {name: measured(ours, directory, options.steps, frozen) for name, frozen in PARTS.items()}
         torch.save(models.vgg11(weights=None).state_dict(), directory / "weights.pth")
         commands = {command: measured(whole_command, directory, command)[1] for command in COMMANDS}
-    machine = f"{choose_hardware()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    machine = f"{Device.choose()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     print(f"{machine}, {options.pictures} pictures, {options.steps} steps")
     print(f"{'first version':14} {old:9.1f} images/s {'':30} {old_peak:5.2f} GB")
     for name, (speed, peak) in parts.items():

@@ -178,7 +178,7 @@ def _upright(image: Image.Image) -> Image.Image:
     Pillow's own ImageOps.exif_transpose writes all other notes of the camera anew, and fails at odd ones.
     """
     try:
-        orientation = ORIENTATIONS.get(image.getexif().get(ExifTags.Base.Orientation))
+        orientation = ORIENTATIONS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # notes that cannot be read say nothing, and the image is whole
         return image
     return image if orientation is None else image.transpose(orientation)

@@ -37,8 +37,8 @@ class Sample:
 class PageFacts:
     """What a page says of its taxon, and when the page was fetched (`2026-11-24T05:33:02Z`).
 
-    range: `first` and `last` occurrence in the site's words, and `first_ma`, `last_ma` as [youngest, oldest] in Ma, None
-    where the words tell no age; see `mikrotax.pages`.
+    range: `first` and `last` occurrence in the site's words, and `first_ma`, `last_ma` as [youngest, oldest] in Ma,
+    None where the words tell no age; see `mikrotax.pages`.
     """
 
     url: str = ""

@@ -51,7 +51,7 @@ class Device:
         """Move images (n, 3, h, w) here, in the layout of the network."""
         return images.to(self.device).contiguous(memory_format=self._layout)
 
-    def autocast(self) -> AbstractContextManager:
+    def autocast(self) -> AbstractContextManager[object]:
         """Compute in `dtype` where that is safe; sums, norms and losses stay in float32."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
@@ -76,8 +76,9 @@ def _is_slow_in_bf16(module: nn.Module) -> bool:
 
     That holds for depthwise ones with a stride, or larger than 3x3 (measured; see NOTES.md).
     """
-    depthwise = type(module) is nn.Conv2d and module.groups == module.in_channels > 1
-    return depthwise and (max(module.stride) > 1 or max(module.kernel_size) > 3)  # type: ignore[arg-type]
+    if type(module) is not nn.Conv2d or not module.groups == module.in_channels > 1:
+        return False
+    return max(module.stride) > 1 or max(module.kernel_size) > 3
 
 
 def keep_freed_memory() -> None:
@@ -102,7 +103,7 @@ def _has_fast_bf16(device: torch.device) -> bool:
     """Tell whether the device has instructions of its own for bfloat16; without them, float32 is faster."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 

@@ -70,7 +70,7 @@ def border_colour(pixels: np.ndarray) -> np.ndarray:
 
 
 def read_square(path: Path, size: int) -> np.ndarray:
-    """Read an image into a square of `size` pixels, uint8 (size, size, 3). Raises ImageError where it cannot be read."""
+    """Read an image into a square of `size` pixels, uint8 (size, size, 3). Raises ImageError where it cannot."""
     try:
         width, height = image_size(path)
     except ImageError:  # `read_image` says why
@@ -109,7 +109,7 @@ def _square_or_error(path: Path, size: int) -> np.ndarray | ImageError:
 def native_size(paths: Sequence[Path], smallest: int = 32, largest: int = 224, step: int = 8) -> int:
     """Return the side in pixels at which images are trained by default: the median of their longer sides.
 
-    It is kept within `smallest` and `largest`, and rounded to a multiple of `step`. Up to 200 images, evenly spread over
+    It is kept within `smallest` and `largest`, and rounded to a multiple of `step`. Up to 200 images, evenly spaced over
     the list, are asked for their size, which decodes no pixel.
     """
     sides = []

@@ -66,7 +66,8 @@ class AdaptiveVGG(nn.Module):
         for module in self.features.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (n, num_classes) for images (n, 3, height, width)."""
@@ -81,8 +82,9 @@ def make_layers(layers: list[int | str]) -> nn.Sequential:
         if layer == "M":
             modules.append(nn.MaxPool2d(kernel_size=2, stride=2))
         else:
-            modules += [nn.Conv2d(channels, layer, kernel_size=3, padding=1), nn.BatchNorm2d(layer), nn.ReLU(True)]
-            channels = layer
+            width = int(layer)
+            modules += [nn.Conv2d(channels, width, kernel_size=3, padding=1), nn.BatchNorm2d(width), nn.ReLU(True)]
+            channels = width
     return nn.Sequential(*modules)
 
 

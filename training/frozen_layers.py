@@ -64,8 +64,8 @@ def _without_front(network: nn.Module, head: str, block: str) -> nn.Module:
             break
         parent, _, child = name.rpartition(".")
         if parent and back._modules[parent] is network._modules[parent]:
-            back._modules[parent] = nn.Sequential(OrderedDict(network._modules[parent]._modules))
-        (back._modules[parent] if parent else back)._modules[child] = nn.Identity()
+            back._modules[parent] = nn.Sequential(OrderedDict(network.get_submodule(parent).named_children()))
+        back.get_submodule(parent)._modules[child] = nn.Identity()
     return back
 
 

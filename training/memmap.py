@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from math import prod
@@ -56,6 +57,7 @@ class MemmapTensor:
             except ToolkitError:
                 if not fits:
                     raise
+        self._open: Callable[[], Tensor]
         if file:
             weakref.finalize(self, file.close)
             self._open = partial(_mapped, file, shape, dtype)

@@ -60,4 +60,4 @@ def _recognised(images: Tensor, references: Tensor, labels: Tensor) -> Tensor:
 def _shrink(images: Tensor) -> Tensor:
     """Shrink images (n, 3, s, s) to grey ones, each of mean 0 and length 1: float32 (n, PIXELS, PIXELS)."""
     small = F.adaptive_avg_pool2d(images.float().mean(1), PIXELS)
-    return F.normalize(small - small.mean((1, 2), keepdim=True), dim=(1, 2))
+    return F.normalize(small - small.mean((1, 2), keepdim=True), dim=(1, 2))  # type: ignore[arg-type]

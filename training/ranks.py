@@ -74,7 +74,7 @@ class Ranks:
         """Return what learns in place of a module: its gradients are the mean over all ranks."""
         return module if self.size == 1 else DistributedDataParallel(module, gradient_as_bucket_view=True)
 
-    def whole_batch(self, count: int) -> AbstractContextManager:
+    def whole_batch(self, count: int) -> AbstractContextManager[object]:
         """Return a context in which a network that learns from its slice of `count` rows acts as if it saw them all."""
         return nullcontext() if self.size == 1 else _WholeBatch(self, count)
 

@@ -117,13 +117,13 @@ class RunFolder(Recorder):
 def signals_delayed() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait until the block ends."""
     received: list[int] = []
-    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in former:
-        signal.signal(number, lambda number, _: received.append(number))
+    former = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in former:
+        signal.signal(each, lambda number, _: received.append(number))
     try:
         yield
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        for each, handler in former.items():
+            signal.signal(each, handler)
     for number in received:
         signal.raise_signal(number)

@@ -126,7 +126,7 @@ class TensorBoardLog(Recorder):
         }
         # SummaryWriter.add_hparams would open another run, named by the time, where these would stand alone.
         for part in hparams(plain, final):
-            writer.file_writer.add_summary(part)
+            writer._get_file_writer().add_summary(part)
         for tag, value in final.items():
             writer.add_scalar(tag, value)
 

@@ -71,6 +71,9 @@ class Trainer:
     began: the moment (time.monotonic) from which a time budget counts, by default now.
     """
 
+    optimizer: torch.optim.Optimizer  # set by `begin`
+    loader: Loader
+
     def __init__(
         self,
         network: nn.Module,
@@ -82,7 +85,6 @@ class Trainer:
     ):
         self.network, self.settings, self.dataset = network, settings, dataset
         self.device, self.ranks = device, ranks
-        self.optimizer: torch.optim.Optimizer | None = None
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
         self.phases = plan_phases(settings)
@@ -176,12 +178,11 @@ class Trainer:
 
     def release(self) -> None:
         """Free the memory of optimizer and gradients, for what comes after training."""
-        self.optimizer = None
+        del self.optimizer, self.loader
         self.network.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that it takes to go on, as tensors, numbers and containers of them, ready for a file."""
-        assert self.optimizer is not None
         place = (self.phase_number, self.clock.first_epoch, self.clock.start, self.clock.learning_start, self.seconds)
         return {
             "network": self.network.state_dict(),
