@@ -2,15 +2,18 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+CORES ?= auto
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-fast lint format docs clean
 
 help:
-	@echo "make demo    install, then run the four scripts against the small Mikrotax in demo/; ends with test.png"
-	@echo "make test    install what the tests need and run all of them"
-	@echo "make lint    check style and formatting (ruff)"
-	@echo "make format  let ruff put style and formatting right"
-	@echo "make clean   remove .venv and what the demo made; your data/, images/ and model stay"
+	@echo "make demo       install, then run the four scripts against the small Mikrotax in demo/; ends with test.png"
+	@echo "make test       install what the tests need and run all of them: about 4 minutes on two cores"
+	@echo "make test-fast  the quick ones alone: under a minute"
+	@echo "make lint       check style, types (mypy), layers (import-linter) and limits (tests/code_limits.py)"
+	@echo "make format     let ruff put style and formatting right"
+	@echo "make docs       write the tables of options in docs/ anew"
+	@echo "make clean      remove .venv and what the demo made; your data/, images/ and model stay"
 
 # A stamp is newer than the list that it was installed from, so nothing is installed twice.
 .venv/installed: requirements.txt
@@ -28,15 +31,23 @@ demo: .venv/installed
 	@$(BIN)/python -m demo
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES)
+
+test-fast: .venv/installed-dev
+	$(BIN)/python -m pytest -n $(CORES) -m "not slow"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m tests.code_limits
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/installed-dev
+	$(BIN)/python -m docs.options
 
 clean:
 	rm -rf .venv demo/work
