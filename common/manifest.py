@@ -69,11 +69,13 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> Path:
 
 def _row(cells: dict[str, str]) -> ManifestRow:
     texts = {name: cells.get(name) or "" for name in COLUMNS}
-    lineage = tuple(texts["lineage"].split(ARROW)) if texts["lineage"] else ()
+    lineage, sure = texts.pop("lineage"), texts.pop("technique_sure")
     return ManifestRow(
         label=texts.pop("class"),
         url=texts.pop("URL"),
-        **texts | {"lineage": lineage, "technique_sure": float(texts["technique_sure"] or 0)},
+        lineage=tuple(lineage.split(ARROW)) if lineage else (),
+        technique_sure=float(sure or 0),
+        **texts,
     )
 
 

@@ -10,6 +10,8 @@ from common.names import strip_blanks
 from dataset.components import connected_components
 from dataset.pictures import Excluded, Picture, exclude
 
+Key = tuple[str, ...]  # what pictures of one group have in common: the kind of key, and its parts
+
 # Another shot of one specimen: a letter or two after the number (`-65`, `-65p`, `-81b`), or how it was lit or stitched.
 _SHOT = re.compile(
     r"(?<=\d)[a-z]{1,2}$|[ _-]*(?<![a-z])(xpl|ppl|xp|pc|dic|phase|gypsum)$|(?<=\d)mos[a-z]*([ _-]square)?$"
@@ -69,10 +71,10 @@ def assign_groups(
 ) -> tuple[list[Picture], list[Excluded]]:
     """Set the group of each picture: named after the first of the pictures that are connected by any link.
 
-    `group_by` is one of LINKS. Whatever it says, near-duplicates (`pairs` of places) stay together. Returns the
+    `group_by` is one of GROUP_KEYS. Whatever it says, near-duplicates (`pairs` of places) stay together. Returns the
     pictures, and with `source` those left out because they would make one group of two sources.
     """
-    keys_of = LINKS[group_by]
+    keys_of = GROUP_KEYS[group_by]
     specimens = connected_components(len(pictures), [*pairs, *_links(pictures, keys_of[:1])])
     excluded: list[Excluded] = []
     if group_by == "source":
@@ -86,9 +88,9 @@ def assign_groups(
     return [picture for picture in grouped if picture.file not in out], excluded
 
 
-def _links(pictures: Sequence[Picture], keys_of: Iterable[Callable[[Picture], list[tuple]]]) -> list[tuple[int, int]]:
+def _links(pictures: Sequence[Picture], keys_of: Iterable[Callable[[Picture], list[Key]]]) -> list[tuple[int, int]]:
     """Return pairs of places such that pictures with a key in common are connected."""
-    first: dict[tuple, int] = {}
+    first: dict[Key, int] = {}
     return [
         (first.setdefault(key, place), place)
         for keys in keys_of
@@ -121,14 +123,14 @@ def _one_source_each(
     return kept, excluded
 
 
-def specimen_keys(picture: Picture) -> list[tuple]:
+def specimen_keys(picture: Picture) -> list[Key]:
     """Return what other shots of the same specimen share with the picture, by its file name and status.
 
     Only within one taxon: a plate of a publication shows many.
     """
     taxon = strip_blanks(picture.lineages[0][-1]).casefold()
     shot = _SHOT.sub("", PurePosixPath(picture.file).stem.casefold().strip())
-    keys = [("shot", taxon, shot)]
+    keys: list[Key] = [("shot", taxon, shot)]
     plate = _PLATE.fullmatch(shot)
     if plate:
         keys.append(("plate", taxon, plate.group(1)))
@@ -137,23 +139,23 @@ def specimen_keys(picture: Picture) -> list[tuple]:
     return keys
 
 
-def sample_keys(picture: Picture) -> list[tuple]:
+def sample_keys(picture: Picture) -> list[Key]:
     """Return the picture's sample, if it is known."""
     sample = picture.facts.get("sample", "")
     return [("sample", strip_blanks(sample).casefold())] if sample else []
 
 
-def source_keys(picture: Picture) -> list[tuple]:
+def source_keys(picture: Picture) -> list[Key]:
     """Return the picture's publication or collection: as the site names it, and as its file name begins."""
     source = picture.facts.get("source", "")
-    keys = [("source", strip_blanks(source).casefold())] if source else []
+    keys: list[Key] = [("source", strip_blanks(source).casefold())] if source else []
     stem = PurePosixPath(picture.file).stem
     begins = re.match(r".*?(?<!\d)(1[89]|20)\d\d(?!\d)|[A-Z]{2,}[A-Za-z]*(?=[-_ ])", stem)
     return [*keys, ("name", re.sub(r"[\W_]+", "", begins.group()).casefold())] if begins else keys
 
 
 # What may be grouped by, and by which keys: first those of a specimen, then more.
-LINKS: dict[str, tuple[Callable[[Picture], list[tuple]], ...]] = {
+GROUP_KEYS: dict[str, tuple[Callable[[Picture], list[Key]], ...]] = {
     "specimen": (specimen_keys,),
     "sample": (specimen_keys, sample_keys),
     "source": (specimen_keys, source_keys),
