@@ -32,7 +32,7 @@ class SheetLine:
 
     name: of the taxon, with line breaks where there is more to say; parent: the taxon above, named where it changes;
     counts: of pictures by part, drawn as one bar, up to three parts; pictures: up to SHOWN of them with their captions,
-    each a function that opens the picture when its turn comes, or returns None where it cannot be read any more.
+    each a function that opens the picture when it is needed, or returns None where it cannot be read any more.
     """
 
     name: str

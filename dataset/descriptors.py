@@ -1,4 +1,4 @@
-"""What an image looks like, in some five kilobytes: enough to tell whether another one is a copy of it."""
+"""What an image looks like, in some five kilobytes: enough to recognise a copy of it."""
 
 import hashlib
 import os

@@ -67,7 +67,7 @@ def place_pictures(
     """Put each picture into `<split>/<class>/` of a new data set that is being built below `train`.
 
     `link` is hard, copy or symbolic. Returns the directory of the new data set, the pictures with their paths below it,
-    and how many had to be copied because the disk takes no links.
+    and how many had to be copied because the disk supports no links.
     """
     new = train / BUILDING / "new"
     (train / BUILDING / "old").mkdir(parents=True)

@@ -35,10 +35,10 @@ class Gathered:
 
 
 def prepare(settings: PrepareSettings) -> list[str]:
-    """Make the data set and return the lines that tell what was done.
+    """Make the data set and return the lines that say what was done.
 
     Raises ToolkitError for work that cannot be done. However it ends, and whenever it is killed, the directory holds
-    the old data set or the new one, and nothing of another.
+    the old data set or the new one, never a mixture.
     """
     try:
         layout.check_place(settings.train)

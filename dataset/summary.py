@@ -68,7 +68,7 @@ def majority_share(classes: Mapping[str, ClassInfo], split: str = "validate") ->
 def report(
     settings: PrepareSettings, info: DatasetInfo, result: Audit, excluded: Iterable[Excluded], notes: Iterable[str]
 ) -> list[str]:
-    """Return the lines that tell what was done; `notes` are further sentences that the user should read."""
+    """Return the lines that say what was done; `notes` are further sentences that the user should read."""
     counts = info.counts
     places = ", ".join(str(settings.train / split) for split in SPLITS if counts.get(split))
     return [

@@ -16,6 +16,7 @@ GROUPS = st.lists(
 SHARES = st.sampled_from([(0.8, 0.2), (0.5, 0.5), (0.7, 0.2, 0.1), (0.9, 0.1)])
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(groups=GROUPS, numbers=SHARES, seed=st.integers(0, 9), fixed=st.sets(st.integers(0, 39), max_size=4))
 def test_no_single_group_could_be_put_better(groups, numbers, seed, fixed):
