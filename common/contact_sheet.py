@@ -1,25 +1,29 @@
 """A contact sheet: a line for each taxon, with its name, bars of counts where there are some, and a few pictures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 
-from matplotlib import font_manager
+import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from common.files import write_whole
 
 SHOWN = 8  # pictures of a taxon
 LINES = 400  # taxa; more would make a picture that no viewer opens
-SIDE, CAPTION = 72, 14  # pixels: of a picture, of the line below it
-NAMES, BARS, GAP, MARGIN = 330, 240, 8, 20  # pixels
-HEADING = 24  # pixels of the line that names the taxon above
-INK, FAINT, PAPER = "#222222", "#777777", "#ffffff"
-COLOURS = ("#0072b2", "#e69f00", "#999999")  # told apart by colour-blind readers, and in grey
 
-# The font of matplotlib has the letters of every language that names authors; Pillow's own has few beyond English.
-FONT = font_manager.findfont("DejaVu Sans")
+# Pixels.
+SIDE, CAPTION, GAP, MARGIN = 72, 14, 8, 20  # of a picture, of the line below it, between pictures, around all
+MIN_NAMES, MAX_NAMES = 160, 340  # width of the column of names
+MIN_WIDTH = 600  # of the sheet
+BAR = 140  # width of the longest bar
+HEADING = 34  # height of the line that names the taxon above
+TITLE, NAME, SMALL, TINY = 15, 14, 12, 10  # sizes of letters
+
+INK, FAINT, RULE, PAPER = "#222222", "#666666", "#dddddd", "#ffffff"
+COLOURS = ("#0072b2", "#e69f00", "#999999")  # told apart by colour-blind readers, and in grey
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class SheetLine:
     """What a sheet shows of one taxon.
 
     name: of the taxon, with line breaks where there is more to say; parent: the taxon above, named where it changes;
-    counts: of pictures by part, drawn as one bar; pictures: up to SHOWN of them with their captions, each a function
-    that opens the picture when its turn comes, or gives None where it cannot be read any more.
+    counts: of pictures by part, drawn as one bar, up to three parts; pictures: up to SHOWN of them with their captions,
+    each a function that opens the picture when it is needed, or returns None where it cannot be read any more.
     """
 
     name: str
@@ -42,70 +46,131 @@ def draw_contact_sheet(path: Path, lines: Sequence[SheetLine], title: str = "") 
 
     Raises OSError where the disk refuses.
     """
-    shown = lines[:LINES]
-    parts = list(dict.fromkeys(part for line in lines for part in line.counts))
-    captioned = any(caption for line in shown for _, caption in line.pictures)
-    row = SIDE + GAP + CAPTION * captioned
-    headings = sum(one != other for one, other in pairwise(["", *(line.parent for line in shown)]))
-    width = 2 * MARGIN + NAMES + BARS * bool(parts) + SHOWN * (SIDE + GAP)
-    height = 2 * MARGIN + 2 * HEADING + len(shown) * row + headings * HEADING
-    sheet = Image.new("RGB", (width, height), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    most = max((sum(line.counts.values()) for line in lines), default=0)
     more = f"the first {LINES} of {len(lines)} taxa" if len(lines) > LINES else ""
-    _head(pen, parts, "; ".join(filter(None, (title, more))))
-    top = MARGIN + 2 * HEADING
-    for before, line in zip(["", *(line.parent for line in shown)], shown, strict=False):
-        if line.parent != before:
-            pen.text((MARGIN, top + 6), line.parent, FAINT, _font(12))
-            top += HEADING
-        _name(pen, top, line.name)
-        if parts:
-            _bar(pen, top, {part: line.counts.get(part, 0) for part in parts}, most)
-        _paste(sheet, pen, top, MARGIN + NAMES + BARS * bool(parts), line)
-        top += row
-    return write_whole(path, lambda file: sheet.save(file, "PNG"))
+    sheet = _Sheet(lines[:LINES], "; ".join(filter(None, (title, more))))
+    return write_whole(path, lambda file: sheet.image.save(file, "PNG"))
 
 
+class _Sheet:
+    """A sheet that is drawn from top to bottom: `top` is where the next thing comes, in pixels."""
+
+    def __init__(self, lines: Sequence[SheetLine], title: str):
+        self.parts = list(dict.fromkeys(part for line in lines for part in line.counts))
+        self.most = max((sum(line.counts.values()) for line in lines), default=0) or 1
+        captioned = any(caption for line in lines for _, caption in line.pictures[:SHOWN])
+        self.row = SIDE + GAP + CAPTION * captioned
+        widest = max((_width(part, NAME) for line in lines for part in line.name.splitlines()), default=0)
+        self.names = min(max(MIN_NAMES, widest), MAX_NAMES)
+        self.bars_left = MARGIN + self.names + 2 * GAP
+        bars = max((self._bar_length(line) + _width(self._numbers(line), SMALL) for line in lines), default=0)
+        self.pictures_left = self.bars_left + (bars + 4 * GAP) * bool(self.parts)
+        shown = max((len(line.pictures[:SHOWN]) for line in lines), default=0)
+        width = max(self.pictures_left + shown * (SIDE + GAP) - GAP + MARGIN, MIN_WIDTH)
+        blocks = [(parent, list(block)) for parent, block in groupby(lines, key=lambda line: line.parent)]
+        headed = any(parent for parent, _ in blocks)
+        head = (TITLE + 2 * GAP) * (bool(self.parts) or bool(title))
+        height = 2 * MARGIN + head + len(lines) * self.row + len(blocks) * HEADING * headed
+        self.image = Image.new("RGB", (width, height), PAPER)
+        self.pen = ImageDraw.Draw(self.image)
+        self._head(title)
+        self.top = MARGIN + head
+        for parent, block in blocks:
+            if headed:
+                self._heading(parent)
+            for line in block:
+                self._line(line)
+
+    def _bar_length(self, line: SheetLine) -> int:
+        return round(sum(line.counts.values()) / self.most * BAR)
+
+    def _numbers(self, line: SheetLine) -> str:
+        return " + ".join(str(line.counts[part]) for part in self.parts if line.counts.get(part))
+
+    def _head(self, title: str) -> None:
+        """Write the legend of the bars and the title."""
+        left = MARGIN
+        for part, colour in zip(self.parts, COLOURS, strict=False):
+            self.pen.rectangle((left, MARGIN + 2, left + 12, MARGIN + 14), colour)
+            self._write((left + 18, MARGIN), part, NAME)
+            left += 18 + _width(part, NAME) + 3 * GAP
+        self._write((left, MARGIN), _cut(title, self.image.width - MARGIN - left, TITLE), TITLE)
+
+    def _heading(self, parent: str) -> None:
+        self.pen.line((MARGIN, self.top + GAP, self.image.width - MARGIN, self.top + GAP), RULE)
+        text = _cut(parent, self.image.width - 2 * MARGIN, SMALL, from_left=True)
+        self._write((MARGIN, self.top + HEADING // 2), text, SMALL, FAINT)
+        self.top += HEADING
+
+    def _line(self, line: SheetLine) -> None:
+        middle = self.top + SIDE // 2
+        name = _wrapped(line.name, self.names, most=(SIDE + GAP) // (NAME + 4))
+        self.pen.multiline_text((MARGIN, middle), name, INK, _font(NAME), anchor="lm")
+        self._bar(line, middle)
+        self._paste(line.pictures[:SHOWN])
+        self.top += self.row
+
+    def _bar(self, line: SheetLine, middle: int) -> None:
+        """Draw counts as one bar in parts, and write them beside it; the taxon with most pictures has BAR pixels."""
+        left: float = self.bars_left
+        for part, colour in zip(self.parts, COLOURS, strict=False):
+            if count := line.counts.get(part, 0):
+                right = left + max(count / self.most * BAR, 1)
+                self.pen.rectangle((round(left), middle - 9, round(right) - 1, middle + 9), colour)
+                left = right
+        self.pen.text((round(left) + GAP, middle), self._numbers(line), INK, _font(SMALL), anchor="lm")
+
+    def _paste(self, pictures: Iterable[tuple[Callable[[], Image.Image | None], str]]) -> None:
+        left = self.pictures_left
+        for open_picture, caption in pictures:
+            picture = open_picture()
+            if picture is None:
+                continue
+            small = ImageOps.contain(picture.convert("RGB"), (SIDE, SIDE))
+            self.image.paste(small, (left + (SIDE - small.width) // 2, self.top + (SIDE - small.height) // 2))
+            if caption:
+                text = _cut(caption, SIDE + GAP, TINY)
+                self.pen.text((left + SIDE // 2, self.top + SIDE + 1), text, INK, _font(TINY), anchor="ma")
+            left += SIDE + GAP
+
+    def _write(self, place: tuple[int, int], text: str, size: int, colour: str = INK) -> None:
+        self.pen.text(place, text, colour, _font(size))
+
+
+@cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(FONT, size)
+    """Return the font of matplotlib: it has the letters of every language that names authors, Pillow's own has few."""
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
-def _head(pen: ImageDraw.ImageDraw, parts: Sequence[str], title: str) -> None:
-    left = MARGIN
-    for part, colour in zip(parts, COLOURS, strict=False):
-        pen.rectangle((left, MARGIN + 3, left + 12, MARGIN + 15), colour)
-        pen.text((left + 18, MARGIN), part, INK, _font(14))
-        left += 100
-    pen.text((left, MARGIN), title, INK, _font(14))
+def _width(text: str, size: int) -> int:
+    return round(_font(size).getlength(text) + 0.5)
 
 
-def _name(pen: ImageDraw.ImageDraw, top: int, name: str) -> None:
-    """Write the name of a taxon as large as it fits."""
-    sizes = (15, 12, 10)
-    fitting = (size for size in sizes if pen.multiline_textbbox((0, 0), name, _font(size))[2] < NAMES - 12)
-    pen.text((MARGIN, top + SIDE // 2), name, INK, _font(next(fitting, 8)), anchor="lm")
+def _cut(text: str, width: int, size: int, from_left: bool = False) -> str:
+    """Return as much of a line as fits `width` pixels, with "…" for the rest."""
+    cut = text
+    while cut and _width(cut + "…" * (cut != text), size) > width:
+        cut = cut[1:] if from_left else cut[:-1]
+    if cut == text:
+        return text
+    return "…" + cut if from_left else cut + "…"
 
 
-def _bar(pen: ImageDraw.ImageDraw, top: int, counts: Mapping[str, int], most: int) -> None:
-    """Draw counts as one bar in parts, `most` pictures being the whole length."""
-    left: float = MARGIN + NAMES
-    for count, colour in zip(counts.values(), COLOURS, strict=False):
-        right = left + count / most * (BARS - 90)
-        if count:
-            pen.rectangle((left, top + SIDE // 2 - 9, max(right, left + 1), top + SIDE // 2 + 9), colour)
-        left = right
-    said = " + ".join(str(count) for count in counts.values() if count)
-    pen.text((left + 6, top + SIDE // 2 - 8), said, INK, _font(12))
-
-
-def _paste(sheet: Image.Image, pen: ImageDraw.ImageDraw, top: int, left: int, line: SheetLine) -> None:
-    for open_picture, caption in line.pictures[:SHOWN]:
-        picture = open_picture()
-        if picture is None:
-            continue
-        small = ImageOps.contain(picture.convert("RGB"), (SIDE, SIDE))
-        sheet.paste(small, (left + (SIDE - small.width) // 2, top + (SIDE - small.height) // 2))
-        if caption:
-            pen.text((left + SIDE // 2, top + SIDE), caption, INK, _font(9), anchor="ma")
-        left += SIDE + GAP
+def _wrapped(text: str, width: int, most: int) -> str:
+    """Return a name in at most `most` lines of `width` pixels, broken at blanks, or within words that are too long."""
+    lines = []
+    for whole in text.splitlines():
+        line = ""
+        for word in whole.split():
+            if line and _width(f"{line} {word}", NAME) > width:
+                lines.append(line)
+                line = ""
+            line = f"{line} {word}".strip()
+            while _width(line, NAME) > width:
+                fitting = _cut(line, width, NAME)[:-1] or line[:1]
+                lines.append(fitting)
+                line = line[len(fitting) :]
+        lines.append(line)
+    if len(lines) > most:
+        lines[most - 1 :] = [_cut(lines[most - 1] + "…", width, NAME)]
+    return "\n".join(lines)

@@ -89,8 +89,12 @@ def write_dataset_info(path: Path, info: DatasetInfo) -> Path:
 
 def _class(facts: Mapping[str, Any]) -> ClassInfo:
     known = {name: facts[name] for name in _CLASS_FIELDS if name in facts}
-    lineage = _names(facts["lineage"])
-    return ClassInfo(**known | {"lineage": lineage, "also": tuple(map(_names, facts.get("also", ())))})
+    return ClassInfo(
+        lineage=_names(facts["lineage"]),
+        hierarchy=_names(facts.get("hierarchy", [])),
+        also=tuple(map(_names, facts.get("also", ()))),
+        **known,
+    )
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -100,4 +104,4 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 _FIELDS = ("made_by", "version", "hash", "depth", "seed", "options", "counts", "majority_share", "audit")
-_CLASS_FIELDS = ("hierarchy", "train", "validate", "test", "groups", "sources", "techniques")
+_CLASS_FIELDS = ("train", "validate", "test", "groups", "sources", "techniques")

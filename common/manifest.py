@@ -69,10 +69,14 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> Path:
 
 def _row(cells: dict[str, str]) -> ManifestRow:
     texts = {name: cells.get(name) or "" for name in COLUMNS}
-    label, url = texts.pop("class"), texts.pop("URL")
     lineage, sure = texts.pop("lineage"), texts.pop("technique_sure")
-    names = tuple(lineage.split(ARROW)) if lineage else ()
-    return ManifestRow(label=label, url=url, lineage=names, technique_sure=float(sure or 0), **texts)
+    return ManifestRow(
+        label=texts.pop("class"),
+        url=texts.pop("URL"),
+        lineage=tuple(lineage.split(ARROW)) if lineage else (),
+        technique_sure=float(sure or 0),
+        **texts,
+    )
 
 
 def _cells(row: ManifestRow) -> dict[str, str]:

@@ -1,11 +1,8 @@
-"""From records and picture files to a data set that can be trusted: what prepare_image_model.py is made of.
+"""From records and image files to train/ and validate/: what prepare_image_model.py is made of.
 
-The modules in the order in which the data meets them: `records` (JSON to listed pictures), `labels` (which class, and
-what is left out by its name), `likeness` (what a picture looks like, and which look alike), `groups` (what must stay on
-one side), `splits`, `selection` (which classes and how many pictures), `layout` (writing and swapping in), `audit`
-(reading it all again), `summary` and `contact_sheet` (for a person).
+`prepare` is the whole way of the data from top to bottom. It uses, in this order: `listing` (records to listed
+pictures), `labels` (the class of each, and what is left out for what is written about it), `descriptors` and
+`near_duplicates` (what an image looks like, and which images show the same), `groups` (what must stay in one split),
+`selection` and `splits` (which classes, how many pictures, and where they go), `layout` (writing and swapping in),
+`audit` (reading everything again) and `summary` (what was done, for a person).
 """
-
-
-class DataSetError(Exception):
-    """Work that could not be done. Its text is one sentence for the user: what, where, and what to type next."""

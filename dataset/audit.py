@@ -1,60 +1,73 @@
-"""The proof that nothing leaks: the finished directories are read again, and not the plan."""
+"""The proof that nothing leaks: the finished directories are read again, instead of trusting the plan."""
 
-import csv
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dataset import DataSetError
-from dataset.descriptors import Look, alike_pairs, look_at_all
-from dataset.layout import SPLITS
+from common import manifest
+from common.dataset_info import SPLITS
+from common.errors import ToolkitError
+from common.images import ImageError, list_images
+from dataset.descriptors import Descriptor, describe_all
+from dataset.near_duplicates import near_duplicate_pairs
 
 
-def audit(directory: Path, progress: Callable[[Iterable, int], Iterable] = lambda looks, _: looks) -> dict[str, Any]:
-    """Read every picture below train/, validate/ and test/ of `directory` and the groups in its manifest.csv.
+@dataclass(frozen=True)
+class Audit:
+    """What was found in the directories: numbers of what is in more than one split, which must all be 0.
 
-    Returns the number of pictures, the counts across splits of identical bytes, of pairs that look alike, of groups,
-    and each class's share of its pictures in each split. Raises DataSetError for a picture that cannot be read, or that
-    the manifest lacks, or that only stands in the manifest.
+    share: by class, the share of its pictures in each split, 0 to 1.
+    """
+
+    pictures: int
+    identical_bytes_across_splits: int
+    near_duplicates_across_splits: int
+    groups_across_splits: int
+    share: Mapping[str, Mapping[str, float]]
+
+    @property
+    def leaks(self) -> int:
+        """How much was found that is in more than one split."""
+        return self.identical_bytes_across_splits + self.near_duplicates_across_splits + self.groups_across_splits
+
+
+def audit(directory: Path) -> Audit:
+    """Read every picture below train/, validate/ and test/ of `directory`, and the groups in its manifest.csv.
+
+    Raises ToolkitError for a picture that cannot be read, one that the manifest lacks, or one that only the manifest
+    has.
     """
     splits = [split for split in SPLITS if (directory / split).is_dir()]
-    paths = sorted(path for split in splits for path in (directory / split).rglob("*") if path.is_file())
-    names = [path.relative_to(directory).as_posix() for path in paths]
-    with (directory / "manifest.csv").open(encoding="utf-8", newline="") as table:
-        group_of = {row["path"]: row["group"] for row in csv.DictReader(table)}
-    if set(names) != set(group_of):
-        raise DataSetError(f"The audit found other pictures in {directory} than its manifest.csv lists.")
-    looks = list(progress(look_at_all(paths), len(paths)))
-    faults = [f"{name}: {look}" for name, look in zip(names, looks, strict=True) if not isinstance(look, Look)]
-    if faults:
-        raise DataSetError(f"The audit could not read {faults[0]}.")
-    split_of = [name.split("/")[0] for name in names]
-    alike = sum(split_of[i] != split_of[j] for i, j in alike_pairs(looks))
-    return {
-        "pictures": len(names),
-        "identical_bytes_across_splits": _across(zip((look.sha256 for look in looks), split_of, strict=True)),
-        "near_duplicates_across_splits": alike,
-        "groups_across_splits": _across(zip((group_of[name] for name in names), split_of, strict=True)),
-        "share": _shares(names, splits),
-    }
+    paths = {f"{split}/{image.name}": image.path for split in splits for image in list_images(directory / split)[0]}
+    group_of = {row.path: row.group for row in manifest.read_manifest(directory / manifest.NAME)}
+    if paths.keys() != group_of.keys():
+        raise ToolkitError(f"the audit found other pictures in {directory} than its {manifest.NAME} lists")
+    descriptors: list[Descriptor] = []
+    for name, descriptor in zip(paths, describe_all(list(paths.values()), "audit"), strict=True):
+        if isinstance(descriptor, ImageError):
+            raise ToolkitError(f"the audit could not read {name}: {descriptor}")
+        descriptors.append(descriptor)
+    split_of = [name.split("/")[0] for name in paths]
+    return Audit(
+        pictures=len(paths),
+        identical_bytes_across_splits=_across([each.sha256 for each in descriptors], split_of),
+        near_duplicates_across_splits=sum(split_of[i] != split_of[j] for i, j in near_duplicate_pairs(descriptors)),
+        groups_across_splits=_across([group_of[name] for name in paths], split_of),
+        share=_shares(paths, splits),
+    )
 
 
-def leaks(result: dict[str, Any]) -> int:
-    """Return how much an audit found that stands on two sides of the split."""
-    return sum(number for what, number in result.items() if what.endswith("_across_splits"))
-
-
-def _across(placed: Iterable[tuple[str, str]]) -> int:
-    """Count the things that stand in more than one split."""
+def _across(things: Iterable[str], split_of: Iterable[str]) -> int:
+    """Count the things that are in more than one split."""
     found = defaultdict(set)
-    for thing, split in placed:
+    for thing, split in zip(things, split_of, strict=True):
         found[thing].add(split)
     return sum(len(splits) > 1 for splits in found.values())
 
 
 def _shares(names: Iterable[str], splits: list[str]) -> dict[str, dict[str, float]]:
-    counts: dict[str, Counter] = defaultdict(Counter)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for name in names:
         split, label, _ = name.split("/")
         counts[label][split] += 1

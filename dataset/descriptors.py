@@ -1,19 +1,10 @@
-"""What a picture looks like, and which pictures look alike: copies that were cropped, turned, scaled or re-toned.
-
-Three tests, each on what the one before lets through. ImageHash's perceptual hash, compared under the eight rotations
-and mirrorings, is fast and lets too much through where objects are plain. The correlation of small grey pictures
-sorts out most of that. The third compares fine detail (a band of spatial frequencies with the local contrast made
-even, slid over each other by a few pixels): a copy keeps its detail, while two specimens of one species only share an
-outline. The thresholds were chosen on real pictures; NOTES.md tells how.
-"""
+"""What an image looks like, in some five kilobytes: enough to recognise a copy of it."""
 
 import hashlib
-import io
 import os
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,21 +13,17 @@ from pathlib import Path
 import imagehash
 import numpy as np
 from PIL import Image
-from scipy import fft
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
-HASH_BITS = 12  # of 64: pictures whose hashes differ in more bits are not looked at again
-COARSE = 0.65  # least correlation of the 32x32 pictures
-DETAIL = 0.6  # least correlation of the fine detail of two copies ...
-SURPRISE = 0.23  # ... and least of it times the root of the share of the picture that holds detail
-COPY = (0.99, 0.95)  # for pictures with next to no detail: least coarse and least fine correlation
-SHIFT = 6  # pixels of 64 by which the detail may be displaced
+from common.images import ImageError, read_image
 
-SMALLEST = 16  # pixels; a picture with a shorter side shows nothing
-FLAT = 8  # grey levels between the darkest and the brightest place; a picture with fewer is of one colour
+SMALLEST = 16  # pixels; an image with a shorter side shows nothing
+FLAT = 8  # grey levels between the darkest and the brightest place; an image with fewer is of one colour
 BLACK = 12  # grey level below which an edge is padding
 FINE = 64  # pixels a side of the detail
-STEPS = 40  # levels for one unit of detail, which is kept in bytes
+STEPS = 40  # levels for one unit of detail, which is stored in bytes
+PARALLEL = 400  # images from which starting processes takes less time than it saves
 
 # The eight rotations and mirrorings of the last two axes.
 SYMMETRIES = (
@@ -51,103 +38,87 @@ SYMMETRIES = (
 )
 
 
-@dataclass(frozen=True)
-class Look:
-    """What a picture looks like, in some five kilobytes."""
+@dataclass(frozen=True, eq=False)
+class Descriptor:
+    """What an image looks like.
+
+    sha256: of the file's bytes, in hexadecimal; colour: mean difference between the strongest and the weakest channel,
+    0 to 1; hashes: (8, 64) bool, a perceptual hash for each of SYMMETRIES; coarse: (32, 32) uint8, grey; detail:
+    (64, 64) int8, what is finer than a shape and coarser than noise; texture: share of the image that holds detail, 0
+    to 1.
+    """
 
     sha256: str
-    width: int
-    height: int
-    kind: str  # what the bytes are ("PNG"), whatever the file's name says
-    colour: float  # mean difference between the strongest and the weakest channel, 0 to 1
-    hashes: np.ndarray  # (8, 64) bool: a perceptual hash for each of SYMMETRIES
-    coarse: np.ndarray  # (32, 32) uint8, grey
-    detail: np.ndarray  # (64, 64) int8
-    texture: float  # share of the picture that holds detail, 0 to 1: a rod has little of it
+    colour: float
+    hashes: np.ndarray
+    coarse: np.ndarray
+    detail: np.ndarray
+    texture: float
 
 
-class BadPicture(ValueError):
-    """A picture that cannot be used. Its text says why."""
+def describe(path: Path) -> Descriptor:
+    """Read an image and describe it.
 
-
-def look_at(path: Path) -> Look:
-    """Read a picture whole and describe it. Raises BadPicture for one that is corrupt, tiny or of one colour."""
+    Raises ImageError for one that cannot be opened, is corrupt, too small or of one colour.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BadPicture(f"cannot be read: {error.strerror}") from None
-    picture, kind = _decode(content)
-    if min(picture.size) < SMALLEST:
-        raise BadPicture(f"too small: {picture.width}x{picture.height} pixels")
-    grey = _trim(picture.convert("L")).resize((FINE, FINE), Image.Resampling.LANCZOS)
-    coarse = np.asarray(grey.resize((32, 32), Image.Resampling.BOX))
+        raise ImageError(f"cannot be read: {error.strerror}") from None
+    try:
+        image = read_image(content)
+    except ImageError as error:
+        raise ImageError(f"corrupt: {error}") from None
+    if min(image.size) < SMALLEST:
+        raise ImageError(f"too small: {image.width}x{image.height} pixels")
+    grey = _trim(image.convert("L")).resize((FINE, FINE), Image.Resampling.LANCZOS)
     if np.ptp(np.asarray(grey)) < FLAT:
-        raise BadPicture("one colour")
+        raise ImageError("one colour")
+    coarse = np.asarray(grey.resize((32, 32), Image.Resampling.BOX))
     detail = _detail(np.asarray(grey, np.float32))
-    channels = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), float)
-    return Look(
+    channels = np.asarray(image.resize((32, 32), Image.Resampling.BOX), float)
+    return Descriptor(
         sha256=hashlib.sha256(content).hexdigest(),
-        width=picture.width,
-        height=picture.height,
-        kind=kind,
         colour=float((channels.max(-1) - channels.min(-1)).mean() / 255),
-        hashes=np.stack([imagehash.phash(Image.fromarray(turn(coarse))).hash.ravel() for turn in SYMMETRIES]),
+        hashes=np.stack([imagehash.phash(Image.fromarray(view(coarse))).hash.ravel() for view in SYMMETRIES]),
         coarse=coarse,
         detail=detail,
         texture=_texture(detail),
     )
 
 
-def look_at_all(paths: Sequence[Path], workers: int = 0) -> Iterator[Look | BadPicture]:
-    """Look at many pictures, in their order, on `workers` cores (0: on all). Yields BadPicture for a bad one."""
+def describe_all(paths: Sequence[Path], title: str, workers: int = 0) -> Iterator[Descriptor | ImageError]:
+    """Describe many images, in their order, on `workers` cores (0: on all), with a progress bar called `title`.
+
+    Yields the error in place of the descriptor of an image that cannot be used.
+    """
     workers = workers or min(os.cpu_count() or 1, 8)
-    if workers == 1 or len(paths) < 400:  # starting processes takes longer than that
-        yield from map(_look_or_fault, paths)
+    with tqdm(total=len(paths), desc=title, unit="picture", disable=None) as bar:
+        for descriptor in _describe_parallel(paths, workers if len(paths) >= PARALLEL else 1):
+            yield descriptor
+            bar.update()
+
+
+def _describe_parallel(paths: Sequence[Path], workers: int) -> Iterator[Descriptor | ImageError]:
+    if workers == 1:
+        yield from map(_describe_or_error, paths)
         return
-    pool = ProcessPoolExecutor(workers, initializer=_serve, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(os.getpid(),))
     try:
-        yield from pool.map(_look_or_fault, paths, chunksize=50)
+        yield from pool.map(_describe_or_error, paths, chunksize=50)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def alike_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:
-    """Return the pairs (i, j), i < j, of pictures that look alike under any rotation by 90 degrees or mirroring.
-
-    Whether two pictures are a pair hangs on nothing but these two.
-    """
-    if len(looks) < 2:
-        return []
-    # Turning one of a pair is not quite the same as turning the other; their bytes tell which is turned.
-    order = sorted(range(len(looks)), key=lambda place: looks[place].sha256)
-    place = np.array(order)
-    looks = [looks[i] for i in order]
-    hashes = np.stack([look.hashes for look in looks])
-    coarse = np.stack([look.coarse for look in looks])
-    detail = np.stack([look.detail for look in looks])
-    texture = np.array([look.texture for look in looks])
-    found: set[tuple[int, int]] = set()
-    for turn, i, j in _close_hashes(hashes):
-        rough = _correlation(coarse[i], turn(coarse[j]))
-        room = np.sqrt(np.minimum(texture[i], texture[j]))
-        open_ = (rough >= COARSE) & (room >= SURPRISE) | (rough >= COPY[0])
-        i, j, rough, room = (values[open_] for values in (i, j, rough, room))
-        fine = _shifted_correlation(detail[i], turn(detail[j]))
-        alike = (fine >= DETAIL) & (fine * room >= SURPRISE) | (rough >= COPY[0]) & (fine >= COPY[1])
-        ends = np.sort(np.stack([place[i[alike]], place[j[alike]]]), axis=0)
-        found.update(zip(*ends.tolist(), strict=True))
-    return sorted(found)
-
-
-def _look_or_fault(path: Path) -> Look | BadPicture:
+def _describe_or_error(path: Path) -> Descriptor | ImageError:
     try:
-        return look_at(path)
-    except BadPicture as fault:
-        return fault
+        return describe(path)
+    except ImageError as error:
+        return error
 
 
-def _serve(parent: int) -> None:
-    """Let this worker leave Ctrl-C to its parent, and end when its parent was killed instead of waiting for ever."""
+def _start_worker(parent: int) -> None:
+    """Let this worker leave Ctrl-C to its parent, and end when its parent was killed instead of waiting forever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)  # each worker has one core; more threads for small matrices only get in each other's way
 
@@ -157,18 +128,6 @@ def _serve(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _decode(content: bytes) -> tuple[Image.Image, str]:
-    """Decode every pixel. Pillow's warning of a decompression bomb counts as an error."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)
-            with Image.open(io.BytesIO(content)) as picture:
-                return picture.convert("RGB"), picture.format or ""
-    except Exception as error:  # Pillow's plugins raise whatever they like on broken files
-        raise BadPicture(f"corrupt: {' '.join(str(error).split())[:100] or type(error).__name__}") from None
 
 
 def _trim(grey: Image.Image) -> Image.Image:
@@ -200,37 +159,6 @@ def _detail(grey: np.ndarray) -> np.ndarray:
 
 
 def _texture(detail: np.ndarray) -> float:
-    """Return the participation ratio of the detail's energy: the share of the picture that it would fill evenly."""
+    """Return the participation ratio of the detail's energy: the share of the image that it would fill evenly."""
     squares = detail.astype(float) ** 2
     return float(squares.sum() ** 2 / max((squares**2).sum(), 1) / FINE**2)
-
-
-def _close_hashes(hashes: np.ndarray) -> Iterator[tuple]:
-    """Yield (turn, i, j): pictures i < j whose hashes are close when j is turned; some thousand pairs at a time."""
-    signs = np.where(hashes, np.float32(1), np.float32(-1))
-    for start in range(0, len(signs), 512):
-        for way, turn in enumerate(SYMMETRIES):
-            agreement = signs[start : start + 512, 0] @ signs[start:, way].T
-            i, j = np.nonzero(agreement >= signs.shape[-1] - 2 * HASH_BITS)
-            i, j = i[i < j] + start, j[i < j] + start
-            for part in range(0, len(i), 1024):
-                yield turn, i[part : part + 1024], j[part : part + 1024]
-
-
-def _unit(values: np.ndarray) -> np.ndarray:
-    """Return float32 pictures of mean 0 and length 1."""
-    values = values.astype(np.float32)
-    values -= values.mean((-2, -1), keepdims=True)
-    return values / np.maximum(np.linalg.norm(values, axis=(-2, -1), keepdims=True), 1e-6)
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.einsum("nij,nij->n", _unit(one), _unit(other))
-
-
-def _shifted_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the greatest correlation of each two pictures when one slides over the other by up to SHIFT pixels."""
-    product = np.conj(fft.rfft2(_unit(one))) * fft.rfft2(_unit(other))
-    correlation = fft.irfft2(product, s=(FINE, FINE))
-    near = np.arange(-SHIFT, SHIFT + 1)
-    return correlation[:, near[:, None], near].max((1, 2)) if len(one) else np.zeros(0, np.float32)

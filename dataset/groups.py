@@ -1,16 +1,16 @@
-"""What must stay on one side of a split: shots of a specimen, one sample, one source, and pictures that look alike."""
+"""What must stay in one split: shots of a specimen, one sample, one source, and near-duplicates."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
 from common.names import strip_blanks
-from dataset.records import Excluded, Picture, exclude
+from dataset.components import connected_components
+from dataset.pictures import Excluded, Picture, exclude
+
+Key = tuple[str, ...]  # what pictures of one group have in common: the kind of key, and its parts
 
 # Another shot of one specimen: a letter or two after the number (`-65`, `-65p`, `-81b`), or how it was lit or stitched.
 _SHOT = re.compile(
@@ -24,7 +24,7 @@ def drop_identical(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Exc
     """Use pictures of the same bytes once; where their labels differ, not at all."""
     by_bytes: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
-        by_bytes[picture.look.sha256].append(picture)
+        by_bytes[picture.descriptor.sha256].append(picture)
     kept, excluded = [], []
     for same in by_bytes.values():
         labels = sorted({picture.label for picture in same})
@@ -42,22 +42,23 @@ def drop_identical(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Exc
 def drop_conflicts(
     pictures: Sequence[Picture], pairs: Iterable[tuple[int, int]]
 ) -> tuple[list[Picture], list[Excluded], list[tuple[int, int]]]:
-    """Leave out both pictures of each pair that looks alike under two labels.
+    """Leave out both pictures of each pair of near-duplicates that have different labels.
 
-    Returns the pictures kept, those left out, and the pairs among the kept ones (with their new numbers).
+    `pairs` are places in `pictures`. Returns the other pictures, those left out, and the pairs among the others (by
+    their new places).
     """
-    rivals: dict[int, list[int]] = defaultdict(list)
+    conflicting: dict[int, list[int]] = defaultdict(list)
     pairs = list(pairs)
     for i, j in pairs:
         if pictures[i].label != pictures[j].label:
-            rivals[i].append(j)
-            rivals[j].append(i)
+            conflicting[i].append(j)
+            conflicting[j].append(i)
     excluded = []
-    for i, others in sorted(rivals.items()):
+    for i, others in sorted(conflicting.items()):
         other = pictures[min(others)]
         reason = f"conflict: {pictures[i].label} here, but looks like {other.file}, which is {other.label}"
         excluded.append(exclude(pictures[i], reason))
-    place = {old: new for new, old in enumerate(i for i in range(len(pictures)) if i not in rivals)}
+    place = {old: new for new, old in enumerate(i for i in range(len(pictures)) if i not in conflicting)}
     return (
         [pictures[i] for i in place],
         excluded,
@@ -65,31 +66,31 @@ def drop_conflicts(
     )
 
 
-def give_groups(
+def assign_groups(
     pictures: Sequence[Picture], pairs: Iterable[tuple[int, int]], group_by: str
 ) -> tuple[list[Picture], list[Excluded]]:
-    """Set the group of each picture: named after the first of the pictures that are bound together by any link.
+    """Set the group of each picture: named after the first of the pictures that are connected by any link.
 
-    `group_by` is one of LINKS. Whatever it says, pictures that look alike (`pairs` of places) stay together. Returns
-    the pictures, and with `source` those left out because they would make one group of two sources.
+    `group_by` is one of GROUP_KEYS. Whatever it says, near-duplicates (`pairs` of places) stay together. Returns the
+    pictures, and with `source` those left out because they would make one group of two sources.
     """
-    keys_of = LINKS[group_by]
-    by_specimen = _components(len(pictures), [*pairs, *_links(pictures, keys_of[:1])])
+    keys_of = GROUP_KEYS[group_by]
+    specimens = connected_components(len(pictures), [*pairs, *_links(pictures, keys_of[:1])])
     excluded: list[Excluded] = []
     if group_by == "source":
-        by_specimen, excluded = _one_source_each(pictures, by_specimen)
-    bound = [(members[0], place) for members in by_specimen for place in members]
-    for members in _components(len(pictures), bound + _links(pictures, keys_of[1:])):
-        name = min(pictures[place].file for place in members)
-        for place in members:
-            pictures[place].group = name
+        specimens, excluded = _one_source_each(pictures, specimens)
+    links = [(members[0], place) for members in specimens for place in members]
+    group_of: dict[int, str] = {}
+    for members in connected_components(len(pictures), links + _links(pictures, keys_of[1:])):
+        group_of |= dict.fromkeys(members, min(pictures[place].file for place in members))
     out = {left.file for left in excluded}
-    return [picture for picture in pictures if picture.file not in out], excluded
+    grouped = [replace(picture, group=group_of[place]) for place, picture in enumerate(pictures)]
+    return [picture for picture in grouped if picture.file not in out], excluded
 
 
-def _links(pictures: Sequence[Picture], keys_of: Iterable[Callable[[Picture], list[tuple]]]) -> list[tuple[int, int]]:
-    """Return pairs of places that hold pictures with a key in common together."""
-    first: dict[tuple, int] = {}
+def _links(pictures: Sequence[Picture], keys_of: Iterable[Callable[[Picture], list[Key]]]) -> list[tuple[int, int]]:
+    """Return pairs of places such that pictures with a key in common are connected."""
+    first: dict[Key, int] = {}
     return [
         (first.setdefault(key, place), place)
         for keys in keys_of
@@ -101,13 +102,13 @@ def _links(pictures: Sequence[Picture], keys_of: Iterable[Callable[[Picture], li
 def _one_source_each(
     pictures: Sequence[Picture], specimens: Iterable[list[int]]
 ) -> tuple[list[list[int]], list[Excluded]]:
-    """Leave of each specimen the pictures of one source, the one with most.
+    """Keep of each specimen the pictures of one source, the one with most of them.
 
-    Sources are few, and one reprinted figure would make two of them one, in the end all of them.
+    Sources are few: a figure that is printed in two of them would join the two, and some such figures all of them.
     """
     source_of = {
         place: members[0]
-        for members in _components(len(pictures), _links(pictures, (source_keys,)))
+        for members in connected_components(len(pictures), _links(pictures, (source_keys,)))
         for place in members
         if source_keys(pictures[place])
     }
@@ -122,14 +123,14 @@ def _one_source_each(
     return kept, excluded
 
 
-def specimen_keys(picture: Picture) -> list[tuple]:
+def specimen_keys(picture: Picture) -> list[Key]:
     """Return what other shots of the same specimen share with the picture, by its file name and status.
 
     Only within one taxon: a plate of a publication shows many.
     """
     taxon = strip_blanks(picture.lineages[0][-1]).casefold()
     shot = _SHOT.sub("", PurePosixPath(picture.file).stem.casefold().strip())
-    keys = [("shot", taxon, shot)]
+    keys: list[Key] = [("shot", taxon, shot)]
     plate = _PLATE.fullmatch(shot)
     if plate:
         keys.append(("plate", taxon, plate.group(1)))
@@ -138,33 +139,23 @@ def specimen_keys(picture: Picture) -> list[tuple]:
     return keys
 
 
-def sample_keys(picture: Picture) -> list[tuple]:
+def sample_keys(picture: Picture) -> list[Key]:
     """Return the picture's sample, if it is known."""
     sample = picture.facts.get("sample", "")
     return [("sample", strip_blanks(sample).casefold())] if sample else []
 
 
-def source_keys(picture: Picture) -> list[tuple]:
+def source_keys(picture: Picture) -> list[Key]:
     """Return the picture's publication or collection: as the site names it, and as its file name begins."""
     source = picture.facts.get("source", "")
-    keys = [("source", strip_blanks(source).casefold())] if source else []
+    keys: list[Key] = [("source", strip_blanks(source).casefold())] if source else []
     stem = PurePosixPath(picture.file).stem
     begins = re.match(r".*?(?<!\d)(1[89]|20)\d\d(?!\d)|[A-Z]{2,}[A-Za-z]*(?=[-_ ])", stem)
     return [*keys, ("name", re.sub(r"[\W_]+", "", begins.group()).casefold())] if begins else keys
 
 
-def _components(size: int, links: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Return the numbers below `size` in sets that the links hold together."""
-    ends = np.array(links, dtype=int).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(size, size))
-    members: dict[int, list[int]] = defaultdict(list)
-    for place, component in enumerate(connected_components(graph, directed=False)[1].tolist()):
-        members[component].append(place)
-    return list(members.values())
-
-
-# What --group_by may say, and what it keeps together: first what tells a specimen, then more.
-LINKS = {
+# What may be grouped by, and by which keys: first those of a specimen, then more.
+GROUP_KEYS: dict[str, tuple[Callable[[Picture], list[Key]], ...]] = {
     "specimen": (specimen_keys,),
     "sample": (specimen_keys, sample_keys),
     "source": (specimen_keys, source_keys),

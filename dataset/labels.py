@@ -3,17 +3,17 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import numpy as np
 
 from common.names import strip_blanks
-from dataset.descriptors import Look
-from dataset.records import Excluded, Lineage, Picture, exclude
+from common.records import Lineage
+from dataset.descriptors import Descriptor
+from dataset.pictures import Excluded, ListedPicture, Picture, exclude, partition
 
-Judged = tuple[list[Picture], list[Excluded]]
-
-# Whole words only: a substring `fig` would throw out the photograph `Bown_in_Gale2011 Fig52W.jpg`. An underscore or a
+# Whole words only: a substring `fig` would leave out the photograph `Bown_in_Gale2011 Fig52W.jpg`. An underscore or a
 # digit ends a word here, so that TypeFig_3 and drawing2 are found.
 _DRAWING = re.compile(
     r"(?<![a-z])(type[ _-]?fig(ure)?s?|(line[ _-]?)?drawings?|line[ _-]?art|(type )?illustrations?|sketch(es)?"
@@ -31,45 +31,46 @@ _COLOURED = 0.02  # mean difference between channels from which a picture counts
 _BRIGHT = 130  # grey level of the edges from which light came from behind, 0 to 255
 
 
-def leave_out_by_name(pictures: Iterable[Picture], keep_drawings: bool, keep_unidentified: bool) -> Judged:
-    """Part pictures from those below `hidden`, and unless kept from drawings and `sp.`."""
-    kept, excluded = [], []
-    for picture in pictures:
-        reason = _hidden(picture)
-        if not reason and not keep_drawings:
-            reason = _drawing(picture)
-        if not reason and not keep_unidentified:
-            reason = _unidentified(picture)
-        if reason:
-            excluded.append(exclude(picture, reason))
-        else:
-            kept.append(picture)
-    return kept, excluded
-
-
-def give_labels(pictures: Iterable[Picture], depth: int | str, ranks: Mapping[str, str]) -> Judged:
+def assign_labels(
+    pictures: Iterable[ListedPicture], depth: int | str, ranks: Mapping[str, str]
+) -> tuple[list[ListedPicture], list[Excluded]]:
     """Set the label of each picture: the entry of its lineage at `depth`, counted from 1 = module, or of that rank.
 
-    `ranks` holds the rank of each taxon (see `records.known_ranks`). A picture whose pages disagree is a conflict.
+    `ranks` holds the rank of each taxon (see `listing.known_ranks`). A picture whose pages disagree is a conflict.
     """
-    kept, excluded = [], []
+    labelled, excluded = [], []
     for picture in pictures:
-        entries = {}
-        for lineage in reversed(picture.lineages):  # the deepest last, so that it gives the lineage
-            end = _position(lineage, depth, ranks)
-            if end:
+        entries: dict[str, Lineage] = {}
+        for lineage in reversed(picture.lineages):  # the longest last, so that its names are used
+            if end := _position(lineage, depth, ranks):
                 entries[strip_blanks(lineage[end - 1])] = lineage[:end]
         if len(entries) == 1:
-            ((picture.label, picture.lineage),) = entries.items()
-            kept.append(picture)
+            ((label, lineage),) = entries.items()
+            labelled.append(replace(picture, label=label, lineage=lineage))
             continue
         missing = f"no entry at depth {depth}" if isinstance(depth, int) else f"no entry of rank {depth}"
         reason = f"conflict: listed as {' and '.join(sorted(entries))}" if entries else missing
         excluded.append(exclude(picture, reason))
-    return kept, excluded
+    return labelled, excluded
 
 
-def classes_by_depth(pictures: Iterable[Picture]) -> dict[int, int]:
+def leave_out_by_name(
+    pictures: Iterable[ListedPicture], keep_drawings: bool, keep_unidentified: bool
+) -> tuple[list[ListedPicture], list[Excluded]]:
+    """Leave out pictures below `hidden`, and unless they are to be kept, drawings and pictures of `sp.`."""
+
+    def reason_against(picture: ListedPicture) -> str:
+        return (
+            _hidden(picture)
+            or (not keep_drawings and _drawing(picture))
+            or (not keep_unidentified and _unidentified(picture))
+            or ""
+        )
+
+    return partition(pictures, reason_against)
+
+
+def classes_by_depth(pictures: Iterable[ListedPicture]) -> dict[int, int]:
     """Return how many classes each depth would give, counted from 1 = module."""
     names: dict[int, set[str]] = defaultdict(set)
     for picture in pictures:
@@ -78,46 +79,45 @@ def classes_by_depth(pictures: Iterable[Picture]) -> dict[int, int]:
     return {depth: len(found) for depth, found in sorted(names.items())}
 
 
-def find_techniques(pictures: Iterable[Picture]) -> None:
-    """Set the technique of each picture, and how sure that is, 0 to 1: by name and source, else by its own colours."""
+def assign_techniques(pictures: Iterable[Picture]) -> list[Picture]:
+    """Set the technique of each picture, and how sure that is: by file name and source, else by its own colours."""
+    found = []
     for picture in pictures:
         text = f"{PurePosixPath(picture.file).stem} {picture.facts.get('source', '')}"
         sem, lm = bool(_SEM.search(text)), bool(_LM.search(text))
-        if sem != lm:
-            picture.technique, picture.technique_sure = ("SEM" if sem else "LM"), 0.95
-        elif picture.look:
-            picture.technique, picture.technique_sure = _guess(picture.look)
+        technique, sure = (("SEM" if sem else "LM"), 0.95) if sem != lm else _guess(picture.descriptor)
+        found.append(replace(picture, technique=technique, technique_sure=sure))
+    return found
 
 
-def _guess(look: Look) -> tuple[str, float]:
+def _guess(descriptor: Descriptor) -> tuple[str, float]:
     """Electrons know no colour; of grey pictures, those on a bright ground were probably lit from behind."""
-    if look.colour >= _COLOURED:
+    if descriptor.colour >= _COLOURED:
         return "LM", 0.9
-    grey = look.coarse
+    grey = descriptor.coarse
     edges = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     return ("LM" if np.median(edges) >= _BRIGHT else "SEM"), 0.6
 
 
-def only_technique(pictures: Iterable[Picture], technique: str) -> Judged:
-    """Part the pictures made by `technique` from the others."""
-    kept, excluded = [], []
-    for picture in pictures:
-        if picture.technique == technique:
-            kept.append(picture)
-        else:
-            reason = f"technique: {picture.technique} (sure: {picture.technique_sure:.2f})"
-            excluded.append(exclude(picture, reason))
-    return kept, excluded
+def only_technique(pictures: Iterable[Picture], technique: str | None) -> tuple[list[Picture], list[Excluded]]:
+    """Leave out the pictures that were not made by `technique`; None lets all of them be."""
+
+    def reason_against(picture: Picture) -> str:
+        if technique in (None, picture.technique):
+            return ""
+        return f"technique: {picture.technique} (sure: {picture.technique_sure:.2f})"
+
+    return partition(pictures, reason_against)
 
 
-def _hidden(picture: Picture) -> str:
+def _hidden(picture: ListedPicture) -> str:
     names = {name.casefold() for lineage in picture.lineages[:1] for name in lineage} | {
         taxon.casefold() for taxon in picture.taxa
     }
     return "hidden: the site itself does not show it" if "hidden" in names else ""
 
 
-def _drawing(picture: Picture) -> str:
+def _drawing(picture: ListedPicture) -> str:
     texts = {"file name": PurePosixPath(picture.file).stem, "path": str(PurePosixPath(picture.file).parent)}
     texts["address"] = "graphics" if "/graphics/" in picture.url else ""
     texts |= {"source": picture.facts.get("source", ""), "caption": picture.facts.get("caption", "")}
@@ -128,8 +128,8 @@ def _drawing(picture: Picture) -> str:
     return ""
 
 
-def _unidentified(picture: Picture) -> str:
-    names = [*picture.lineages[0], *picture.taxa]
+def _unidentified(picture: ListedPicture) -> str:
+    names = [*picture.lineages[0], *sorted(picture.taxa)]
     found = next((name for name in sorted(names, key=len) if _UNIDENTIFIED.search(name)), "")
     return f"unidentified: {found}" if found else ""
 

@@ -1,49 +1,51 @@
 """Which classes are used, and how many pictures of each: rare classes, limits, and the split that they allow."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from common.names import is_type, strip_blanks
-from dataset.records import Excluded, Picture, exclude
-from dataset.splits import chance, split_groups
+from dataset.pictures import Excluded, Picture, exclude, partition
+from dataset.splits import random_key, split_groups
 
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """What the user asked for."""
+    """What is wanted.
 
-    shares: dict[str, float]  # of train, validate and test, as far as they are more than 0; they add up to 1
-    min_samples: int
-    rare: str  # drop or pool
-    class_limit: int  # 0: no limit
-    sample_limit: int  # 0: no limit
-    hold_out_types: bool
-    seed: int
+    shares: of the pictures, by split, each above 0, together 1; min_samples: a class with fewer pictures is rare;
+    rare: `drop` or `pool`; class_limit, sample_limit: how many classes, and pictures of each, 0 for any number;
+    hold_out_types: whether type specimens stay out of train; seed: another one draws other pictures and splits.
+    """
+
+    shares: Mapping[str, float]
+    min_samples: int = 2
+    rare: str = "drop"
+    class_limit: int = 0
+    sample_limit: int = 0
+    hold_out_types: bool = False
+    seed: int = 0
 
 
 def select(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded]]:
-    """Choose classes and pictures and set the split of each.
+    """Choose classes and pictures, set the split of each, and return with them the pictures left out.
 
     Every class that is left has at least one picture in each split; there may be none left.
     """
-    if options.rare == "pool":
-        _pool_rare(pictures, options)
+    left = _pool_rare(pictures, options) if options.rare == "pool" else list(pictures)
     excluded: list[Excluded] = []
-    left = list(pictures)
+    # A class that the split cannot serve makes room for another one within the limit, and its groups may have been what
+    # others needed; so everything is chosen again without it.
     while True:
         left, out = _drop_rare(left, options)
         excluded += out
         within, beyond = _limit_classes(left, options.class_limit)
-        used, over = _limit_samples(within, options)
-        missing = _split(used, options)
-        if not missing:
-            break
-        reason = "cannot be split: the groups of {} do not allow it a picture in each of " + ", ".join(options.shares)
-        excluded += [exclude(p, reason.format(p.label)) for p in left if p.label in missing]
-        left = [p for p in left if p.label not in missing]
-    excluded += beyond + over
-    return used, excluded
+        sampled, over = _limit_samples(within, options)
+        used = _split(sampled, options)
+        left, out = _drop_missing(left, used, options)
+        if not out:
+            return used, excluded + beyond + over
+        excluded += out
 
 
 def _by_class(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
@@ -53,8 +55,8 @@ def _by_class(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
     return classes
 
 
-def _rare(members: Sequence[Picture], options: SelectionOptions) -> str:
-    """Say why a class is too small to be used; nothing if it is not."""
+def _why_rare(members: Sequence[Picture], options: SelectionOptions) -> str:
+    """Say why a class is too small to be used; "" where it is not."""
     groups = len({picture.group for picture in members})
     least = max(options.min_samples, len(options.shares))
     if len(members) < least:
@@ -64,24 +66,21 @@ def _rare(members: Sequence[Picture], options: SelectionOptions) -> str:
     return ""
 
 
-def _pool_rare(pictures: Sequence[Picture], options: SelectionOptions) -> None:
-    """Return the pictures of rare classes the label `other <parent>`."""
-    for members in _by_class(pictures).values():
-        if _rare(members, options):
-            for picture in members:
-                parent = picture.lineage[:-1] or picture.lineage
-                picture.label, picture.lineage = f"other {strip_blanks(parent[-1])}", (*parent, f"other {parent[-1]}")
+def _pool_rare(pictures: Sequence[Picture], options: SelectionOptions) -> list[Picture]:
+    """Return the pictures, those of rare classes with the label `other <parent>`."""
+    rare = {label for label, members in _by_class(pictures).items() if _why_rare(members, options)}
+    return [_pooled(picture) if picture.label in rare else picture for picture in pictures]
+
+
+def _pooled(picture: Picture) -> Picture:
+    parent = picture.lineage[:-1] or picture.lineage
+    return replace(picture, label=f"other {strip_blanks(parent[-1])}", lineage=(*parent, f"other {parent[-1]}"))
 
 
 def _drop_rare(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded]]:
-    kept, excluded = [], []
-    for members in _by_class(pictures).values():
-        reason = _rare(members, options)
-        if reason:
-            excluded += [exclude(picture, reason) for picture in members]
-        else:
-            kept += members
-    return kept, excluded
+    classes = _by_class(pictures)
+    reasons = {label: _why_rare(members, options) for label, members in classes.items()}
+    return partition(pictures, lambda picture: reasons[picture.label])
 
 
 def _limit_classes(pictures: Sequence[Picture], limit: int) -> tuple[list[Picture], list[Excluded]]:
@@ -91,40 +90,50 @@ def _limit_classes(pictures: Sequence[Picture], limit: int) -> tuple[list[Pictur
     counts = Counter(picture.label for picture in pictures)
     largest = set(sorted(counts, key=lambda label: (-counts[label], label))[:limit])
     reason = f"class limit: not among the {limit} classes with most pictures"
-    return (
-        [picture for picture in pictures if picture.label in largest],
-        [exclude(picture, reason) for picture in pictures if picture.label not in largest],
-    )
+    return partition(pictures, lambda picture: "" if picture.label in largest else reason)
 
 
 def _limit_samples(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded]]:
-    """Keep at most `sample_limit` pictures of each class, from as many groups as possible, by seeded chance."""
+    """Draw at most `sample_limit` pictures of each class, from as many groups as possible."""
     if not options.sample_limit:
         return list(pictures), []
-    kept, excluded = [], []
+    drawn, excluded = [], []
     reason = f"sample limit: {options.sample_limit} other pictures of its class were drawn"
     for members in _by_class(pictures).values():
-        turn: Counter = Counter()
+        taken: Counter[str] = Counter()  # pictures of each group that come before
         order = []
-        for picture in sorted(members, key=lambda picture: chance(options.seed, "sample", picture.file)):
-            order.append((turn[picture.group], chance(options.seed, "group", picture.group), picture))
-            turn[picture.group] += 1
-        order.sort(key=lambda entry: entry[:2])
-        kept += [picture for *_, picture in order[: options.sample_limit]]
+        for picture in sorted(members, key=lambda picture: random_key(options.seed, "sample", picture.file)):
+            order.append((taken[picture.group], random_key(options.seed, "group", picture.group), picture))
+            taken[picture.group] += 1
+        order.sort(key=lambda entry: entry[:2])  # the first picture of each group, then the second of each, ...
+        drawn += [picture for *_, picture in order[: options.sample_limit]]
         excluded += [exclude(picture, reason) for *_, picture in order[options.sample_limit :]]
-    return kept, excluded
+    return drawn, excluded
 
 
-def _split(pictures: Sequence[Picture], options: SelectionOptions) -> set[str]:
-    """Set the split of each picture. Returns the classes that are missing from a split."""
-    groups: dict[str, Counter] = defaultdict(Counter)
+def _split(pictures: Sequence[Picture], options: SelectionOptions) -> list[Picture]:
+    """Set the split of each picture."""
+    groups: dict[str, Counter[str]] = defaultdict(Counter)
     for picture in sorted(pictures, key=lambda picture: picture.file):
         groups[picture.group][picture.label] += 1
     last = list(options.shares)[-1]
     types = (picture for picture in pictures if is_type(picture.facts.get("status", "")))
-    held = {picture.group: last for picture in types if options.hold_out_types}
-    split_of = split_groups(groups, options.shares, options.seed, held)
-    for picture in pictures:
-        picture.split = split_of[picture.group]
-    found = {(picture.label, picture.split) for picture in pictures}
-    return {picture.label for picture in pictures for split in options.shares if (picture.label, split) not in found}
+    fixed = {picture.group: last for picture in types if options.hold_out_types}
+    split_of = split_groups(groups, options.shares, options.seed, fixed)
+    return [replace(picture, split=split_of[picture.group]) for picture in pictures]
+
+
+def _drop_missing(
+    pictures: Sequence[Picture], used: Iterable[Picture], options: SelectionOptions
+) -> tuple[list[Picture], list[Excluded]]:
+    """Leave out the classes that lack a picture in one of the splits of `used`."""
+    splits_of: dict[str, set[str]] = defaultdict(set)
+    for picture in used:
+        splits_of[picture.label].add(picture.split)
+    missing = {label for label, splits in splits_of.items() if splits != set(options.shares)}
+    reason = f"do not allow it a picture in each of {', '.join(options.shares)}"
+
+    def reason_against(picture: Picture) -> str:
+        return f"cannot be split: the groups of {picture.label} {reason}" if picture.label in missing else ""
+
+    return partition(pictures, reason_against)

@@ -1,101 +1,92 @@
-"""A split that is stratified by class and never parts a group.
+"""A split that is stratified by class and keeps every group whole.
 
 scikit-learn's StratifiedGroupKFold takes groups in order of the unevenness of their classes and gives each to the fold
 where it leaves the classes most even. This does the same with splits of any share in place of equal folds, and then
 improves the result by moving single groups, so that a class is never further from its share than half a group could
-mend and none is missing from a split that it could be in. Every choice hangs on hashes of names, never on an order.
+mend and none is missing from a split that it could be in. Every choice depends on hashes of names, never on an order.
 """
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 
+from dataset.components import connected_components
+
 MISSING = 1e6  # what it costs that a class is missing from a split: more than any unevenness
-TRIES = 16  # starts from different orders; the best counts
+TRIES = 16  # starts from different orders, of which the best counts
+
+Groups = Mapping[str, Counter[str]]  # the number of pictures of each class in each group
 
 
-def chance(seed: int, *names: str) -> str:
-    """Return a number (64 hexadecimal digits) that looks random and depends on nothing but the seed and the names."""
+def random_key(seed: int, *names: str) -> str:
+    """Return a key to sort by (64 hexadecimal digits) that looks random and depends on the seed and the names alone."""
     return hashlib.sha256("\0".join([str(seed), *names]).encode(errors="surrogatepass")).hexdigest()
 
 
 def split_groups(
-    groups: Mapping[str, Counter],
-    shares: Mapping[str, float],
-    seed: int,
-    held: Mapping[str, str] | None = None,
+    groups: Groups, shares: Mapping[str, float], seed: int, fixed: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return each group to a split.
+    """Return the split of each group.
 
-    `groups` holds the number of pictures of each class in each group, `shares` the wanted share of each split (they
-    add up to 1), and `held` the only split that a group may go to, where it has one. Classes that share no group are
-    independent of each other, so each such set of classes is solved alone.
+    `shares` holds the wanted share of each split (they add up to 1), and `fixed` the only split that a group may go to,
+    where it has one. Classes that share no group are independent of each other, so each such set of classes is solved
+    separately.
     """
     groups = {name: Counter(dict(sorted(groups[name].items()))) for name in sorted(groups)}
-    chosen: dict[str, str] = {}
-    for names in _independent(groups):
-        part = {name: groups[name] for name in names}
+    split_of: dict[str, str] = {}
+    for part in _independent(groups):
         classes = {label for counts in part.values() for label in counts}
         tries = range(TRIES if len(classes) > 1 else 1)
-        solved = [_Solution(part, shares, seed, number, held or {}) for number in tries]
-        chosen |= min(solved, key=lambda solution: solution.cost).split_of
-    return chosen
+        solved = [_Solution(part, shares, fixed or {}, seed, number) for number in tries]
+        split_of |= min(solved, key=lambda solution: solution.cost).split_of
+    return split_of
 
 
-def _independent(groups: Mapping[str, Counter]) -> list[list[str]]:
-    """Return the names of groups in sets that have no class in common."""
-    leader: dict[str, str] = {}
-
-    def lead(label: str) -> str:
-        while leader.setdefault(label, label) != label:
-            leader[label] = label = leader[leader[label]]
-        return label
-
-    for counts in groups.values():
-        first, *others = counts
-        for other in others:
-            leader[lead(other)] = lead(first)
-    sets: dict[str, list[str]] = defaultdict(list)
-    for name, counts in groups.items():
-        sets[lead(next(iter(counts)))].append(name)
-    return list(sets.values())
+def _independent(groups: Groups) -> list[Groups]:
+    """Return the groups in parts that have no class in common."""
+    names = list(groups)
+    first: dict[str, int] = {}  # the first group that holds a class; its others are linked to that
+    links = [(first.setdefault(label, place), place) for place, name in enumerate(names) for label in groups[name]]
+    parts = connected_components(len(names), links)
+    return [{names[place]: groups[names[place]] for place in part} for part in parts]
 
 
 class _Solution:
-    """One way to share out groups, found from one seeded order: `split_of` each group, and its `cost`."""
+    """One way to assign groups, found from one seeded order: `split_of` each group, and its `cost`."""
 
-    def __init__(self, groups, shares, seed, number, held):
-        self.groups, self.shares, self.held = groups, shares, held
-        self.total: Counter = sum(groups.values(), Counter())
-        self.have = {split: Counter() for split in shares}
+    def __init__(self, groups: Groups, shares: Mapping[str, float], fixed: Mapping[str, str], seed: int, number: int):
+        self.groups, self.shares, self.fixed = groups, shares, fixed
+        self.total: Counter[str] = sum(groups.values(), Counter())
+        self.assigned: dict[str, Counter[str]] = {split: Counter() for split in shares}
         self.split_of: dict[str, str] = {}
-        order = sorted(groups, key=lambda name: (-max(groups[name].values()), chance(seed, str(number), name)))
+        order = sorted(groups, key=lambda name: (-max(groups[name].values()), random_key(seed, str(number), name)))
         for name in order:
-            self._put(name, min(self._open_to(name), key=lambda split: self._price(name, split, 1)))
+            self._assign(name, min(self._allowed(name), key=lambda split: self._cost_of_change(name, split, 1)))
         while sum(self._improve(name) for name in order):
             pass
         self.cost = sum(self._unevenness(split, label, 0) for split in shares for label in self.total)
 
-    def _open_to(self, name: str) -> list[str]:
-        return [self.held[name]] if name in self.held else list(self.shares)
+    def _allowed(self, name: str) -> list[str]:
+        return [self.fixed[name]] if name in self.fixed else list(self.shares)
 
-    def _put(self, name: str, split: str) -> None:
+    def _assign(self, name: str, split: str) -> None:
         self.split_of[name] = split
-        self.have[split].update(self.groups[name])
+        self.assigned[split].update(self.groups[name])
 
     def _improve(self, name: str) -> bool:
         """Move a group to where it lowers the cost most, if anywhere."""
         here = self.split_of[name]
-        leaving = self._price(name, here, -1)
-        prices = {split: leaving + self._price(name, split, 1) for split in self._open_to(name) if split != here}
-        best = min(prices, key=prices.get, default=here)
-        if best == here or prices[best] > -1e-9:
+        leaving = self._cost_of_change(name, here, -1)
+        others = (split for split in self._allowed(name) if split != here)
+        costs = {split: leaving + self._cost_of_change(name, split, 1) for split in others}
+        best = min(costs, key=lambda split: costs[split], default=here)
+        if best == here or costs[best] > -1e-9:
             return False
-        self.have[here].subtract(self.groups[name])
-        self._put(name, best)
+        self.assigned[here].subtract(self.groups[name])
+        self._assign(name, best)
         return True
 
-    def _price(self, name: str, split: str, sign: int) -> float:
+    def _cost_of_change(self, name: str, split: str, sign: int) -> float:
         """Return how the cost changes when a group comes to a split (sign 1) or leaves it (-1)."""
         return sum(
             self._unevenness(split, label, sign * count) - self._unevenness(split, label, 0)
@@ -103,5 +94,9 @@ class _Solution:
         )
 
     def _unevenness(self, split: str, label: str, more: int) -> float:
-        have, total = self.have[split][label] + more, self.total[label]
-        return (have - self.shares[split] * total) ** 2 / total + (MISSING if have == 0 else 0)
+        """Return what it costs that a split would hold `more` pictures of a class than now: a squared distance.
+
+        In units of the class's number, so that a small class is as important as a large one.
+        """
+        count, total = self.assigned[split][label] + more, self.total[label]
+        return (count - self.shares[split] * total) ** 2 / total + (MISSING if count == 0 else 0)

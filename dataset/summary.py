@@ -1,33 +1,57 @@
-"""What was done, for a person: counts by class, warnings, and the contents of dataset.json."""
+"""What was done, for a person: the facts about each class, its line in dataset.png, and the lines that are printed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
+from common import dataset_info, manifest
+from common.contact_sheet import SHOWN, SheetLine
+from common.dataset_info import SPLITS, ClassInfo, DatasetInfo
+from common.images import read_image
+from common.manifest import ARROW
 from common.names import strip_blanks
-from dataset.layout import SPLITS
-from dataset.records import Excluded, Picture
+from dataset.audit import Audit
+from dataset.layout import EXCLUDED, SHEET, class_name
+from dataset.pictures import Excluded, Picture
+from dataset.settings import PrepareSettings
 
 
-def describe_classes(pictures: Iterable[Picture]) -> dict[str, dict[str, Any]]:
-    """Return for each class, in taxonomic order: lineage, hierarchy, counts by split, sources and techniques."""
-    members: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        members[picture.path.split("/")[1]].append(picture)
+def describe_classes(pictures: Iterable[Picture]) -> dict[str, ClassInfo]:
+    """Return what is known of each class, in taxonomic order."""
     classes = {}
-    for name, own in members.items():
-        lineages = sorted({picture.lineage for picture in own})
-        splits = Counter(picture.split for picture in own)
-        classes[name] = {
-            "lineage": list(lineages[0]),
-            "hierarchy": [strip_blanks(part) for part in lineages[0]],
-            "also": [list(lineage) for lineage in lineages[1:]],
+    for name, members in _by_class(pictures).items():
+        lineages = sorted({picture.lineage for picture in members})
+        splits = Counter(picture.split for picture in members)
+        classes[name] = ClassInfo(
+            lineage=lineages[0],
+            hierarchy=tuple(strip_blanks(taxon) for taxon in lineages[0]),
+            also=tuple(lineages[1:]),
             **{split: splits[split] for split in SPLITS},
-            "groups": len({picture.group for picture in own}),
-            "sources": len({picture.facts.get("source", "") for picture in own} - {""}),
-            "techniques": dict(sorted(Counter(picture.technique for picture in own).items())),
-        }
-    return dict(sorted(classes.items(), key=lambda entry: (entry[1]["lineage"], entry[0])))
+            groups=len({picture.group for picture in members}),
+            sources=len({picture.facts.get("source", "") for picture in members} - {""}),
+            techniques=dict(sorted(Counter(picture.technique for picture in members).items())),
+        )
+    return dict(sorted(classes.items(), key=lambda entry: (entry[1].lineage, entry[0])))
+
+
+def sheet_lines(directory: Path, classes: Mapping[str, ClassInfo], pictures: Iterable[Picture]) -> list[SheetLine]:
+    """Return the line of each class in dataset.png: its counts by split, and pictures of different groups."""
+    members = _by_class(sorted(pictures, key=lambda picture: (SPLITS.index(picture.split), picture.path)))
+    splits = _used_splits(classes)
+    lines = []
+    for name, facts in classes.items():
+        one_of_each = {picture.group: picture for picture in reversed(members[name])}
+        shown = list(reversed(one_of_each.values()))[:SHOWN]  # those of train first
+        lines.append(
+            SheetLine(
+                name=name,
+                parent=ARROW.join(facts.lineage[:-1]),
+                counts={split: facts.count(split) for split in splits},
+                pictures=[(partial(read_image, directory / picture.path), "") for picture in shown],
+            )
+        )
+    return lines
 
 
 def count_reasons(excluded: Iterable[Excluded]) -> dict[str, int]:
@@ -35,13 +59,33 @@ def count_reasons(excluded: Iterable[Excluded]) -> dict[str, int]:
     return dict(Counter(left.reason.split(":")[0] for left in excluded).most_common())
 
 
-def majority_share(classes: dict[str, dict[str, Any]], split: str = "validate") -> float:
+def majority_share(classes: Mapping[str, ClassInfo], split: str = "validate") -> float:
     """Return the share of the largest class among the pictures of `split`: what a model must beat."""
-    counts = [known[split] for known in classes.values()]
+    counts = [facts.count(split) for facts in classes.values()]
     return max(counts) / sum(counts)
 
 
-def warnings(classes: dict[str, dict[str, Any]], pictures: Sequence[Picture], wanted: float) -> list[str]:
+def report(
+    settings: PrepareSettings, info: DatasetInfo, result: Audit, excluded: Iterable[Excluded], notes: Iterable[str]
+) -> list[str]:
+    """Return the lines that say what was done; `notes` are further sentences that the user should read."""
+    counts = info.counts
+    places = ", ".join(str(settings.train / split) for split in SPLITS if counts.get(split))
+    return [
+        *table(info.classes, Counter(left.label for left in excluded)),
+        "",
+        f"{counts['listed']} pictures are listed, {counts['used']} are used, {counts['excluded']} are left out:",
+        *(f"  {count:6} {reason}" for reason, count in counts["reasons"].items()),
+        f"Audit of the finished directories: {result.identical_bytes_across_splits} identical files, "
+        f"{result.near_duplicates_across_splits} near-duplicates and {result.groups_across_splits} groups "
+        "are in two splits.",
+        f"Always naming the largest class is right for {info.majority_share:.1%}: what a model must beat.",
+        *(f"Note: {note}" for note in notes),
+        f"Wrote {places}, and beside them {dataset_info.NAME}, {SHEET}, {manifest.NAME} and {EXCLUDED}.",
+    ]
+
+
+def warnings(classes: Mapping[str, ClassInfo], pictures: Sequence[Picture], wanted: float) -> list[str]:
     """Return sentences on what a reader of the results should know; `wanted` is the share of validate, 0 to 1."""
     found = []
     share = sum(picture.split == "validate" for picture in pictures) / len(pictures)
@@ -51,28 +95,36 @@ def warnings(classes: dict[str, dict[str, Any]], pictures: Sequence[Picture], wa
         )
     if len(classes) == 1:
         found.append("There is only one class: nothing to tell apart.")
-    single = [name for name, known in classes.items() if known["sources"] == 1]
-    if single:
+    if single := [name for name, facts in classes.items() if facts.sources == 1]:
         found.append(f"All known sources are one for {_list(single)}: a model may learn the source.")
-    unknown = sum(not picture.facts.get("source") for picture in pictures)
-    if unknown:
+    if unknown := sum(not picture.facts.get("source") for picture in pictures):
         found.append(f"{unknown} of {len(pictures)} pictures name no source.")
-    several = [name for name, known in classes.items() if known["also"]]
-    if several:
+    if several := [name for name, facts in classes.items() if facts.also]:
         found.append(f"One class from several places in the classification: {_list(several)}.")
     return found
 
 
-def table(classes: dict[str, dict[str, Any]], left_out: Counter) -> list[str]:
+def table(classes: Mapping[str, ClassInfo], left_out: Mapping[str, int]) -> list[str]:
     """Return the lines of the table of classes; `left_out` holds the number of pictures left out by class."""
-    splits = [split for split in SPLITS if split != "test" or any(known["test"] for known in classes.values())]
+    splits = _used_splits(classes)
     width = max(map(len, [*classes, "class"]))
     lines = [f"{'class':{width}}" + "".join(f"{split:>10}" for split in splits) + "   sources  left out  technique"]
-    for name, known in classes.items():
-        techniques = ", ".join(f"{count} {technique}" for technique, count in known["techniques"].items())
-        counts = "".join(f"{known[split]:>10}" for split in splits)
-        lines.append(f"{name:{width}}{counts}{known['sources']:>10}{left_out[name]:>10}  {techniques}")
+    for name, facts in classes.items():
+        techniques = ", ".join(f"{count} {technique}" for technique, count in facts.techniques.items())
+        counts = "".join(f"{facts.count(split):>10}" for split in splits)
+        lines.append(f"{name:{width}}{counts}{facts.sources:>10}{left_out.get(name, 0):>10}  {techniques}")
     return lines
+
+
+def _used_splits(classes: Mapping[str, ClassInfo]) -> list[str]:
+    return [split for split in SPLITS if any(facts.count(split) for facts in classes.values())]
+
+
+def _by_class(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
+    members: dict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        members[class_name(picture)].append(picture)
+    return members
 
 
 def _list(names: Sequence[str], most: int = 5) -> str:

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dataset.descriptors import Descriptor
+from dataset.pictures import ListedPicture, Picture
+
 SITE = "https://example.org/images"
 
 
@@ -45,3 +48,22 @@ def small_set(top: Path, families: int = 3, each: int = 6, first: int = 0) -> li
         for number, name in enumerate(names):
             write(top / "images", "M", name, first + family * each + number)
     return ["--data", str(top / "data"), "--images", str(top / "images"), "--train", str(top / "set")]
+
+
+def listed(file: str, lineage: tuple[str, ...] = ("M", "O", "F"), **facts: str) -> ListedPicture:
+    """Make a picture that records list, with the class of its lineage."""
+    url = f"{SITE}/{file}"
+    return ListedPicture(file, url, (lineage,), frozenset({lineage[-1]}), facts, lineage[-1], lineage)
+
+
+def described(file: str, lineage: tuple[str, ...] = ("M", "O", "F"), sha256: str = "", **facts: str) -> Picture:
+    """Make a picture that was read and is all grey; its bytes are its own unless `sha256` says otherwise."""
+    descriptor = Descriptor(
+        sha256=sha256 or file,
+        colour=0.0,
+        hashes=np.zeros((8, 64), bool),
+        coarse=np.zeros((32, 32), np.uint8),
+        detail=np.zeros((64, 64), np.int8),
+        texture=0.0,
+    )
+    return Picture(**vars(listed(file, lineage, **facts)), descriptor=descriptor)

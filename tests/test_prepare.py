@@ -1,55 +1,40 @@
-import csv
+"""prepare_image_model.py as a whole: what becomes of records and pictures."""
+
+import hashlib
 import json
 import os
 import random
 from collections import Counter
-from pathlib import Path
+from dataclasses import asdict
 
 import pytest
-from drawn import SITE, picture, record, small_set, write
 from PIL import Image
 
+import common
 import prepare_image_model as script
 from common.names import picture_file
-from dataset import audit, groups
-
-
-def prepare(*options) -> int:
-    return script.main([str(option) for option in options])
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as table:
-        return list(csv.DictReader(table))
-
-
-def manifest(tmp_path: Path) -> list[dict[str, str]]:
-    return rows(tmp_path / "set" / "manifest.csv")
-
-
-def reasons(tmp_path: Path) -> dict[str, str]:
-    return {row["picture"]: row["reason"] for row in rows(tmp_path / "set" / "excluded.csv")}
-
-
-def described(tmp_path: Path) -> dict:
-    return json.loads((tmp_path / "set" / "dataset.json").read_text(encoding="utf-8"))
+from dataset.audit import audit
+from dataset.settings import PrepareSettings
+from tests.drawn import SITE, picture, record, small_set, write
+from tests.prepared import described, manifest, prepare, reasons
 
 
 def test_hand_written_records_become_a_layout(tmp_path, capsys):
     assert prepare(*small_set(tmp_path)) == 0
     listed = manifest(tmp_path)
     assert len(listed) == 18
-    assert Counter(row["split"] for row in listed) == {"train": 15, "validate": 3}
+    assert Counter(row.split for row in listed) == {"train": 15, "validate": 3}
     for row in listed:
-        image = tmp_path / "images" / row["file"]
-        assert row["path"].startswith(f"{row['split']}/{row['class']}/f")
-        assert (tmp_path / "set" / row["path"]).samefile(image)
+        image = tmp_path / "images" / row.file
+        assert row.path.startswith(f"{row.split}/{row.label}/f")
+        assert (tmp_path / "set" / row.path).samefile(image)
     known = described(tmp_path)
     assert list(known["classes"]) == ["Family0", "Family1", "Family2"]
     assert known["classes"]["Family1"]["hierarchy"] == ["M", "Order", "Family1"]
     assert known["classes"]["Family1"]["train"] == 5
-    assert known["audit"] == audit.audit(tmp_path / "set")
-    assert not audit.leaks(known["audit"])
+    result = audit(tmp_path / "set")
+    assert known["audit"] == asdict(result)
+    assert not result.leaks
     with Image.open(tmp_path / "set" / "dataset.png") as sheet:
         assert sheet.width > 600
     printed = capsys.readouterr().out
@@ -57,22 +42,13 @@ def test_hand_written_records_become_a_layout(tmp_path, capsys):
     assert "33.3%" in printed
 
 
+@pytest.mark.slow
 def test_torchvision_reads_the_layout(tmp_path):
     datasets = pytest.importorskip("torchvision.datasets")
     assert prepare(*small_set(tmp_path)) == 0
     folder = datasets.ImageFolder(str(tmp_path / "set" / "train"))
     assert folder.classes == ["Family0", "Family1", "Family2"]
     assert len(folder) == 15
-
-
-@pytest.mark.parametrize("link", ["hard", "copy", "symbolic"])
-def test_links(tmp_path, link):
-    assert prepare(*small_set(tmp_path), "--link", link) == 0
-    path = tmp_path / "set" / manifest(tmp_path)[0]["path"]
-    source = tmp_path / "images" / manifest(tmp_path)[0]["file"]
-    assert path.is_symlink() == (link == "symbolic")
-    assert path.samefile(source) == (link != "copy")
-    assert path.read_bytes() == source.read_bytes()
 
 
 def test_a_picture_on_many_pages_is_used_once_and_its_folder_gives_the_class(tmp_path):
@@ -84,10 +60,10 @@ def test_a_picture_on_many_pages_is_used_once_and_its_folder_gives_the_class(tmp
     record(tmp_path / "data", ["M"], ["f0 specimen-0.png"], pictures=known)
     assert prepare(*options) == 0
     listed = manifest(tmp_path)
-    assert len({row["file"] for row in listed}) == len(listed) == 12
-    moved = next(row for row in listed if row["file"] == "M/f0 specimen-0.png")
-    assert (moved["class"], moved["source"]) == ("Family1", "Me 1999")
-    assert moved["lineage"] == "M > Other order > Family1"
+    assert len({row.file for row in listed}) == len(listed) == 12
+    moved = next(row for row in listed if row.file == "M/f0 specimen-0.png")
+    assert (moved.label, moved.source) == ("Family1", "Me 1999")
+    assert moved.lineage == ("M", "Other order", "Family1")
 
 
 def test_what_is_left_out_and_why(tmp_path):
@@ -119,12 +95,12 @@ def test_what_is_left_out_and_why(tmp_path):
         "gone.png": "hidden",
         "shallow.png": "no entry at depth 3",
     }
-    assert any(row["file"] == "M/Fig52W photograph.png" for row in manifest(tmp_path))
+    assert any(row.file == "M/Fig52W photograph.png" for row in manifest(tmp_path))
     assert prepare(*options, "--keep_drawings", "--keep_unidentified") == 0
     assert len(reasons(tmp_path)) == 7
 
 
-def test_alike_pictures_under_two_labels_are_a_conflict_and_under_one_a_group(tmp_path):
+def test_near_duplicates_of_two_classes_are_a_conflict_and_of_one_a_group(tmp_path):
     options = small_set(tmp_path, families=3)
     images = tmp_path / "images" / "M"
     picture(0).transpose(Image.Transpose.ROTATE_90).save(images / "f1 specimen-0.png")
@@ -134,35 +110,12 @@ def test_alike_pictures_under_two_labels_are_a_conflict_and_under_one_a_group(tm
     left = reasons(tmp_path)
     assert set(left) == {f"M/f{family} specimen-{number}.png" for family in (0, 1) for number in (0, 2)}
     assert all(reason.startswith("conflict:") for reason in left.values())
-    group = {row["file"]: row["group"] for row in manifest(tmp_path)}
+    group = {row.file: row.group for row in manifest(tmp_path)}
     assert group["M/f2 specimen-0.png"] == group["M/f2 specimen-5.png"]
     assert len(set(group.values())) == len(group) - 1
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("JRYSEM-288-65.JPG", "JRYSEM-288-65p.JPG", True),
-        ("Young_etal_2003_117(ex113)-81.JPG", "Young_etal_2003_117(ex113)-81b.JPG", True),
-        ("JRYlm-BedX 8-5um095.JPG", "JRYlm-BedX 8-5um095mos.JPG", True),
-        ("K_S 1983 20-4.jpg", "K_S 1983 20-7.jpg", True),
-        ("Bown 1987 pl11-01.JPG", "Bown 1987 pl11-05.JPG", True),
-        ("JRYSEM-288-65.JPG", "JRYSEM-288-66.JPG", False),
-        ("Burnett1998-6-09-26.jpg", "Burnett1998-6-15-6.jpg", False),
-        ("albaillella_2.jpg", "albaillella_3.jpg", False),
-    ],
-)
-def test_shots_of_one_specimen_are_known_by_their_names(tmp_path, one, other, same):
-    names = [one, other, *(f"another {number}.png" for number in range(4))]
-    record(tmp_path / "data", ["M", "O", "F", "G", "species"], names)
-    for number, name in enumerate(names):
-        write(tmp_path / "images", "M", name, 40 + number)
-    assert prepare(*small_set(tmp_path, families=1, first=90)) == 0
-    group = {row["file"]: row["group"] for row in manifest(tmp_path)}
-    assert (group[f"M/{one}"] == group[f"M/{other}"]) == same
-
-
-def test_sources_stay_apart_and_a_reprint_joins_none(tmp_path):
+def test_every_source_stays_in_one_split_and_a_reprint_joins_none(tmp_path):
     names = [f"{source}-{number}.png" for source in "abcd" for number in range(4)]
     for family in ("F0", "F1"):
         own = [f"{family}{name}" for name in names]
@@ -176,10 +129,9 @@ def test_sources_stay_apart_and_a_reprint_joins_none(tmp_path):
     assert prepare(*where, "--group_by", "source", "--validate_share", 0.25) == 0
     splits = {}
     for row in manifest(tmp_path):
-        splits.setdefault(row["source"], set()).add(row["split"])
+        splits.setdefault(row.source, set()).add(row.split)
     assert sorted(map(len, splits.values())) == [1, 1, 1, 1]
     assert list(reasons(tmp_path)) == ["M/F0b-0.png"]
-    assert set(script.GROUPINGS) == set(groups.LINKS)
 
 
 def test_limits_leave_something_on_both_sides(tmp_path):
@@ -190,7 +142,7 @@ def test_limits_leave_something_on_both_sides(tmp_path):
         write(tmp_path / "images", "M", f"more {number}.png", 300 + number)
         write(tmp_path / "images", "M", f"other {number}.png", 310 + number)
     assert prepare(*options, "--class_limit", 2, "--sample_limit", 3) == 0
-    counts = Counter((row["class"], row["split"]) for row in manifest(tmp_path))
+    counts = Counter((row.label, row.split) for row in manifest(tmp_path))
     assert counts == {
         ("Family2", "train"): 2,
         ("Family2", "validate"): 1,
@@ -224,28 +176,8 @@ def test_ranks_by_name_and_types_held_out(tmp_path):
     assert prepare(*options, "--depth", "family", "--hold_out_types", "--seed", 5) == 0
     listed = manifest(tmp_path)
     assert len(listed) == 12
-    assert {row["split"] for row in listed if row["status"] == "holotype"} == {"validate"}
+    assert {row.split for row in listed if row.status == "holotype"} == {"validate"}
     assert prepare(*options, "--depth", "tribe") == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "technique"),
-    [
-        ("JRYSEM-1-2.png", "", "SEM"),
-        ("a.png", "JRYoung SEM colln", "SEM"),
-        ("JRYlm-BedX 8.png", "", "LM"),
-        ("b 3 XPL.png", "", "LM"),
-        ("Semihololithus-1.png", "Almond 1999", "?"),
-    ],
-)
-def test_techniques_by_name_and_source(tmp_path, name, source, technique):
-    options = small_set(tmp_path, families=1)
-    facts = {f"{SITE}/M/thumbs/{name}": {"source": source}}
-    record(tmp_path / "data", ["M", "Order", "Family0", "G"], [name], pictures=facts)
-    write(tmp_path / "images", "M", name, 700)
-    assert prepare(*options) == 0
-    row = next(row for row in manifest(tmp_path) if row["file"] == f"M/{name}")
-    assert technique == (row["technique"] if float(row["technique_sure"]) > 0.9 else "?")
 
 
 def test_only_one_technique(tmp_path):
@@ -254,7 +186,7 @@ def test_only_one_technique(tmp_path):
         path = tmp_path / "images" / "M" / f"f0 specimen-{number}.png"
         Image.merge("RGB", [picture(number), picture(number + 50), picture(number)]).save(path)
     assert prepare(*options, "--technique", "LM", "--min_samples", 4) == 0
-    assert {row["technique"] for row in manifest(tmp_path)} == {"LM"}
+    assert {row.technique for row in manifest(tmp_path)} == {"LM"}
     assert len(manifest(tmp_path)) >= 4
 
 
@@ -277,6 +209,17 @@ def test_the_same_bytes_whatever_the_order_and_another_split_for_another_seed(tm
     assert (tmp_path / "set" / "manifest.csv").read_bytes() != first
 
 
+def test_one_module_may_be_given_and_local_names_listed(tmp_path):
+    record(tmp_path / "data", ["M", "O", "F"], [])
+    content = {"hierarchy": ["M", "O", "F"], "samples": [{"taxon": "F", "thumbs": [f"M/{n}.png" for n in range(5)]}]}
+    (tmp_path / "data" / "local.json").write_text(json.dumps(content))
+    for number in range(5):
+        write(tmp_path / "images", "M", f"{number}.png", number)
+    where = ["--data", tmp_path / "data", "--images", tmp_path / "images" / "M", "--train", tmp_path / "set"]
+    assert prepare(*where) == 0
+    assert len(manifest(tmp_path)) == 5
+
+
 def test_names_that_differ_in_case_and_hostile_names(tmp_path):
     options = small_set(tmp_path, families=1)
     names = ["x.png", "X.png", "x.JPG", "con.png", "ends with blank .png", "a?b.png", "ü–×.png"]
@@ -293,87 +236,17 @@ def test_names_that_differ_in_case_and_hostile_names(tmp_path):
             write(tmp_path / "images", "M", file.removeprefix("M/"), 800 + start + number)
     assert prepare(*options) == 0
     listed = manifest(tmp_path)
-    assert len({row["path"].casefold() for row in listed}) == len(listed) >= 30
+    assert len({row.path.casefold() for row in listed}) == len(listed) >= 30
     for row in listed:
-        assert (tmp_path / "set" / row["path"]).resolve().is_relative_to((tmp_path / "set").resolve())
-    assert len({row["class"] for row in listed}) == 5
+        assert (tmp_path / "set" / row.path).resolve().is_relative_to((tmp_path / "set").resolve())
+    assert len({row.label for row in listed}) == 5
     assert reasons(tmp_path)["../../etc/passwd"].startswith("no file name")
 
 
-def test_foreign_things_are_refused_and_kept(tmp_path, capsys):
-    options = small_set(tmp_path)
-    own = tmp_path / "set" / "train" / "mine.txt"
-    own.parent.mkdir(parents=True)
-    own.write_text("mine")
-    assert prepare(*options) == 1
-    assert "was not made by this script" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "set").rglob("*")] == ["train", "mine.txt"]
-    own.unlink()
-    assert prepare(*options) == 0
-    own.write_text("mine")
-    before = sorted((tmp_path / "set").rglob("*"))
-    assert prepare(*options, "--seed", 3) == 1
-    assert sorted((tmp_path / "set").rglob("*")) == before
-    assert described(tmp_path)["seed"] == 0
-
-
-@pytest.mark.parametrize(
-    "break_it", ["no data", "no images", "empty", "not json", "wrong types", "no files", "too deep"]
-)
-def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, capsys, break_it):
-    options = small_set(tmp_path)
-    data = tmp_path / "data"
-    if break_it == "no images":
-        (tmp_path / "images").rename(tmp_path / "elsewhere")
-    elif break_it == "no files":
-        for path in (tmp_path / "images" / "M").iterdir():
-            path.unlink()
-    elif break_it == "too deep":
-        options += ["--depth", "7"]
-    else:
-        content = {"not json": "{", "wrong types": '{"hierarchy": "M", "samples": 3}'}
-        for path in data.rglob("*.json"):
-            path.write_text(content[break_it]) if break_it in content else path.unlink()
-        if break_it == "no data":
-            (data / "M").rmdir()
-            data.rmdir()
-    assert prepare(*options) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    message = [line for line in said.err.splitlines() if "picture/s" not in line]
-    assert len(message) == 1
-    expected = {"too deep": "3 (3 classes)", "no files": "scrape_mikrotax.py", "not json": "not JSON"}
-    assert expected.get(break_it, str(tmp_path)) in message[0]
-    assert not (tmp_path / "set").exists()
-
-
-def test_a_broken_record_among_good_ones_is_told(tmp_path, capsys):
-    options = small_set(tmp_path)
-    (tmp_path / "data" / "broken.json").write_text('{"hierarchy": ["M"], "samples": [{"thumbs": 3}]}')
-    (tmp_path / "data" / "foreign.json").write_text('{"cited": true}')
-    (tmp_path / "data" / ".pages").mkdir()
-    (tmp_path / "data" / ".pages" / "raw.json").write_text("{")
-    assert prepare(*options) == 0
-    printed = capsys.readouterr().out
-    assert "broken.json is no usable record" in printed
-    assert "foreign.json" not in printed
-    assert "raw.json" not in printed
-
-
-def test_one_module_may_be_given_and_local_names_listed(tmp_path):
-    record(tmp_path / "data", ["M", "O", "F"], [])
-    content = {"hierarchy": ["M", "O", "F"], "samples": [{"taxon": "F", "thumbs": [f"M/{n}.png" for n in range(5)]}]}
-    (tmp_path / "data" / "local.json").write_text(json.dumps(content))
-    for number in range(5):
-        write(tmp_path / "images", "M", f"{number}.png", number)
-    where = ["--data", tmp_path / "data", "--images", tmp_path / "images" / "M", "--train", tmp_path / "set"]
-    assert prepare(*where) == 0
-    assert len(manifest(tmp_path)) == 5
-
-
-@pytest.mark.parametrize("options", [["--validate_share", "0"], ["--test_share", "0.9"], ["--depth", "0"], ["--what"]])
-def test_a_wrong_command_line_is_status_2(options, capsys):
-    with pytest.raises(SystemExit) as stop:
-        script.main(options)
-    assert stop.value.code == 2
-    assert "usage" in capsys.readouterr().err
+def test_the_settings_are_those_of_the_command_line_and_are_recorded(tmp_path):
+    assert PrepareSettings(**vars(script.build_parser().parse_args([]))) == PrepareSettings()
+    assert prepare(*small_set(tmp_path), "--depth", "3", "--min_samples", "3") == 0
+    known, places = described(tmp_path), {"data": "", "images": "", "train": ""}
+    assert known["options"] | places == vars(PrepareSettings(depth=3, min_samples=3)) | places
+    assert (known["made_by"], known["version"], known["depth"]) == ("prepare_image_model.py", common.__version__, 3)
+    assert known["hash"] == hashlib.sha256((tmp_path / "set" / "manifest.csv").read_bytes()).hexdigest()

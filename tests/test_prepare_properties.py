@@ -1,22 +1,21 @@
 """What holds of every data set, whatever taxonomies, duplicates, groups, limits and shares are drawn."""
 
 import csv
-import json
 import tempfile
 from collections import Counter, defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytest
-from drawn import SITE, picture, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from sklearn.model_selection import StratifiedGroupKFold
 
 import prepare_image_model as script
-from dataset import audit
-from dataset.splits import MISSING, split_groups
+from common.dataset_info import read_dataset_info
+from dataset.audit import audit
+from dataset.settings import GROUPINGS
+from tests.drawn import SITE, picture, record
 
 ORDERS, FAMILIES = ("Aales", "Bales"), ("Aaceae", "Baceae", "Caceae", "Daceae")
 
@@ -42,7 +41,7 @@ OPTIONS = st.fixed_dictionaries(
         "--sample_limit": st.sampled_from([None, 2, 3, 5]),
         "--validate_share": st.sampled_from([0.1, 0.2, 0.35, 0.5]),
         "--test_share": st.sampled_from([0, 0, 0.1, 0.3]),
-        "--group_by": st.sampled_from(script.GROUPINGS),
+        "--group_by": st.sampled_from(GROUPINGS),
         "--min_samples": st.sampled_from([None, 4]),
         "--rare": st.sampled_from(["drop", "pool"]),
         "--seed": st.integers(0, 5),
@@ -74,6 +73,7 @@ def lay_out(top: Path, entries: list[dict]) -> set[str]:
     return listed
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(entries=st.lists(ENTRY, min_size=8, max_size=60), options=OPTIONS, types=st.booleans())
 def test_every_layout_is_sound(entries, options, types):
@@ -90,9 +90,9 @@ def test_every_layout_is_sound(entries, options, types):
         used, left = _rows(top / "set" / "manifest.csv"), _rows(top / "set" / "excluded.csv")
         files = [row["file"] for row in used] + [row["picture"] for row in left]
         assert sorted(files) == sorted(listed)  # used + excluded = listed, and nothing twice
-        known = json.loads((top / "set" / "dataset.json").read_text(encoding="utf-8"))
-        assert known["audit"] == audit.audit(top / "set")
-        assert not audit.leaks(known["audit"])
+        result = audit(top / "set")
+        assert read_dataset_info(top / "set" / "dataset.json").audit == asdict(result)
+        assert not result.leaks
         assert len({row["sha256"] for row in used}) == len(used)
         _check_groups(used, options["--group_by"])
         _check_limits(used, options)
@@ -136,58 +136,3 @@ def _check_shares(used, options):
         for split in ("validate", "test"):
             found = sum(row["class"] == label and row["split"] == split for row in used)
             assert abs(found - options[f"--{split}_share"] * total) <= largest
-
-
-GROUPS = st.lists(
-    st.dictionaries(st.sampled_from("ABCDEF"), st.integers(1, 9), min_size=1, max_size=3), min_size=2, max_size=40
-)
-SHARES = st.sampled_from([(0.8, 0.2), (0.5, 0.5), (0.7, 0.2, 0.1), (0.9, 0.1)])
-
-
-@settings(max_examples=200, deadline=None)
-@given(groups=GROUPS, numbers=SHARES, seed=st.integers(0, 9), held=st.sets(st.integers(0, 39), max_size=4))
-def test_no_single_group_could_be_put_better(groups, numbers, seed, held):
-    named = {f"g{place}": Counter(counts) for place, counts in enumerate(groups)}
-    shares = dict(zip(("train", "validate", "test"), numbers, strict=False))
-    fixed = {f"g{place}": "validate" for place in held if place < len(groups)}
-    split_of = split_groups(named, shares, seed, fixed)
-    assert set(split_of) == set(named)
-    assert all(split_of[name] == "validate" for name in fixed)
-    assert split_of == split_groups(dict(reversed(named.items())), shares, seed, fixed)
-    best = unevenness(named, shares, split_of)
-    for name in set(named) - set(fixed):
-        for split in shares:
-            assert unevenness(named, shares, {**split_of, name: split}) > best - 1e-6
-
-
-def unevenness(groups, shares, split_of) -> float:
-    """Sum the squared distances from the wanted counts, in units of a class, and what missing classes cost."""
-    total = sum(groups.values(), Counter())
-    have = {split: Counter() for split in shares}
-    for name, split in split_of.items():
-        have[split].update(groups[name])
-    return sum(
-        (have[split][label] - share * total[label]) ** 2 / total[label] + MISSING * (not have[split][label])
-        for split, share in shares.items()
-        for label in total
-    )
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_split_is_at_least_as_even_as_that_of_scikit_learn(seed):
-    chance = np.random.default_rng(seed)
-    groups = {
-        f"g{number}": Counter(chance.choice(list("ABCDEFGH"), chance.integers(1, 12), p=np.arange(1, 9) / 36).tolist())
-        for number in range(60)
-    }
-    shares = {"train": 0.8, "validate": 0.2}
-    ours = unevenness(groups, shares, split_groups(groups, shares, seed))
-    labels = [label for counts in groups.values() for label in counts.elements()]
-    names = [name for name, counts in groups.items() for _ in counts.elements()]
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(labels, labels, names)
-    theirs = []
-    for _, fold in folds:
-        validate = {names[place] for place in fold}
-        split_of = {name: "validate" if name in validate else "train" for name in groups}
-        theirs.append(unevenness(groups, shares, split_of))
-    assert ours <= np.mean(theirs)

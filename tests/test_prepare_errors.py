@@ -1,0 +1,93 @@
+"""prepare_image_model.py and what it cannot do: one sentence, the right status, and nothing changed."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+import prepare_image_model as script
+from tests.drawn import small_set
+from tests.prepared import described, prepare
+
+
+def test_foreign_things_are_refused_and_kept(tmp_path, capsys):
+    options = small_set(tmp_path)
+    own = tmp_path / "set" / "train" / "mine.txt"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    assert prepare(*options) == 1
+    assert "was not made by prepare_image_model.py" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "set").rglob("*")] == ["train", "mine.txt"]
+    own.unlink()
+    assert prepare(*options) == 0
+    own.write_text("mine")
+    before = sorted((tmp_path / "set").rglob("*"))
+    assert prepare(*options, "--seed", 3) == 1
+    assert sorted((tmp_path / "set").rglob("*")) == before
+    assert described(tmp_path)["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    "break_it", ["no data", "no images", "empty", "not json", "wrong types", "no files", "too deep"]
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, capsys, break_it):
+    options = small_set(tmp_path)
+    data = tmp_path / "data"
+    if break_it == "no images":
+        (tmp_path / "images").rename(tmp_path / "elsewhere")
+    elif break_it == "no files":
+        for path in (tmp_path / "images" / "M").iterdir():
+            path.unlink()
+    elif break_it == "too deep":
+        options += ["--depth", "7"]
+    else:
+        content = {"not json": "{", "wrong types": '{"hierarchy": "M", "samples": 3}'}
+        for path in data.rglob("*.json"):
+            path.write_text(content[break_it]) if break_it in content else path.unlink()
+        if break_it == "no data":
+            (data / "M").rmdir()
+            data.rmdir()
+    assert prepare(*options) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    message = [line for line in said.err.splitlines() if "picture/s" not in line]
+    assert len(message) == 1 and message[0].startswith("prepare_image_model.py: ")
+    expected = {"too deep": "3 (3 classes)", "no files": "scrape_mikrotax.py", "not json": "not JSON"}
+    assert expected.get(break_it, str(tmp_path)) in message[0]
+    option = {"no images": "--images", "too deep": "--depth", "no files": ""}.get(break_it, "--data")
+    assert message[0].endswith(f"; try another {option}") or not option
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_broken_record_among_good_ones_is_told(tmp_path, capsys):
+    options = small_set(tmp_path)
+    (tmp_path / "data" / "broken.json").write_text('{"hierarchy": ["M"], "samples": [{"thumbs": 3}]}')
+    (tmp_path / "data" / "foreign.json").write_text('{"cited": true}')
+    (tmp_path / "data" / ".pages").mkdir()
+    (tmp_path / "data" / ".pages" / "raw.json").write_text("{")
+    assert prepare(*options) == 0
+    printed = capsys.readouterr().out
+    assert "broken.json is no usable record" in printed
+    assert "foreign.json" not in printed
+    assert "raw.json" not in printed
+
+
+@pytest.mark.parametrize("options", [["--validate_share", "0"], ["--test_share", "0.9"], ["--depth", "0"], ["--what"]])
+def test_a_wrong_command_line_is_status_2(options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        script.main(options)
+    assert stop.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options", [["--help"], ["--version"], ["--rare", "eat"], ["--validate_share", "0.9", "--test_share", "0.2"]]
+)
+def test_help_and_mistakes_import_nothing_that_takes_long(options):
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", script.__file__, *options], capture_output=True, text=True, check=False
+    )
+    imported = set(re.findall(r"\| +(\w+)$", run.stderr, re.MULTILINE))
+    assert "argparse" in imported and not imported & {"numpy", "scipy", "PIL", "matplotlib", "torch", "tqdm"}
+    assert run.returncode == (0 if options[0] in ("--help", "--version") else 2)
