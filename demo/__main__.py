@@ -7,6 +7,7 @@ What they make lies in demo/work/, which is emptied first, so that nobody's own 
 test.png and logs/ stand where the scripts write them by default.
 """
 
+import argparse
 import csv
 import shlex
 import shutil
@@ -55,8 +56,12 @@ def only_the_broken_picture_failed() -> bool:
     return bool(urls) and all("Demo%20broken" in url for url in urls)
 
 
-def main() -> int:
-    """Run the demo; give the exit status of the command that failed, or 0."""
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo; return the exit status of the command that failed, or 0."""
+    parser = argparse.ArgumentParser(
+        prog="python -m demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args(argv)
     start = time.monotonic()
     shutil.rmtree(TOP / WORK, ignore_errors=True)
     with DemoSite() as site:

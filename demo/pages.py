@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from demo.pictures import Picture
-from demo.taxa import CAPTIONS, INTERVALS, Taxon
+from demo.taxa import CAPTIONS, INTERVALS
+from demo.tree import Picture, Taxon
 
 # What the two wordings of the site say differently.
 WORDS = {

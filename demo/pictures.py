@@ -6,32 +6,10 @@ the same name in both modules, drawings, a photograph that has `Fig` in its name
 species, a file that breaks off in its middle.
 """
 
-from __future__ import annotations
+from dataclasses import replace
 
-from dataclasses import dataclass, replace
-
-from demo.taxa import CENOZOIC, FIRST_ID, MESOZOIC, MODULES, Taxon, grow
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One image of the site: what its page says of it, and what is needed to draw it."""
-
-    file: str
-    source: str = ""
-    caption: str = ""
-    status: str = "-"
-    notes: str = ""
-    location: str = "-; ; "
-    sample: str = "-"
-    age: str = "- "
-    species: str = ""  # a key of demo.coccoliths.SPECIES
-    specimen: int = 0  # the same individual in each of its shots
-    shot: str = ""
-    technique: str = "SEM"
-    scene: str = "photo"
-    corrupt: bool = False  # the file breaks off in its middle
-
+from demo.taxa import CENOZOIC, FIRST_ID, MESOZOIC, MODULES
+from demo.tree import Picture, Taxon, grow
 
 # One specimen of each species a row: file name, its shots, technique, source, caption.
 # {a} and {b} are numbers of the species, {m} is the module's letter, {old} the name in the source publication.

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from demo.site import DemoSite
+from tests.faults import FaultySite
 
 # A shell starts its background jobs with Ctrl-C ignored, and so would be all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -13,9 +13,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture
 def make_site():
-    """A function that serves a DemoSite, with the class's arguments, until the test ends."""
+    """A function that serves a FaultySite, with the class's arguments, until the test ends."""
     with contextlib.ExitStack() as sites:
-        yield lambda *arguments, **options: sites.enter_context(DemoSite(*arguments, **options))
+        yield lambda *arguments, **options: sites.enter_context(FaultySite(*arguments, **options))
 
 
 @pytest.fixture

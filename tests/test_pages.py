@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from own_pages import CREDIT, gallery, href, page, row, table, thumbnail
 
 from common.names import comparison_key, picture_file
 from demo.pages import page as demo_page
@@ -23,9 +22,12 @@ from mikrotax.links import (
     picture_url,
     site_directory,
 )
+from mikrotax.listing import HIDDEN
 from mikrotax.markup import PageError, decode
-from mikrotax.pages import HIDDEN, Page, check_asked, parse_page
-from mikrotax.records import Pool, complete, outline, record_file
+from mikrotax.pages import Page, check_asked, parse_page
+from mikrotax.record_files import RecordFiles
+from mikrotax.records import Pool, make_record, with_pictures
+from tests.own_pages import CREDIT, gallery, href, page, row, table, thumbnail
 
 HOST = "https://www.mikrotax.org"
 BASE = f"{HOST}/Nannotax3/index.php?taxon=Aus&module=ntax_cenozoic"
@@ -70,7 +72,7 @@ def test_the_real_root_page():
 def test_the_real_species_page():
     found = parsed(real("species-2018.html"))
     check_asked(found, "Syracosphaera azureaplaneta")
-    assert outline(found, "")["hierarchy"] == [
+    assert list(make_record(found, "").hierarchy) == [
         "Coccolithophores",
         "Syracosphaerales",
         "Syracosphaeraceae",
@@ -212,8 +214,8 @@ def test_trap_2_the_richest_record_of_a_picture_wins():
         pool = Pool()
         for found in order:
             pool.add(found, "today")
-        picture = complete(outline(poor, "today"), pool)["pictures"][poor.daughters[0].pictures[0].thumb]
-        assert picture["source"] == "Coll. X" and picture["page"] == rich.url and len(pool.listed) == 1
+        picture = with_pictures(make_record(poor, "today"), pool).pictures[poor.daughters[0].pictures[0].thumb]
+        assert picture.source == "Coll. X" and picture.page == rich.url and len(pool.listed) == 1
 
 
 def test_trap_3_files_that_differ_in_module_or_case_stay_apart():
@@ -578,11 +580,12 @@ def test_no_damage_leads_the_parser_astray(text):
     assert isinstance(found, Page) and 0 < len(found.lineage) <= 25
     pool = Pool()
     pool.add(found, "2026-01-01T00:00:00Z")
-    record = complete(outline(found, "2026-01-01T00:00:00Z"), pool)
+    record = with_pictures(make_record(found, "2026-01-01T00:00:00Z"), pool)
     for daughter in found.daughters:
         assert host(daughter.url) == host(BASE) and comparison_key(daughter.taxon) not in HIDDEN
-    for url, picture in record["pictures"].items():
-        assert host(url) == host(BASE) and not HIDDEN & {name.casefold() for name in picture["lineage"][1:]}
-        assert not Path(picture["file"]).is_absolute() and ".." not in Path(picture["file"]).parts
-    assert "/" not in record_file(found.taxon) and not record_file(found.taxon).startswith(".")
+    for url, picture in record.pictures.items():
+        assert host(url) == host(BASE) and not HIDDEN & {name.casefold() for name in picture.lineage[1:]}
+        assert not Path(picture.file).is_absolute() and ".." not in Path(picture.file).parts
+    path = RecordFiles(Path("nowhere")).path(record)
+    assert len(path.parts) == 3 and not any(part.startswith(".") for part in path.parts)
     assert len({file.casefold() for file in pool.files.given.values()}) == len(pool.files.given)

@@ -19,16 +19,15 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from own_pages import gallery, page, row, table, thumbnail
 from PIL import Image
 
 import scrape_mikrotax
 from common.names import picture_file
-from demo.faults import Faults
-from demo.site import DemoSite
 from mikrotax import session
 from mikrotax.pictures import PictureError, check_picture
 from mikrotax.records import Files
+from tests.faults import Faults, FaultySite
+from tests.own_pages import gallery, page, row, table, thumbnail
 
 Crawled = namedtuple("Crawled", "folder log site")
 ROOT = Path(__file__).parents[1]
@@ -75,7 +74,7 @@ def quick(monkeypatch):
 def crawled(tmp_path_factory):
     """A finished crawl of one genus of the demo: its folder, the site's log of it, and the site."""
     folder = tmp_path_factory.mktemp("crawled")
-    with DemoSite() as site:
+    with FaultySite() as site:
         assert scrape(site, folder, "--taxon", GENUS) == 0
         yield Crawled(folder, list(site.requests), site)
 
@@ -317,7 +316,7 @@ def test_two_scrapers_do_not_work_on_one_store(crawled, tmp_path, capsys):
     wait_for((tmp_path / "data" / ".pages" / "pages.sqlite").exists)
     time.sleep(0.1)
     assert scrape(site, tmp_path) == 1
-    assert "Another scraper is at work" in capsys.readouterr().err
+    assert "another run is writing into" in capsys.readouterr().err
     process.kill()
     process.communicate()
 
@@ -391,7 +390,7 @@ def test_a_store_that_is_none_is_told(demo_site, tmp_path, capsys):
     (tmp_path / "data" / ".pages").mkdir(parents=True)
     (tmp_path / "data" / ".pages" / "pages.sqlite").write_bytes(b"no database" * 1000)
     assert scrape(demo_site, tmp_path) == 1
-    assert "Move it away" in capsys.readouterr().err and demo_site.requests == []
+    assert "move it away; try another --cache" in capsys.readouterr().err and demo_site.requests == []
 
 
 # A site that goes wrong

@@ -10,8 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from common import __version__
 from mikrotax import session as session_module
-from mikrotax.session import FetchError, PoliteSession, SiteError, is_loopback, user_agent
+from mikrotax.links import is_loopback
+from mikrotax.session import FetchError, PoliteSession, SiteError, user_agent
 
 ROBOTS = "/robots.txt"
 LIMIT = 100_000
@@ -219,7 +221,7 @@ def test_no_cookies_one_connection_and_a_name(site, session):
     assert not any("cookie" in map(str.lower, headers) for _, _, headers, _ in site.log)
     assert len({port for _, _, _, port in site.log}) == 1
     assert {headers["User-Agent"] for _, _, headers, _ in site.log} == {user_agent("me@museum.org")}
-    assert "scrape_mikrotax/0" in user_agent() and "me@museum.org" in user_agent("me@museum.org")
+    assert f"scrape_mikrotax/{__version__} " in user_agent() and "me@museum.org" in user_agent("me@museum.org")
 
 
 def test_redirects_stay_on_the_host_and_obey_robots_txt(site, session):
@@ -229,7 +231,7 @@ def test_redirects_stay_on_the_host_and_obey_robots_txt(site, session):
         (away + "/x", "//evil.invalid/x", "file:///etc/passwd", "http://[bad/", "/secret/x")
     ):
         site.answers[f"/{number}"] = [(302, {"Location": target}, b"")]
-        with pytest.raises(FetchError, match=r"off the host|robots|no address"):
+        with pytest.raises(FetchError, match=r"off the host|robots|not an address"):
             session.fetch(f"{site.url}/{number}", LIMIT)
     assert site.paths == [ROBOTS, "/0", "/1", "/2", "/3", "/4"]
 
