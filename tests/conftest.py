@@ -1,14 +1,23 @@
 """What many tests need: the demo site, served on 127.0.0.1 while a test runs."""
 
 import contextlib
+import shutil
 import signal
+from typing import NamedTuple
 
 import pytest
 
 from tests.faults import FaultySite
+from tests.scraping import GENUS, scrape
 
 # A shell starts its background jobs with Ctrl-C ignored, and so would be all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Crawled(NamedTuple):
+    folder: object
+    log: list
+    site: FaultySite
 
 
 @pytest.fixture
@@ -22,6 +31,23 @@ def make_site():
 def demo_site(make_site):
     """The demo site in its later wording, without faults."""
     return make_site()
+
+
+@pytest.fixture(scope="session")
+def crawled(tmp_path_factory):
+    """A finished crawl of one genus of the demo site: its folder, the site's log of it, and the site."""
+    folder = tmp_path_factory.mktemp("crawled")
+    with FaultySite() as site:
+        assert scrape(site, folder, "--taxon", GENUS) == 0
+        yield Crawled(folder, list(site.requests), site)
+
+
+@pytest.fixture
+def crawl_copy(crawled, tmp_path):
+    """A copy of that crawl to go on with: its folder, and the site, whose log begins anew."""
+    shutil.copytree(crawled.folder, tmp_path, dirs_exist_ok=True)
+    crawled.site.requests.clear()
+    return tmp_path, crawled.site
 
 
 @pytest.fixture(scope="session")
