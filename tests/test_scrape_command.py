@@ -66,7 +66,7 @@ def test_a_wrong_command_is_told_and_writes_nothing(tmp_path, monkeypatch, capsy
     assert end.value.code == 2 and sentence in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_had_at_all_leaves_nothing_behind(demo_site, tmp_path, capsys):
+def test_what_cannot_be_fetched_at_all_leaves_nothing_behind(demo_site, tmp_path, capsys):
     assert scrape(demo_site, tmp_path, "--module", "nowhere") == 1
     assert "no page to start from" in capsys.readouterr().err
     assert scrape("http://127.0.0.1:9", tmp_path) == 1

@@ -18,7 +18,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(session, "sleep", lambda seconds: time.sleep(seconds / 50))
 
 
-def test_everything_that_can_be_had_is_had_and_the_rest_is_told(make_site, tmp_path, quick):
+@pytest.mark.slow
+def test_everything_that_can_be_fetched_is_fetched_and_the_rest_is_told(make_site, tmp_path, quick):
     """Every fault at once, on one order of the demo; the site's log proves pause, order, and nothing asked twice."""
     passing = Faults(busy=0.1, unavailable=0.1, error=0.1, cut_off=0.1, hang_up=0.1, retry_after=1)
     lasting = dict.fromkeys(("error_always", "cut_off_always", "gone", "redirect_away", "redirect_circle"), 0.05)
@@ -79,6 +80,7 @@ def test_redirects_within_the_host_are_followed_once(make_site, tmp_path):
     assert asked(site)[before:] == []
 
 
+@pytest.mark.slow
 def test_taxonomies_that_go_round_or_down_for_ever_and_huge_pages_come_to_an_end(make_site, tmp_path):
     site = make_site(faults=Faults(cyclic=True))
     assert scrape(site, tmp_path / "a", "--taxon", "Coccolithus", "--dry_run") == 0

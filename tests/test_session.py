@@ -12,7 +12,6 @@ import pytest
 
 from common import __version__
 from mikrotax import session as session_module
-from mikrotax.links import is_loopback
 from mikrotax.session import FetchError, PoliteSession, SiteError, user_agent
 
 ROBOTS = "/robots.txt"
@@ -136,6 +135,7 @@ def test_a_crawl_delay_beyond_reason_stops_the_run(site, session):
         session.fetch(site.url + "/a", LIMIT)
 
 
+@pytest.mark.slow
 def test_the_pause_is_kept_whatever_fails(site):
     """The site's own log: every pause is at least --delay, over good answers, errors, retries and redirects."""
     site.answers["/again"] = [(500, {}, b""), (0, {}, b""), (200, {"Content-Length": "9"}, b"cut"), (200, {}, b"good")]
@@ -270,18 +270,3 @@ def test_an_answer_that_trickles_is_given_up(site, session, monkeypatch):
 def test_a_site_that_is_not_there_is_told_plainly():
     with PoliteSession("http://127.0.0.1:9", 0) as session, pytest.raises(SiteError, match="refuses connections"):
         session.fetch("http://127.0.0.1:9/a", LIMIT)
-
-
-@pytest.mark.parametrize(
-    ("url", "here"),
-    [
-        ("http://127.0.0.1:8000", True),
-        ("http://localhost/x", True),
-        ("http://[::1]:80/", True),
-        ("https://www.mikrotax.org", False),
-        ("http://127.evil.org", False),
-        ("http://localhost.evil.org", False),
-    ],
-)
-def test_loopback_is_this_machine_alone(url, here):
-    assert is_loopback(url) is here
