@@ -69,6 +69,7 @@ class Site(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
+    server: "Site"
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one piece
 

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-MAX_PART = 120  # bytes of one file or directory name; disks allow 255, temporary files and old tools want some of it
+MAX_PART = 120  # bytes of one file or directory name; disks allow 255, temporary files and old tools need some of it
 MAX_FILE = 200  # bytes of a whole path below images/; Windows allows 260 with everything that stands before it
 
 # Names that mean a device on Windows, whatever their extension.

@@ -4,7 +4,7 @@
 
 It serves the demo site on a free port of 127.0.0.1 and runs the four scripts against it, each as a user would type it.
 What they make lies in demo/work/, which is emptied first, so that nobody's own data/ and images/ are touched; only
-test.png and logs/ stand where the scripts write them by default.
+test.png and logs/ lie where the scripts write them by default.
 """
 
 import argparse

@@ -81,7 +81,9 @@ class DemoSite:
 
     def __init__(self, wording: str = "later", revised: bool = False, port: int = 0):
         self.requests: list[Request] = []
-        self.change(wording, revised)
+        self.wording = wording
+        self.revised = revised
+        self.change()
         self._server = _Server(("127.0.0.1", port), self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.away = f"http://localhost:{self._server.server_port}"
@@ -96,7 +98,7 @@ class DemoSite:
 
     def change(self, wording: str | None = None, revised: bool | None = None) -> None:
         """Make the site another one from the next request on; what is not given stays. Arguments as for the class."""
-        self.wording = self.wording if wording is None else wording
+        self.wording = wording or self.wording
         self.revised = self.revised if revised is None else revised
         self.modules = self.grow_modules()
         taxa = [taxon for root in self.modules.values() for taxon in root.walk()]
@@ -199,7 +201,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address, site: DemoSite):
         self.site = site
-        self.connections = set()
+        self.connections: set[socket.socket] = set()
         super().__init__(address, _Handler)
 
     def process_request(self, request, client_address):
@@ -225,6 +227,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     """Speaks HTTP for a DemoSite: logs the request, sends the answer."""
 
+    server: _Server
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body leave together
     disable_nagle_algorithm = True

@@ -53,17 +53,17 @@ class Taxon:
         return self.parent.module if self.parent else self.name
 
     def walk(self) -> Iterator[Taxon]:
-        """This taxon and all below it, parents first."""
+        """Yield this taxon and all below it, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()
 
     def below_genus(self) -> bool:
-        """Whether this is a genus or stands below one."""
+        """Tell whether this is a genus or stands below one."""
         return self.rank == "Genus" or (self.parent is not None and self.parent.below_genus())
 
     def ages(self) -> tuple[str, str] | None:
-        """First and last occurrence as names of intervals, summed over the children where there are any; or None."""
+        """Return first and last occurrence as names of intervals, summed over any children; None if not known."""
         if self.range:
             first, last = self.range.split("–")
             return first, last

@@ -126,7 +126,7 @@ def picture_lineage(url: str) -> list[str]:
 
 def _on_this_host(base: str, href: str) -> str:
     """Return `href` as an absolute address with an encoded path and a raw query; LinkError if it leaves the host."""
-    # As browsers do: a line break in an address is none, blanks at its ends do not count, those within it do.
+    # As browsers do: line breaks in an address and blanks at its ends do not count, blanks within it do.
     raw, question, query = re.sub(r"[\t\r\n]", "", href).strip(" ").partition("?")
     try:
         url = urljoin(base.partition("?")[0], raw.replace(" ", "%20"))

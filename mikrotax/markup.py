@@ -45,11 +45,11 @@ def page_proper(text: str) -> str:
     text = text[start.start() :] if start else text
     end = re.search(r"<div\s[^<>]{0,200}?\bid\s*=\s*[\"']?cmtx_container\b", text, re.IGNORECASE)
     text = text[: end.start()] if end else text
-    kept = []
+    parts = []
     for part in re.split(r"<script\b", text, flags=re.IGNORECASE):
         # What follows the end of a script, or all of it before the first one.
-        kept.append(re.split(r"</script\s*>", part, maxsplit=1, flags=re.IGNORECASE)[-1])
-    return "".join(kept)
+        parts.append(re.split(r"</script\s*>", part, maxsplit=1, flags=re.IGNORECASE)[-1])
+    return "".join(parts)
 
 
 def escape_apostrophes(text: str) -> str:

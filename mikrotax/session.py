@@ -1,7 +1,7 @@
 """A polite session: one connection, a pause before each request, robots.txt obeyed, and no insisting.
 
-The parts are well-kept libraries: requests asks, requests-ratelimiter keeps the pause, urllib3's Retry says how long to
-wait after a failure, Protego reads robots.txt. What is fetched is kept by `mikrotax.store`.
+The parts are libraries: requests asks, requests-ratelimiter keeps the pause, urllib3's Retry says how long to wait after
+a failure, Protego reads robots.txt. What is fetched is stored by `mikrotax.store`.
 """
 
 import math
@@ -40,7 +40,7 @@ class FetchError(ToolkitError):
 
 
 class SiteError(ToolkitError):
-    """The site wants to be left alone, or is out of reach; the message says what to do. The run stops."""
+    """The site asks to be left alone, or is out of reach; the message says what to do. The run stops."""
 
 
 def user_agent(contact: str = "") -> str:

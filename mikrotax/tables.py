@@ -55,7 +55,10 @@ def write_failures(path: Path, failures: Iterable[Failure]) -> None:
 
 
 def write_notices(path: Path, notices: Mapping[str, Iterable[str]]) -> None:
-    """Write the table of what a person should look at: taxa by what is odd about their pages; none, no table."""
+    """Write the table of what a person should look at: taxa by what is odd about their pages.
+
+    Without any, an old table is removed.
+    """
     rows = [{"notice": notice, "taxon": taxon} for notice, taxa in notices.items() for taxon in taxa]
     _write_or_remove(path, ("notice", "taxon"), rows)
 

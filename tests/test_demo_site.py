@@ -16,6 +16,7 @@ import requests
 from lxml import html
 from PIL import Image
 
+from demo.__main__ import main as demo_main
 from demo.coccoliths import SPECIES
 from demo.pictures import modules
 from demo.site import DemoSite
@@ -418,6 +419,12 @@ def test_a_taken_port_gets_a_sentence(serve, demo_site):
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 1
     assert "another --port" in errors
+
+
+def test_the_demo_answers_for_help_and_does_not_run(capsys):
+    with pytest.raises(SystemExit) as end:
+        demo_main(["--help"])
+    assert end.value.code == 0 and "test.png" in capsys.readouterr().out
 
 
 def test_an_unknown_wording_is_refused():
