@@ -24,8 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 from PIL import Image
 
 from demo.pages import page
-from demo.pictures import Picture
-from demo.taxa import Taxon
+from demo.tree import Picture, Taxon
 from mikrotax.markup import decode
 from mikrotax.pages import parse_page
 
@@ -33,7 +32,7 @@ RANKS = {"Order": 6, "Family": 6, "Genus": 10, "Species": 1_000}  # how many at 
 MODULE = "ntax_cenozoic"
 
 
-def module(pages: int, pictures: int) -> Taxon:
+def grow_module(pages: int, pictures: int) -> Taxon:
     """Return a tree of `pages` taxa in four ranks below the root, with `pictures` pictures spread over its species."""
     root = Taxon(MODULE, "Module", 1)
     level, number = [root], 1
@@ -70,6 +69,7 @@ class Site(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
+    server: "Site"
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one piece
 
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--page", type=Path, help="an HTML file to parse as well")
     args = parser.parse_args(argv)
 
-    root = module(args.pages, args.pictures)
+    root = grow_module(args.pages, args.pictures)
     texts = {"the made-up root page": page(root, "later")}
     if args.page:
         texts[args.page.name] = decode(args.page.read_bytes())

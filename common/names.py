@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-MAX_PART = 120  # bytes of one file or directory name; disks allow 255, temporary files and old tools want some of it
+MAX_PART = 120  # bytes of one file or directory name; disks allow 255, temporary files and old tools need some of it
 MAX_FILE = 200  # bytes of a whole path below images/; Windows allows 260 with everything that stands before it
 
 # Names that mean a device on Windows, whatever their extension.
@@ -18,7 +18,7 @@ RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
 def strip_blanks(name: str) -> str:
     """Return `name` as it stands in a record's `hierarchy`: NFC, with all white space removed.
 
-    >>> squeeze("SY pulchra gp")
+    >>> strip_blanks("SY pulchra gp")
     'SYpulchragp'
     """
     return "".join(unicodedata.normalize("NFC", name).split())
@@ -93,7 +93,7 @@ def picture_file(url: str) -> str:
 def disambiguate(file: str, key: str) -> str:
     """Return another name for `file`, which is taken: eight hexadecimal digits of the hash of `key` before its suffix.
 
-    >>> apart("ntax_cenozoic/a.jpg", "ntax_cenozoic/thumbs/A.jpg")
+    >>> disambiguate("ntax_cenozoic/a.jpg", "ntax_cenozoic/thumbs/A.jpg")
     'ntax_cenozoic/a-c241ca9c.jpg'
     """
     path = PurePosixPath(file)
@@ -104,8 +104,8 @@ def disambiguate(file: str, key: str) -> str:
 
 def _split_suffix(name: str) -> tuple[str, str]:
     """Split a file name before its extension, which counts as one only if it is short and plain."""
-    match = re.fullmatch(r"(.+?)(\.[A-Za-z0-9]{1,5})?", name, re.DOTALL)
-    return match.group(1), match.group(2) or ""
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, dot + suffix) if stem and re.fullmatch(r"[A-Za-z0-9]{1,5}", suffix) else (name, "")
 
 
 def _cut(name: str, size: int) -> str:

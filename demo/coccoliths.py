@@ -31,17 +31,17 @@ class Species:
 
 
 def _placolith(**parts):
-    """A placolith; some lie with the proximal side up."""
+    """Return a placolith; some lie with the proximal side up."""
     return Species(f.placolith, parts, box=(1.0, parts["ellipticity"]), states={"proximal": 0.15})
 
 
 def _nannoconid(**parts):
-    """A nannoconid; many are broken along the canal."""
+    """Return a nannoconid; many are broken along the canal."""
     return _standing(f.nannoconid, states={"broken": 0.45}, **parts)
 
 
 def _horseshoe(dark=False, **parts):
-    """A ceratolith in any direction; Amaurolithus stays dark between crossed polars."""
+    """Return a ceratolith in any direction; Amaurolithus stays dark between crossed polars."""
     height = (max(parts["arms"]) + parts["radius"] + parts.get("spine", parts["width"])) / 2
     return Species(
         f.ceratolith, parts, box=(1.2 * (parts["radius"] + parts["width"]), 1.08 * height), polars=0.0 if dark else 0.8
@@ -49,12 +49,12 @@ def _horseshoe(dark=False, **parts):
 
 
 def _flat(drawer, **parts):
-    """A plate seen face on, in any direction; its box follows from its ellipticity."""
+    """Return a plate seen face on, in any direction; its box follows from its ellipticity."""
     return Species(drawer, parts, box=(1.0, parts.get("ellipticity", 1.0)))
 
 
 def _standing(drawer, profile, states=None, **parts):
-    """A body of revolution seen from the side, its box as large as its `profile` and its base."""
+    """Return a body of revolution seen from the side, its box as large as its `profile` and its base."""
     base = parts.get("base", 0)  # it reaches below the profile
     width = max(base, *(half for _, half in profile))
     height = max(1.08 if base else 0, *(abs(y) for y, _ in profile))
@@ -62,7 +62,7 @@ def _standing(drawer, profile, states=None, **parts):
 
 
 def _star(**parts):
-    """A discoaster: any direction, plane light only."""
+    """Return a discoaster: any direction, plane light only."""
     return Species(f.discoaster, parts, polars=0.0)
 
 
@@ -334,19 +334,19 @@ def draw(
 
 
 def _generator(*key):
-    """A random generator that depends on nothing but `key`."""
+    """Return a random generator that depends on nothing but `key`."""
     return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
 def _position(kind, rng):
-    """Turn (radians), tilt (the share of the height that is left) and aspect of the frame of a specimen."""
+    """Return turn (radians), tilt (the share of the height that is left) and aspect of the frame of a specimen."""
     turn = rng.normal(0, 0.22) if kind.upright else rng.uniform(-math.pi, math.pi)
     tilt = rng.uniform(0.78, 0.95) if rng.random() < 0.25 and not kind.upright else 1.0
     return turn, tilt, rng.uniform(0.92, 1.1)
 
 
 def _stage(kind, turn, tilt, aspect, rng, size):
-    """The frame around a specimen: its shape in pixels, the scale, and the plane in the specimen's own directions.
+    """Return the frame around a specimen: shape in pixels, scale, and the plane in the specimen's own directions.
 
     The plane is finer than the picture (twice in a thumbnail), so that edges come out smooth.
     """
@@ -368,7 +368,7 @@ def _stage(kind, turn, tilt, aspect, rng, size):
 
 
 def _varied(kind, rng):
-    """One specimen's parts: measures within ten per cent of the species', large numbers roughly, small ones exact."""
+    """Return a specimen's parts: measures within ten per cent of the species', large numbers roughly, small exactly."""
     varied = {name: rng.random() < share for name, share in kind.states.items()}
     for name, value in kind.parts.items():
         change = min(max(rng.normal(1, 0.045), 0.9), 1.1)
@@ -383,7 +383,7 @@ def _varied(kind, rng):
 
 
 def _weather(relief, x, y, rng):
-    """Preservation, in place: overgrown and rough, or chipped at the edge."""
+    """Weather a relief, in place: overgrown and rough, or chipped at the edge."""
     rough = rng.uniform(0.003, 0.016)
     relief.z += rough * microscope.clouds(rng, relief.z.shape, 44) * f.solid(relief.z)
     if rng.random() < 0.25:

@@ -25,13 +25,13 @@ class Relief:
 
 
 def polar(x, y, ellipticity=1.0):
-    """Radius (1 on the outline) and angle of an ellipse whose minor axis is `ellipticity` times the major one."""
+    """Return radius (1 on the outline) and angle of an ellipse, its minor axis `ellipticity` times the major one."""
     y = y / ellipticity
     return np.hypot(x, y), np.arctan2(y, x)
 
 
 def inside(distance, soft=0.035):
-    """From 0 to 1 as `distance` (positive inside) crosses zero, over a width of `soft`."""
+    """Return 0 to 1 as `distance` (positive inside) crosses zero, over a width of `soft`."""
     t = distance / soft
     t += 0.5
     np.clip(t, 0, 1, out=t)
@@ -39,35 +39,35 @@ def inside(distance, soft=0.035):
 
 
 def ring(r, inner, outer, soft=0.035):
-    """1 between the radii `inner` and `outer`, else 0, with soft edges."""
+    """Return 1 between the radii `inner` and `outer`, else 0, with soft edges."""
     return inside(r - inner, soft) * inside(outer - r, soft)
 
 
 def ridge(distance, width):
-    """A rounded crest: 1 at distance 0, one half at `width`."""
+    """Return a rounded crest: 1 at distance 0, one half at `width`."""
     q = (distance / width) ** 2
     return 1 / (1 + q * q)
 
 
 def fold(t, count):
-    """The angle from the nearest of `count` evenly spread directions, the first of them at 0."""
+    """Return the angle from the nearest of `count` evenly spread directions, the first of them at 0."""
     turn = t * (count / TAU)
     return (turn - np.rint(turn)) * (TAU / count)
 
 
 def sutures(r, t, count, width=0.02):
-    """Radial sutures: 1 on the lines between `count` elements, 0 on the elements."""
+    """Return radial sutures: 1 on the lines between `count` elements, 0 on the elements."""
     return ridge(fold(t, count) * np.maximum(r, 0.06), width)
 
 
 def imbrication(t, count):
-    """Overlapping elements: a saw tooth from 0 to 1 across each of `count` elements."""
+    """Return overlaps of elements: a saw tooth from 0 to 1 across each of `count` elements."""
     turn = t * (count / TAU)
     return turn - np.floor(turn)
 
 
 def pores(x, y, spots, radius):
-    """1 in round pores of `radius` at the points `spots`, else 0."""
+    """Return 1 in round pores of `radius` at the points `spots`, else 0."""
     hole = np.zeros_like(x)
     for px, py in spots:
         np.maximum(hole, inside(radius - np.hypot(x - px, y - py), 0.05), out=hole)
@@ -75,17 +75,17 @@ def pores(x, y, spots, radius):
 
 
 def solid(z):
-    """1 where there is something, 0 on the bare stage."""
+    """Return 1 where there is something, 0 on the bare stage."""
     return inside(z - 0.04, 0.05)
 
 
 def bar(x, y, angle, width):
-    """1 on a bar through the centre at `angle` (radians), else 0."""
+    """Return 1 on a bar through the centre at `angle` (radians), else 0."""
     return inside(width - np.abs(y * math.cos(angle) - x * math.sin(angle)), 0.04)
 
 
 def lathe(x, y, profile):
-    """A body of revolution about the y axis, lying on its side.
+    """Return a body of revolution about the y axis, lying on its side.
 
     `profile` lists (y, half width) from bottom to top. Gives its height (0 outside), its half width at each point, and
     the angle around its axis (-pi/2 to pi/2).
@@ -106,7 +106,7 @@ def placolith(
     x, y, *, ellipticity, centre, elements, tube=0.08, curve=0.0, kink=0.0, step=0.0, slits=0.0, floor=0.0,
     bridge=None, bridge_width=0.07, grill=0, proximal=False, swing=0.3, bright=(0.0, 1.0), delay=0.8,
 ):  # fmt: skip
-    """Two shields joined by a tube (Noelaerhabdaceae, Coccolithaceae, Calcidiscaceae, Watznaueriaceae).
+    """Draw two shields joined by a tube (Noelaerhabdaceae, Coccolithaceae, Calcidiscaceae, Watznaueriaceae).
 
     `centre` is the radius of the central area, filled up to the height `floor`, or crossed by a `bridge` at an angle in
     degrees, or by a `grill` of so many bars. Sutures bend by `curve` and `kink` radians; `step` is the radius at which
@@ -138,7 +138,7 @@ def placolith(
 
 
 def helicolith(x, y, *, ellipticity, wing, blanket, pore, apart, bridge, ribs=70):
-    """Helicosphaera: an elliptical plate whose flange winds around it and ends in a wing.
+    """Draw Helicosphaera: an elliptical plate whose flange winds around it and ends in a wing.
 
     `wing` is how far the flange widens along its way, `pore` the radius of two openings `apart` from the centre, on
     either side of a bar at `bridge` degrees.
@@ -162,7 +162,7 @@ def helicolith(x, y, *, ellipticity, wing, blanket, pore, apart, bridge, ribs=70
 
 
 def cribrilith(x, y, *, ellipticity, rim, cycles, pore, slit=0.0):
-    """Pontosphaera: a plate with a raised rim, perforated in concentric `cycles` of (radius, number of pores)."""
+    """Draw Pontosphaera: a plate with a raised rim, perforated in concentric `cycles` of (radius, number of pores)."""
     r, t = polar(x, y, ellipticity)
     z = inside(1 - r) * (0.2 - 0.012 * sutures(r, t, 90, 0.01))
     z += 0.2 * ring(r, 1 - rim, 1, 0.05)
@@ -175,7 +175,7 @@ def cribrilith(x, y, *, ellipticity, rim, cycles, pore, slit=0.0):
 
 
 def lopadolith(x, y, *, profile, ribs=26, striae=9):
-    """Scyphosphaera: a barrel with a wide mouth, ribbed along and striated around."""
+    """Draw Scyphosphaera: a barrel with a wide mouth, ribbed along and striated around."""
     z, half, around = lathe(x, y, profile)
     body = solid(z)
     z = z * 0.8 + body * (0.12 - 0.05 * ridge(fold(around, ribs) * half, 0.02))
@@ -189,7 +189,7 @@ def lopadolith(x, y, *, profile, ribs=26, striae=9):
 
 
 def caneolith(x, y, *, ellipticity, laths, wall=0.16, hub=0.3, mound=0.1, nodes=0, lath_width=0.55):
-    """Syracosphaera: a wall around radial laths that meet in a central plate or mound.
+    """Draw Syracosphaera: a wall around radial laths that meet in a central plate or mound.
 
     `nodes` is a number of knobs on the wall, `lath_width` the share of the central area that the laths cover.
     """
@@ -210,7 +210,7 @@ def caneolith(x, y, *, ellipticity, laths, wall=0.16, hub=0.3, mound=0.1, nodes=
 
 
 def loxolith(x, y, *, ellipticity, rim, plate, cross, arm, boss=0.14, elements=44):
-    """Eiffellithus: a rim of overlapping elements, an inner plate, and a cross.
+    """Draw Eiffellithus: a rim of overlapping elements, an inner plate, and a cross.
 
     `plate` is the radius of the opening in the plate; the bars of the `cross` stand at its two angles (degrees from the
     long axis) and meet in a `boss`.
@@ -234,7 +234,7 @@ def loxolith(x, y, *, ellipticity, rim, plate, cross, arm, boss=0.14, elements=4
 
 
 def spoked_ring(x, y, *, ellipticity, rim, outer, spokes, spines, spoke_width=0.05, hub=0.13):
-    """Stephanolithiaceae: a ring with `spokes` to a hub and `spines` that stand out from it."""
+    """Draw Stephanolithiaceae: a ring with `spokes` to a hub and `spines` that stand out from it."""
     r, t = polar(x, y, ellipticity)
     turn = math.pi / spines if spokes != spines else 0
     z = ring(r, outer - rim, outer) * (0.28 - 0.06 * sutures(r, t, 4 * spines, 0.015)) + 0.1 * ridge(r - outer, 0.03)
@@ -250,7 +250,7 @@ def spoked_ring(x, y, *, ellipticity, rim, outer, spokes, spines, spoke_width=0.
 
 
 def rhabdolith(x, y, *, profile, base, facets=0, flare=0.0):
-    """Rhabdosphaeraceae: a spine (its `profile` as in `lathe`) on a base plate of half width `base`.
+    """Draw Rhabdosphaeraceae: a spine (its `profile` as in `lathe`) on a base plate of half width `base`.
 
     `facets` is the number of helical rows on the spine, `flare` the depth of a trumpet's mouth.
     """
@@ -276,7 +276,7 @@ def rhabdolith(x, y, *, profile, base, facets=0, flare=0.0):
 
 
 def sphenolith(x, y, *, profile, origin, elements, spine_from):
-    """Sphenolithus: a basal column, elements radiating from the height `origin`, and a spine above `spine_from`."""
+    """Draw Sphenolithus: a basal column, elements radiating from the height `origin`, a spine above `spine_from`."""
     z, half, around = lathe(x, y, profile)
     r, t = polar(x, y - origin)
     body = solid(z)
@@ -291,7 +291,7 @@ def sphenolith(x, y, *, profile, origin, elements, spine_from):
 
 
 def nannoconid(x, y, *, profile, canal, rows, broken=False):
-    """Nannoconus: wedges stacked in a spiral around an axial canal of half width `canal`.
+    """Draw Nannoconus: wedges stacked in a spiral around an axial canal of half width `canal`.
 
     A `broken` specimen shows the canal along its length, as thin sections do.
     """
@@ -318,7 +318,7 @@ def nannoconid(x, y, *, profile, canal, rows, broken=False):
 def discoaster(
     x, y, *, rays, width, taper=0.5, disc=0.25, fork=0.0, notch=0.0, bend=0.0, knob=0.1, ridges=0.08, tip=0.1
 ):
-    """Discoaster: `rays` of half width `width` at the disc that narrow by `taper` towards the tip.
+    """Draw Discoaster: `rays` of half width `width` at the disc that narrow by `taper` towards the tip.
 
     The rays are joined in a `disc`; they `fork` at the tip (length of the branches), carry a `notch`, or `bend`
     (radians along the ray); `knob` is the radius of the central boss.
@@ -340,7 +340,7 @@ def discoaster(
 
 
 def pentalith(x, y, *, dent, offset, thickness=0.25, laminae=3, to_corners=False):
-    """Braarudosphaeraceae: five segments, with sutures to the sides or `to_corners`.
+    """Draw Braarudosphaeraceae: five segments, with sutures to the sides or `to_corners`.
 
     `dent` is how far the sides bend inwards, `offset` how far the sutures miss the middle of a side, in radians.
     """
@@ -361,7 +361,7 @@ def pentalith(x, y, *, dent, offset, thickness=0.25, laminae=3, to_corners=False
 
 
 def ceratolith(x, y, *, radius, width, arms, spread=0.0, spine=0.0, teeth=0, keel=0.1):
-    """Ceratolithaceae: a horseshoe with two `arms` (their lengths below the arch), the `keel` along it.
+    """Draw Ceratolithaceae: a horseshoe with two `arms` (their lengths below the arch), the `keel` along it.
 
     `arms` are the lengths of the two, `spine` that of the apical spine, `spread` bends the arms outwards, `teeth` stand
     on the inner side of one.
@@ -388,14 +388,14 @@ def ceratolith(x, y, *, radius, width, arms, spread=0.0, spine=0.0, teeth=0, kee
 
 
 def crystals(x, y, pitch):
-    """Close-packed crystallites `pitch` apart: 1 on each, 0 between them."""
+    """Return close-packed crystallites `pitch` apart: 1 on each, 0 between them."""
     k = TAU / (pitch * 0.866)
     waves = np.cos(k * x) + np.cos(k * (x / 2 + y * 0.866)) + np.cos(k * (x / 2 - y * 0.866))
     return inside((waves + 1.5) / 4.5 - 0.35, 0.5)
 
 
 def holococcolith(x, y, *, profile, pitch, base=0.0, window=None, waists=(), cleft=0.0):
-    """A body of small equal crystals: a dome, a helmet with a horn, or a bipartite rod.
+    """Draw a body of small equal crystals: a dome, a helmet with a horn, or a bipartite rod.
 
     `profile` is that of `lathe`; `base` the half width of the ring that it stands on; `window` an opening as (height,
     half width, half height); `waists` heights at which the body is drawn in, `cleft` the depth of a furrow along it.

@@ -28,22 +28,22 @@ def _resized(array, shape, how):
 
 
 def clouds(rng, shape, cells):
-    """Smooth noise with about `cells` blobs from side to side; mean 0, standard deviation about 0.6."""
+    """Return smooth noise with about `cells` blobs from side to side; mean 0, standard deviation about 0.6."""
     # As many numbers for every shape: the picture at another size must meet the same generator afterwards.
     lattice = Image.fromarray(rng.standard_normal((round(1.5 * cells), cells), dtype=np.float32))
     part = (0, 0, cells, min(1.5 * cells, cells * shape[0] / shape[1]))
-    return np.asarray(lattice.resize(shape[::-1], Image.BICUBIC, part))
+    return np.asarray(lattice.resize(shape[::-1], Image.Resampling.BICUBIC, part))
 
 
 def blurred(array, radius):
-    """`array` with everything smaller than `radius` pixels smoothed away."""
+    """Return `array` with everything smaller than `radius` pixels smoothed away."""
     height, width = array.shape
     small = max(2, round(height / max(radius, 1))), max(2, round(width / max(radius, 1)))
-    return _resized(_resized(array, small, Image.BILINEAR), array.shape, Image.BICUBIC)
+    return _resized(_resized(array, small, Image.Resampling.BILINEAR), array.shape, Image.Resampling.BICUBIC)
 
 
 def slopes(z, scale):
-    """Slopes of the relief to the right and downwards (1 is 45 degrees)."""
+    """Return slopes of the relief to the right and downwards (1 is 45 degrees)."""
     down, right = np.gradient(z, 1 / scale)
     return right, down
 
@@ -52,7 +52,7 @@ def slopes(z, scale):
 
 
 def filter_membrane(rng, shape):
-    """The stage: black, dark grey, or a filter with round pores."""
+    """Return the stage: black, dark grey, or a filter with round pores."""
     kind = rng.random()
     ground = np.full(shape, rng.uniform(0.01, 0.08), np.float32)
     if kind < 0.5:
@@ -69,7 +69,7 @@ def filter_membrane(rng, shape):
 
 
 def electrons(relief, scale, rng):
-    """Secondary electrons: steep slopes and edges shine, hollows are dark, the detector stands to one side."""
+    """Return an image by secondary electrons: steep slopes and edges shine, hollows are dark, light from one side."""
     z = relief.z
     right, down = slopes(z, scale)
     steep = np.sqrt(1 + right * right + down * down)
@@ -93,7 +93,7 @@ def electrons(relief, scale, rng):
 
 
 def crossed_polars(relief, scale, rng, turn):
-    """Interference between crossed polars, of a specimen that lies `turn` radians from its standard position.
+    """Return an image between crossed polars of a specimen that lies `turn` radians from its standard position.
 
     Light passes where the optic axis stands oblique to the polars: hence the dark cross of a round coccolith.
     """
@@ -119,7 +119,7 @@ def _coloured(passed):
 
 
 def plane_light(relief, scale, rng):
-    """Plane light: a dark outline with a bright fringe, low contrast, on a tinted field."""
+    """Return an image in plane light: a dark outline with a bright fringe, low contrast, on a tinted field."""
     z = blurred(relief.z, 0.03 * scale)
     right, down = slopes(z, scale)
     outline = np.minimum(np.hypot(right, down), 2.5) / 2.5
@@ -136,7 +136,7 @@ def plane_light(relief, scale, rng):
 
 
 def pen_and_ink(relief, scale, rng):
-    """A line drawing as in a type description: outlines in ink, hollows and flanks stippled, white paper."""
+    """Return a line drawing as in a type description: outlines in ink, hollows and flanks stippled, white paper."""
     z = relief.z
     right, down = slopes(z, scale)
     mask = solid(z)
@@ -148,7 +148,7 @@ def pen_and_ink(relief, scale, rng):
 
 
 def _stipple(rng, shape, pitch, density):
-    """Dots of ink, one in each square of `pitch` pixels or none, the more the greater `density` (0 to 1)."""
+    """Return dots of ink, one in each square of `pitch` pixels or none, the more the greater `density` (0 to 1)."""
     along, down, chance = rng.uniform(0, 1, (3, 128, 128)).astype(np.float32)
     row, column = np.indices(shape, np.float32) / np.float32(pitch)
     cell = row.astype(np.intp) % 128, column.astype(np.intp) % 128
@@ -182,13 +182,12 @@ def _number(pen, rng, x, y, anchor, unit, ink, paper):
 
 
 def _label(picture, rng, *, light_ink, size):
-    """The marks of a plate, in place: sometimes a blank edge, a number, a scale bar (with or without its length)."""
+    """Add the marks of a plate, in place: sometimes a blank edge, a number, a scale bar with or without its length."""
     pen = ImageDraw.Draw(picture)
     width, height = picture.size
     unit = size / 120  # as many pixels as one in a thumbnail
-    ink, paper, edge = (235, 10, 0) if light_ink else (15, 245, 255)
-    if picture.mode == "RGB":
-        ink, paper, edge = ((level,) * 3 for level in (ink, paper, edge))
+    levels = (235, 10, 0) if light_ink else (15, 245, 255)
+    ink, paper, edge = ((level,) * 3 if picture.mode == "RGB" else level for level in levels)
     has_edge, has_number, has_bar, has_length = rng.random(4) < (0.15, 0.4, 0.35, 0.5)
     left, top = rng.random(2) < 0.5  # the corner of the number; the bar takes the opposite one
     band = rng.uniform(0.03, 0.09) * width
@@ -208,12 +207,12 @@ def _label(picture, rng, *, light_ink, size):
 
 
 def printed(picture, shape, rng, *, blur, noise, size):
-    """The finished plate, a PIL picture of `shape` (height, width): refocused, labelled, and with the camera's noise.
+    """Return the finished plate, an image of `shape` (height, width): refocused, labelled, with the camera's noise.
 
     `blur` is in pixels of a thumbnail; `noise` is its standard deviation, 1 being white.
     """
     pixels = Image.fromarray((np.clip(picture, 0, 1) * 255).astype(np.uint8))
-    pixels = pixels.resize(shape[::-1], Image.BOX)
+    pixels = pixels.resize(shape[::-1], Image.Resampling.BOX)
     if blur > 0.25:
         pixels = pixels.filter(ImageFilter.GaussianBlur(blur * (size / 120) ** 0.6))
     _label(pixels, rng, light_ink=picture.mean() < 0.5, size=size)

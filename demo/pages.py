@@ -5,11 +5,11 @@ order from top to bottom. Links are left raw (blanks, `&`, letters beyond ASCII)
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
-from demo.pictures import Picture
-from demo.taxa import CAPTIONS, INTERVALS, Taxon
+from demo.taxa import CAPTIONS, INTERVALS
+from demo.tree import Picture, Taxon
 
 # What the two wordings of the site say differently.
 WORDS = {
@@ -78,7 +78,7 @@ def home(modules: Iterable[str]) -> str:
 
 
 def head(title: str) -> str:
-    """The page down to the search box."""
+    """Return the page down to the search box."""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -96,26 +96,26 @@ def head(title: str) -> str:
 
 
 def heading(taxon: Taxon) -> str:
-    """The taxon's name; words on the root of a module; nothing on informal groups."""
+    """Return the taxon's name; words on the root of a module; nothing on informal groups."""
     if taxon.rank == "Informal group":
         return ""
     return f"<h2>{taxon.name if taxon.parent else f'Nannofossils of the module {taxon.name}'}</h2>\n"
 
 
 def address(taxon: Taxon) -> str:
-    """The taxon's link as it stands in pages: raw, and with a useless `dpage` for informal groups."""
+    """Return the taxon's link as it stands in pages: raw, and with a useless `dpage` for informal groups."""
     dpage = "&dpage=0" if taxon.rank == "Informal group" else ""
     return f"/Nannotax3/index.php?taxon={quoted(taxon.name)}&module={taxon.module}{dpage}"
 
 
 def quoted(text: str) -> str:
-    """`text` for an attribute in single quotes: nothing else is escaped."""
+    """Return `text` for an attribute in single quotes: nothing else is escaped."""
     return text.replace("'", "&#039;")
 
 
-def classification(taxon: Taxon, words: dict) -> str:
-    """The lines of links up to the module and across to the sisters."""
-    ancestors = []
+def classification(taxon: Taxon, words: dict[str, str]) -> str:
+    """Return the lines of links up to the module and across to the sisters."""
+    ancestors: list[Taxon] = []
     while (ancestor := ancestors[-1].parent if ancestors else taxon.parent) is not None:
         ancestors.append(ancestor)
     links = [f"<a href='{address(ancestor)}'>{ancestor.name}</a> -> " for ancestor in reversed(ancestors)]
@@ -129,8 +129,8 @@ def classification(taxon: Taxon, words: dict) -> str:
     )
 
 
-def _running_heading():
-    """A key for groupby: the heading that the taxa stand below, where only the first of each group carries it."""
+def _running_heading() -> Callable[[Taxon], str]:
+    """Return a key for groupby: the heading above a taxon, where only the first of each group carries it."""
     current = ""
 
     def heading(taxon: Taxon) -> str:
@@ -142,7 +142,7 @@ def _running_heading():
 
 
 def _sister(sister: Taxon, taxon: Taxon) -> str:
-    """A sister's short name, linked unless it is the page's own taxon."""
+    """Return a sister's short name, linked unless it is the page's own taxon."""
     genus, _, epithet = sister.name.partition(" ")
     name = f"{genus[0]}.  {epithet}" if sister.rank in ("Species", "Unidentified") else sister.name
     if sister is taxon:
@@ -151,12 +151,12 @@ def _sister(sister: Taxon, taxon: Taxon) -> str:
 
 
 def range_class(taxon: Taxon) -> str:
-    """The class that tells whether a taxon lies in the age window, which spans everything here."""
+    """Return the class that tells whether a taxon lies in the age window, which spans everything here."""
     return "inrange" if taxon.ages() else "unsetrange"
 
 
 def features(taxon: Taxon, wording: str) -> str:
-    """The distinguishing features; later split in those of the parent and its own."""
+    """Return the distinguishing features; later split in those of the parent and its own."""
     if wording == "2018" or taxon.parent is None:
         return f"<p><b>Distinguishing features: </b>{taxon.diagnosis}</p>\n\n"
     parent = taxon.parent
@@ -167,7 +167,7 @@ def features(taxon: Taxon, wording: str) -> str:
 
 
 def gallery(taxon: Taxon, pictures: list[Picture]) -> str:
-    """A list of pictures with all that is known of them; often an empty one."""
+    """Return a list of pictures with all that is known of them; often an empty one."""
     items = "".join(
         f"<li>{_thumbnail(taxon, picture, 'taxon_images', alt=True)}"
         f"<font size='1' color='gray'>{picture.file}</font></li>"
@@ -177,7 +177,7 @@ def gallery(taxon: Taxon, pictures: list[Picture]) -> str:
 
 
 def _thumbnail(taxon: Taxon, picture: Picture, group: str, alt: bool = False, known: bool = True) -> str:
-    """A thumbnail that links to its full-size picture, its metadata in the title (`known`) or left out of it."""
+    """Return a thumbnail that links to its full-size picture, its metadata in the title (`known`) or left out of it."""
     folder = quoted("/".join(taxon.lineage))
     file = quoted(picture.file)
     told = picture if known else Picture(picture.file, status="", location="; ; ", sample="", age="")
@@ -190,8 +190,8 @@ def _thumbnail(taxon: Taxon, picture: Picture, group: str, alt: bool = False, kn
     return f"<a href='/images/{folder}/{file}' rel='lightbox[{group} 800 800]' title='{title}'>{image}</a>"
 
 
-def daughters(taxon: Taxon, words: dict) -> str:
-    """The table of the taxa below, or nothing where there are none."""
+def daughters(taxon: Taxon, words: dict[str, str]) -> str:
+    """Return the table of the taxa below, or nothing where there are none."""
     if not taxon.children:
         return "\n"
     above_genus = not taxon.below_genus()
@@ -211,7 +211,7 @@ def daughters(taxon: Taxon, words: dict) -> str:
 
 
 def row(child: Taxon, above_genus: bool, known: bool) -> str:
-    """One daughter: four picture cells, the name with its diagnosis, and the granddaughters on higher pages."""
+    """Return one daughter: four picture cells, the name with its diagnosis, and the granddaughters on higher pages."""
     shown = list(_shown(child))
     cells = [f"<td>{_thumbnail(owner, picture, 'daughters', known=known)}</td>" for owner, picture in shown]
     cells += [NO_PICTURE] * (4 - len(shown))
@@ -223,13 +223,13 @@ def row(child: Taxon, above_genus: bool, known: bool) -> str:
 
 
 def _shown(taxon: Taxon) -> Iterator[tuple[Taxon, Picture]]:
-    """The up to four pictures that stand for `taxon` in its parent's table, spread over all below it."""
+    """Yield the up to four pictures that stand for `taxon` in its parent's table, spread over all below it."""
     every = [(owner, picture) for owner in taxon.walk() for picture in owner.pictures]
     yield from every[:: max(1, -(-len(every) // 4))]
 
 
 def _name(taxon: Taxon, suffix: str) -> str:
-    """A daughter's (`suffix` "m") or granddaughter's ("s") name."""
+    """Return a daughter's (`suffix` "m") or granddaughter's ("s") name."""
     kind = "taxon" if taxon.below_genus() else "smallcaps"
     return (
         f"<div class=\"{range_class(taxon)}\"><a href='{address(taxon)}'>"
@@ -237,8 +237,8 @@ def _name(taxon: Taxon, suffix: str) -> str:
     )
 
 
-def taxonomy(taxon: Taxon, words: dict) -> str:
-    """Citation, rank and notes, with links that lead elsewhere and are not to be followed."""
+def taxonomy(taxon: Taxon, words: dict[str, str]) -> str:
+    """Return citation, rank and notes, with links that lead elsewhere and are not to be followed."""
     citation = f"<article><i>Citation: </i><em>{taxon.name}</em> of the demo</article>" if taxon.below_genus() else ""
     rank = f"<article><i>{words['rank']}: </i>{taxon.rank}</article>" if taxon.parent else ""
     return (
@@ -251,8 +251,8 @@ def taxonomy(taxon: Taxon, words: dict) -> str:
 
 
 def search_data(taxon: Taxon) -> str:
-    """The table of tags and measures, on pages of species."""
-    if taxon.rank != "Species":
+    """Return the table of tags and measures, on pages of species."""
+    if taxon.rank != "Species" or taxon.parent is None:
         return "<p></p>\n"
     size = 2 + taxon.id % 9
     return (
@@ -263,7 +263,7 @@ def search_data(taxon: Taxon) -> str:
 
 
 def geological_range(taxon: Taxon) -> str:
-    """Last and first occurrence, and the link to the parent's, which has no name on a module's root."""
+    """Return last and first occurrence, and the link to the parent's, which has no name on a module's root."""
     lines = ["range not known"]
     if ages := taxon.ages():
         source = " Data source: the demo" if taxon.range else " Data source: Total of range of species in this database"
@@ -280,7 +280,7 @@ def geological_range(taxon: Taxon) -> str:
 
 
 def _interval(name: str, end: str) -> str:
-    """An interval in words; `end` says which of its ends is meant ("top" or "base")."""
+    """Return an interval in words; `end` says which of its ends is meant ("top" or "base")."""
     if name == "Extant":
         return "<b>Extant</b>"
     kind, top, base, stage = INTERVALS[name]
@@ -288,7 +288,7 @@ def _interval(name: str, end: str) -> str:
 
 
 def plot_script(taxon: Taxon) -> str:
-    """The script that plots ranges: it knows the ids of the children that have one."""
+    """Return the script that plots ranges: it knows the ids of the children that have one."""
     bars = [
         {
             "taxon": child.name,
@@ -311,8 +311,8 @@ def plot_script(taxon: Taxon) -> str:
     )
 
 
-def footer(taxon: Taxon, words: dict) -> str:
-    """Who made the page, when it was viewed, and its lasting address."""
+def footer(taxon: Taxon, words: dict[str, str]) -> str:
+    """Return the foot of the page: who made it, when it was viewed, and its lasting address."""
     return f"""<hr>
 <table><tr>
 <td><img src="/Nannotax3/graphics/logos/demologo.jpg" width="130" height="130" alt="logo"></td>
@@ -328,7 +328,7 @@ def footer(taxon: Taxon, words: dict) -> str:
 
 
 def _comment_form() -> str:
-    """About 32 kB of code for readers' comments that follow every page, full of tags that are none of the page's."""
+    """Return the code for readers' comments that follows every page: 32 kB, full of tags that are not the page's."""
     options = "\n".join(f'\t\t\t\t\t<option value="{n}"  >Land number {n} of the demo</option>' for n in range(1, 400))
     buttons = "".join(
         f'<span class="cmtx_bb_code cmtx_bb_code_{n}" data-cmtx-tag="[B{n}]|[/B{n}]" title="Button {n}"></span>'

@@ -6,32 +6,10 @@ the same name in both modules, drawings, a photograph that has `Fig` in its name
 species, a file that breaks off in its middle.
 """
 
-from __future__ import annotations
+from dataclasses import replace
 
-from dataclasses import dataclass, replace
-
-from demo.taxa import CENOZOIC, FIRST_ID, MESOZOIC, MODULES, Taxon, grow
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One image of the site: what its page says of it, and what is needed to draw it."""
-
-    file: str
-    source: str = ""
-    caption: str = ""
-    status: str = "-"
-    notes: str = ""
-    location: str = "-; ; "
-    sample: str = "-"
-    age: str = "- "
-    species: str = ""  # a key of demo.coccoliths.SPECIES
-    specimen: int = 0  # the same individual in each of its shots
-    shot: str = ""
-    technique: str = "SEM"
-    scene: str = "photo"
-    corrupt: bool = False  # the file breaks off in its middle
-
+from demo.taxa import CENOZOIC, FIRST_ID, MESOZOIC, MODULES
+from demo.tree import Picture, Taxon, grow
 
 # One specimen of each species a row: file name, its shots, technique, source, caption.
 # {a} and {b} are numbers of the species, {m} is the module's letter, {old} the name in the source publication.
@@ -138,7 +116,7 @@ def revise(root: Taxon) -> None:
 
 
 def _fill(root: Taxon, letter: str) -> None:
-    """Return the taxa of a module their pictures; `letter` tells the modules' file names apart."""
+    """Give the taxa of a module their pictures; `letter` tells the modules' file names apart."""
     for number, taxon in enumerate(list(root.walk())):
         if taxon.rank == "Species":
             taxon.pictures = _of_species(taxon, number, letter)
@@ -146,7 +124,8 @@ def _fill(root: Taxon, letter: str) -> None:
                 variant.pictures = [picture for picture in taxon.pictures if picture.specimen % 3 == place]
                 taxon.pictures = [picture for picture in taxon.pictures if picture not in variant.pictures]
         elif taxon.rank == "Unidentified":
-            drawn = [other.name for other in taxon.parent.children if other.rank == "Species"]
+            sisters = taxon.parent.children if taxon.parent else []
+            drawn = [other.name for other in sisters if other.rank == "Species"]
             taxon.pictures = [
                 _series(taxon, 10 * number + k, letter, drawn[k % len(drawn)], first=50)[2 * k] for k in range(5)
             ]
@@ -158,7 +137,7 @@ def _fill(root: Taxon, letter: str) -> None:
 
 
 def _of_species(taxon: Taxon, number: int, letter: str) -> list[Picture]:
-    """The 14 to 19 pictures of a species: the usual ones, for some a type figure, and the odd ones."""
+    """Return the 14 to 19 pictures of a species: the usual ones, for some a type figure, and the odd ones."""
     pictures = _series(taxon, number, letter, taxon.name)
     if number % 3 == 0:
         pictures.pop()
@@ -170,9 +149,10 @@ def _of_species(taxon: Taxon, number: int, letter: str) -> list[Picture]:
 
 
 def _series(taxon: Taxon, number: int, letter: str, species: str, first: int = 1) -> list[Picture]:
-    """One picture for each shot of SPECIMENS, of specimens `first`, `first` + 1, …, drawn as `species`."""
+    """Return one picture for each shot of SPECIMENS, of specimens `first`, `first` + 1, …, drawn as `species`."""
     ages = taxon.ages()
     fossil = ages is not None and ages[1] != "Extant"
+    age = ages[0] if ages and fossil else "plankton "
     pictures = []
     for k, (file, shots, technique, source, caption) in enumerate(SPECIMENS):
         location, sample = (SEDIMENT if fossil else PLANKTON)[(number + k) % 5]
@@ -187,7 +167,7 @@ def _series(taxon: Taxon, number: int, letter: str, species: str, first: int = 1
                 notes=NOTES[(number + k) % len(NOTES)],
                 location=location,
                 sample=sample,
-                age=ages[0] if fossil else "plankton ",
+                age=age,
                 species=species,
                 specimen=first + k,
                 shot=shot,
@@ -199,7 +179,7 @@ def _series(taxon: Taxon, number: int, letter: str, species: str, first: int = 1
 
 
 def _type_figure(species: str, file: str) -> Picture:
-    """The drawing that came with a species' first description."""
+    """Return the drawing that came with a species' first description."""
     return Picture(
         file,
         source="Type illustration from original publication",

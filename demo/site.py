@@ -21,17 +21,16 @@ import socket
 import sys
 import threading
 import time
-from collections import Counter
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote
 
 from common.files import write_csv
 from demo import pages
-from demo.faults import SOUND, Answer, Faults, endless_taxon, extra_rows, parse_faults, spoil_tree
-from demo.pictures import Picture, modules
-from demo.taxa import MODULES, Taxon
+from demo.pictures import modules
+from demo.taxa import MODULES
+from demo.tree import Picture, Taxon
 
 THUMBNAIL, FULL_SIZE = 120, 480  # widths in pixels
 HOMES = ("", "index.html", "Nannotax3", "Nannotax3/index.php", "system", "system/index.php")
@@ -40,13 +39,22 @@ body {font-family: sans-serif; margin: 1em} .notice {background: #fe9; padding: 
 .gallery li {display: inline-block; margin: 4px; vertical-align: top; width: 130px; overflow-wrap: anywhere}
 .inrange a {color: #00c} .unsetrange a {color: #777}
 """
-PAGE_HEADERS = {  # what a PHP session sends; a good guest keeps no cookie, and its own copy all the same
+PAGE_HEADERS = {  # what a PHP session sends; a polite client keeps no cookie, and a copy of its own all the same
     "Set-Cookie": "PHPSESSID=demo; path=/",
     "Cache-Control": "no-store, no-cache, must-revalidate",
 }
+ROBOTS = "User-agent: *\nDisallow: /Nannotax3/catalog/\nDisallow: /comments/\n"
 
 
-BLANKS = b" " * 2**20
+@dataclass(frozen=True)
+class Answer:
+    """What goes back for a request."""
+
+    body: bytes
+    status: int = 200
+    type: str = "text/html; charset=UTF-8"
+    headers: dict[str, str] = field(default_factory=dict)
+    sent: float = 1.0  # share of the body that leaves before the connection breaks; below 0: not even a head
 
 
 @dataclass
@@ -59,22 +67,23 @@ class Request:
     headers: dict[str, str]
     client: int  # the client's port: the same for all requests of one connection
     status: int = 0
-    fault: str = ""  # the fault that spoiled the answer
+    fault: str = ""  # what went wrong with the answer on purpose; nothing does unless a subclass sees to it
 
 
 class DemoSite:
     """The site, served from a thread between `with` and its end.
 
-    wording: "later" or "2018". faults: what goes wrong (`demo.faults.Faults`). revised: after a taxonomic revision
-    (`demo.pictures.revise`). port: 0 for a free one. `url` is the address, `away` one of a host that is not this one
-    but ends here too, so that the log shows who follows links to it; `requests` is the log. Call `change` to change the
-    site while it runs. Raises OSError where the port is taken, KeyError for an unknown wording.
+    wording: "later" or "2018". revised: after a taxonomic revision (`demo.pictures.revise`). port: 0 for a free one.
+    `url` is the address, `away` one of a host that is not this one but ends here too, so that the log shows who follows
+    links to it; `requests` is the log. Call `change` to change the site while it runs. A subclass that overrides the
+    public methods is a site that goes wrong. Raises OSError where the port is taken, KeyError for an unknown wording.
     """
 
-    def __init__(self, wording: str = "later", faults: Faults = SOUND, revised: bool = False, port: int = 0):
+    def __init__(self, wording: str = "later", revised: bool = False, port: int = 0):
         self.requests: list[Request] = []
-        self._asked = Counter()
-        self.change(wording, faults, revised)
+        self.wording = wording
+        self.revised = revised
+        self.change()
         self._server = _Server(("127.0.0.1", port), self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.away = f"http://localhost:{self._server.server_port}"
@@ -87,15 +96,11 @@ class DemoSite:
         self._server.shutdown()
         self._server.server_close()
 
-    def change(self, wording: str | None = None, faults: Faults | None = None, revised: bool | None = None) -> None:
+    def change(self, wording: str | None = None, revised: bool | None = None) -> None:
         """Make the site another one from the next request on; what is not given stays. Arguments as for the class."""
-        self.wording = self.wording if wording is None else wording
-        self.faults = self.faults if faults is None else faults
+        self.wording = wording or self.wording
         self.revised = self.revised if revised is None else revised
-        self.modules = modules(self.wording, self.revised)
-        self._asked.clear()
-        for root in self.modules.values():
-            spoil_tree(root, self.faults)
+        self.modules = self.grow_modules()
         taxa = [taxon for root in self.modules.values() for taxon in root.walk()]
         self._by_id = {taxon.id: taxon for taxon in taxa}
         self._by_name = {(taxon.module, taxon.name): taxon for taxon in taxa}
@@ -106,13 +111,14 @@ class DemoSite:
                 self._pictures[f"{taxon.module}/thumbs/{picture.file}"] = picture, THUMBNAIL
                 self._pictures[f"{'/'.join(taxon.lineage)}/{picture.file}"] = picture, FULL_SIZE
 
+    def grow_modules(self) -> dict[str, Taxon]:
+        """Return the root taxon of each module by its name, with all that the site shows below it."""
+        return modules(self.wording, self.revised)
+
     def respond(self, request: Request) -> Answer:
-        """Return what goes back for `request`, faults included, and note in it how it went."""
-        time.sleep(self.faults.slow)
-        before = self._asked[request.path]
-        self._asked[request.path] += 1
-        answer, request.fault = self.faults.spoil(self.answer(request.path), request.path, before, self.away)
-        request.status = answer.status if answer.sent >= 0 else 0
+        """Return what goes back for `request`, and note in it how it went."""
+        answer = self.answer(request.path)
+        request.status = answer.status
         return answer
 
     def answer(self, target: str) -> Answer:
@@ -120,7 +126,7 @@ class DemoSite:
         path, _, query = target.partition("?")
         path = unquote(path).strip("/")
         if path == "robots.txt":
-            return self.faults.robots_txt()
+            return self.robots_txt()
         if path.startswith("images/"):
             return self._picture(path.removeprefix("images/"))
         if path == "css/basic_style.css":
@@ -129,19 +135,23 @@ class DemoSite:
             return Answer(pages.home(self.modules).encode())
         if path.startswith(("Nannotax3/", "system/")):
             taxon, asked = self._taxon(path, query)
-            return self._page(taxon) if taxon else Answer(pages.wrong_page(asked).encode(), headers=PAGE_HEADERS)
+            return self.page(taxon) if taxon else Answer(pages.wrong_page(asked).encode(), headers=PAGE_HEADERS)
         return Answer(b"<html><body>Not found</body></html>", 404)
 
-    def _page(self, taxon: Taxon) -> Answer:
-        """The page of a taxon, with the faults that a taxonomy can have."""
-        text = pages.page(taxon, self.wording)
-        if rows := extra_rows(taxon, self.faults, self.away):
-            text = text.replace("</table>", f"{rows}</table>", 1)
-        padding = self.faults.huge * 2**20 if taxon.name == "Discoaster" else 0
-        return Answer(text.encode(), headers=PAGE_HEADERS, padding=padding)
+    def robots_txt(self) -> Answer:
+        """Return the site's robots.txt."""
+        return Answer(ROBOTS.encode(), type="text/plain")
+
+    def page(self, taxon: Taxon) -> Answer:
+        """Return the page of a taxon."""
+        return Answer(pages.page(taxon, self.wording).encode(), headers=PAGE_HEADERS)
+
+    def find(self, module: str, name: str) -> Taxon | None:
+        """Return the taxon of that name in a module, if there is one."""
+        return self._by_name.get((module, name))
 
     def _taxon(self, path: str, query: str) -> tuple[Taxon | None, str]:
-        """The taxon that an address means, if there is one, and what it was asked for, in any of the four forms."""
+        """Return the taxon that an address means, if there is one, and the name or number asked for, in any form."""
         asked = {key: values[-1] for key, values in parse_qs(query).items()}
         if "id" in asked:
             return self._by_id.get(int(asked["id"]) if asked["id"].isdecimal() else -1), asked["id"]
@@ -155,18 +165,15 @@ class DemoSite:
             name = pretty[2].replace("_", " ") if pretty[2] else module
         else:
             return None, path
-        parent = self._by_name.get((module, "Discoaster"))
-        if self.faults.endless and parent and (level := re.fullmatch(r"Endless (\d{1,9})", name)):
-            return endless_taxon(parent, int(level[1])), name
-        return self._by_name.get((module, name)), name
+        return self.find(module, name), name
 
     def _renamed(self, name: str) -> str:
-        """The present name of a module that is asked for by its old one; any other name as it is."""
+        """Return the present name of a module that is asked for by its old one; any other name as it is."""
         old = {MODULES["2018"][key]: new for key, new in MODULES[self.wording].items()}
         return old.get(name, name)
 
     def _picture(self, path: str) -> Answer:
-        """A thumbnail or full-size picture, drawn when it is asked for the first time."""
+        """Return a thumbnail or full-size picture, drawn when it is asked for the first time."""
         if path not in self._pictures:
             return Answer(b"<html><body>No such picture</body></html>", 404)
         picture, size = self._pictures[path]
@@ -176,7 +183,7 @@ class DemoSite:
 
 @lru_cache(maxsize=4096)
 def jpeg(picture: Picture, size: int) -> bytes:
-    """Draw `picture`, `size` pixels wide, as a JPEG file."""
+    """Return `picture`, drawn `size` pixels wide, as a JPEG file."""
     from demo.coccoliths import draw  # numpy and Pillow: not before they are needed
 
     file = io.BytesIO()
@@ -194,7 +201,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address, site: DemoSite):
         self.site = site
-        self.connections = set()
+        self.connections: set[socket.socket] = set()
         super().__init__(address, _Handler)
 
     def process_request(self, request, client_address):
@@ -220,6 +227,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     """Speaks HTTP for a DemoSite: logs the request, sends the answer."""
 
+    server: _Server
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body leave together
     disable_nagle_algorithm = True
@@ -234,14 +242,12 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.sent < 0:
             return
         self.send_response(answer.status)
-        size = len(answer.body) + answer.padding
+        size = len(answer.body)
         for name, value in {"Content-Type": answer.type, "Content-Length": str(size), **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body[: math.ceil(len(answer.body) * answer.sent)])
-            for _ in range(0, answer.padding, len(BLANKS)):
-                self.wfile.write(BLANKS)
+            self.wfile.write(answer.body[: math.ceil(size * answer.sent)])
 
     do_HEAD = do_GET
 
@@ -250,30 +256,20 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    known = "\n".join(f"  {one.name:<17} {one.metadata['help']} ({one.default!r})" for one in fields(Faults))
-    parser = argparse.ArgumentParser(
-        prog="python -m demo.site",
-        description=__doc__.split("\n")[0],
-        epilog=f"faults and what they are without --fault:\n{known}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Return the parser of this command line."""
+    parser = argparse.ArgumentParser(prog="python -m demo.site", description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     parser.add_argument("--wording", choices=list(pages.WORDS), default="later", help="how pages are worded")
     parser.add_argument("--revised", action="store_true", help="show the site after a taxonomic revision")
-    parser.add_argument("--fault", action="append", default=[], metavar="NAME[=VALUE]", help="make something go wrong")
     parser.add_argument("--log", metavar="FILE", help="write all requests to a CSV file at the end")
     return parser
 
 
-def main(argv=None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl-C, which gives status 130."""
-    parser = build_parser()
-    options = parser.parse_args(argv)
+    options = build_parser().parse_args(argv)
     try:
-        site = DemoSite(options.wording, parse_faults(options.fault), options.revised, options.port)
-    except ValueError as error:
-        parser.error(str(error))
+        site = DemoSite(options.wording, options.revised, options.port)
     except (OSError, OverflowError) as error:
         print(f"Cannot serve on port {options.port} ({error}). Try another --port, or leave it out.", file=sys.stderr)
         return 1

@@ -1,17 +1,8 @@
-"""The taxa of the demo site, as data: names, ranks, ranges, diagnoses, and the tree that they make.
+"""The taxa of the demo site, as data: names, ranks, ranges and diagnoses.
 
 The names are those of real coccolithophores, so that a palaeontologist feels at home; diagnoses and ranges are short,
-rounded, and good for nothing but this demo. `demo.pictures` hangs the pictures on the tree.
+rounded, and good for nothing but this demo. `demo.tree.grow` makes a tree of an outline.
 """
-
-from __future__ import annotations
-
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from demo.pictures import Picture
 
 # Names of the two modules in each wording of the site; old names still open the renamed modules.
 MODULES = {
@@ -201,74 +192,3 @@ INTERVALS = {
     "Bathonian": ("Stage", 166.07, 168.28, "Bathonian"),
     "Bajocian": ("Stage", 168.28, 170.30, "Bajocian"),
 }
-
-
-@dataclass(eq=False)
-class Taxon:
-    """One page of the site. `id` stays when a revision moves or renames the taxon."""
-
-    name: str
-    rank: str
-    id: int
-    range: str = ""  # "first–last", each a key of INTERVALS, or "Extant" for last; empty where nothing is known
-    diagnosis: str = ""
-    heading: str = ""  # stands above this taxon in its parent's table
-    parent: Taxon | None = None
-    children: list[Taxon] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
-
-    @property
-    def lineage(self) -> list[str]:
-        """Full names from the module down to this taxon."""
-        return [*(self.parent.lineage if self.parent else []), self.name]
-
-    @property
-    def module(self) -> str:
-        """The module's name, the first item of the lineage."""
-        return self.parent.module if self.parent else self.name
-
-    def walk(self) -> Iterator[Taxon]:
-        """This taxon and all below it, parents first."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
-
-    def below_genus(self) -> bool:
-        """Whether this is a genus or stands below one."""
-        return self.rank == "Genus" or (self.parent is not None and self.parent.below_genus())
-
-    def ages(self) -> tuple[str, str] | None:
-        """First and last occurrence as names of intervals, summed over the children where there are any; or None."""
-        if self.range:
-            first, last = self.range.split("–")
-            return first, last
-        known = [ages for child in self.children if (ages := child.ages())]
-        if not known:
-            return None
-        first = max((ages[0] for ages in known), key=lambda name: INTERVALS[name][2])
-        last = min((ages[1] for ages in known), key=lambda name: INTERVALS[name][1] if name in INTERVALS else -1)
-        return first, last
-
-    def adopt(self, child: Taxon) -> None:
-        """Make `child` the last of the children, taking it away from its parent before."""
-        if child.parent:
-            child.parent.children.remove(child)
-        child.parent = self
-        self.children.append(child)
-
-
-def grow(root: Taxon, outline: str) -> Taxon:
-    """Hang the taxa of `outline` below `root`, ids counted on from the root's, and return `root`."""
-    path, heading = [root], ""
-    for number, line in enumerate(filter(str.strip, outline.splitlines()), start=1):
-        if line.startswith("= "):
-            heading = line[2:]
-            continue
-        depth = (len(line) - len(line.lstrip())) // 2
-        name, rank, ages, diagnosis = (part.strip() for part in line.split("|"))
-        taxon = Taxon(name, rank, root.id + number, ages, diagnosis, heading)
-        heading = ""
-        del path[depth + 1 :]
-        path[-1].adopt(taxon)
-        path.append(taxon)
-    return root

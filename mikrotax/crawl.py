@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
+from requests import Response
+
 from common.names import comparison_key, same_name
 from mikrotax.links import Link, other_names, page_link, page_url
 from mikrotax.markup import PageError, decode
@@ -17,7 +19,7 @@ MAX_LINKS = 100_000  # pages that are listed in one walk; the largest module has
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that could not be had: `kind` is "page" or "picture", `listed_on` the page that led to it."""
+    """Something that could not be fetched: `kind` is "page" or "picture", `listed_on` the page that led to it."""
 
     kind: str
     name: str
@@ -40,7 +42,7 @@ class Visit:
 class Reader:
     """Reads pages, from the store where they are there and young enough, from the site otherwise.
 
-    Without a guest nothing is asked for (`--offline`). `max_age` is in days; None means that no page grows old.
+    Without a session nothing is asked for. `max_age` is in days; None means that no page grows old.
     """
 
     store: PageStore
@@ -48,29 +50,29 @@ class Reader:
     max_age: float | None = None
 
     def read(self, link: Link) -> Visit:
-        """Return the page at `link`. Raises FetchError if it cannot be had, PageError if it is no good.
+        """Return the page at `link`. Raises FetchError if it cannot be fetched, PageError if it cannot be used.
 
-        Only a good page is kept. A stored one that is no longer good is asked for again.
+        Only a good page is stored. A stored one that is no longer good is asked for again.
         """
-        kept = self._kept(link)
-        if kept and (self.session is None or not self._is_old(kept)):
-            return kept
+        stored = self._stored(link)
+        if stored and (self.session is None or not self._is_old(stored)):
+            return stored
         if self.session is None:
-            raise FetchError("it is not stored, and --offline asks the site for nothing")
+            raise FetchError("it is not stored, and an offline run asks the site for nothing")
         try:
             response = self.session.fetch(link.url, MAX_PAGE)
             page = _checked(response, link)
         except (FetchError, PageError) as error:
-            if kept:
-                return Visit(kept.page, kept.fetched, False, str(error))
+            if stored:
+                return Visit(stored.page, stored.fetched, False, str(error))
             raise
-        return Visit(page, fetched(self.store.keep(link.url, response)), True)
+        return Visit(page, fetched(self.store.save(link.url, response)), True)
 
     def has(self, link: Link) -> bool:
         """Tell whether a good page is stored for `link`."""
-        return self._kept(link) is not None
+        return self._stored(link) is not None
 
-    def _kept(self, link: Link) -> Visit | None:
+    def _stored(self, link: Link) -> Visit | None:
         response = self.store.get(link.url)
         try:
             return Visit(_checked(response, link), fetched(response), False) if response is not None else None
@@ -91,7 +93,7 @@ class Walk:
     reader: Reader
     first: Visit
     failures: list[Failure] = field(default_factory=list)
-    waiting: deque = field(default_factory=deque)
+    waiting: deque[tuple[Link, int, str]] = field(default_factory=deque)  # with its depth, and the page that lists it
 
     def __iter__(self) -> Iterator[Visit]:
         """Yield each page once, with the first one first."""
@@ -115,7 +117,7 @@ class Walk:
             self._add(visit.page, depth + 1, asked)
             yield visit
 
-    def _add(self, page: Page, depth: int, asked: set) -> None:
+    def _add(self, page: Page, depth: int, asked: set[str]) -> None:
         for daughter in page.daughters:
             if len(asked) >= MAX_LINKS:
                 reason = f"its daughters are not read: more than {MAX_LINKS:,} pages are listed"
@@ -145,17 +147,17 @@ def first_page(reader: Reader, root: str, module: str, taxon: str = "") -> Visit
     first, so that a name in vain is not tried twice. Raises what the first name raised if none is known.
     """
     links = [Link(page_url(root, taxon or name, name), taxon or name, name) for name in (module, *other_names(module))]
-    trouble = None
+    errors: list[FetchError | PageError] = []
     for link in sorted(links, key=lambda link: not reader.has(link)):
         try:
             return reader.read(link)
         except (FetchError, PageError) as error:
-            trouble = trouble or error
-    raise trouble
+            errors.append(error)
+    raise errors[0]
 
 
-def _checked(response, link: Link) -> Page:
-    """Return the page in a response; PageError if it is no good, or another taxon's than was asked for."""
+def _checked(response: Response, link: Link) -> Page:
+    """Return the page in a response; PageError if it cannot be used, or is another taxon's than was asked for."""
     page = parse_page(decode(response.content), response.url)
     # The root of a module goes by the module's name, which may have changed since somebody learnt it.
     if not (link.taxon == link.module and page.taxon in other_names(link.module)):
@@ -167,6 +169,6 @@ def _link_key(link: Link) -> str:
     return link.taxon or link.url
 
 
-def _page_key(page: Page) -> tuple:
+def _page_key(page: Page) -> tuple[int | None, str]:
     """Return what tells two pages apart: the stable id (with the name, in case an id stands on two), else the name."""
     return (page.id, comparison_key(page.taxon)) if page.id is not None else (None, page.taxon)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from common.errors import ToolkitError
 from common.names import picture_path, same_name
 
 # The directory of a module's pages, by the beginning of its name; one that is not listed lies below /system/.
@@ -19,7 +20,7 @@ PICTURE = re.compile(r"\.(jpe?g|png|gif|tiff?|bmp|webp)$", re.IGNORECASE)
 PARAMETER = re.compile(r"(?:^|&)(taxon|module|dpage|id|dir)=")
 
 
-class LinkError(ValueError):
+class LinkError(ToolkitError):
     """A link that is not followed; the message says why."""
 
 
@@ -54,6 +55,19 @@ def host(url: str) -> str:
     parts = urlsplit(url)
     port = "" if parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f":{parts.port}"
     return (parts.hostname or "").removeprefix("www.") + port
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether `url` is on this machine: 127.0.0.0/8, ::1 or localhost."""
+    name = urlsplit(url).hostname or ""
+    return name in ("localhost", "::1") or (name.startswith("127.") and name.replace(".", "").isdigit())
+
+
+def is_page(url: str) -> bool:
+    """Tell whether `url` is the address of one page, in any of the four forms, and not of a directory."""
+    parts = urlsplit(url)
+    folders = [part for part in parts.path.split("/") if part]
+    return bool(parts.query) or (len(folders) > 1 and folders[-1] != "index.php" and not parts.path.endswith("/"))
 
 
 def page_link(base: str, href: str, text: str = "") -> Link:
@@ -112,14 +126,14 @@ def picture_lineage(url: str) -> list[str]:
 
 def _on_this_host(base: str, href: str) -> str:
     """Return `href` as an absolute address with an encoded path and a raw query; LinkError if it leaves the host."""
-    # As browsers do: a line break in an address is none, blanks at its ends do not count, those within it do.
+    # As browsers do: line breaks in an address and blanks at its ends do not count, blanks within it do.
     raw, question, query = re.sub(r"[\t\r\n]", "", href).strip(" ").partition("?")
     try:
         url = urljoin(base.partition("?")[0], raw.replace(" ", "%20"))
         parts = urlsplit(url)
         elsewhere = parts.scheme not in ("http", "https") or host(url) != host(base) or parts.username is not None
     except ValueError:
-        raise LinkError("it is no address") from None
+        raise LinkError("it is not an address") from None
     if elsewhere:
         raise LinkError("it leads off the host")
     here = urlsplit(base)

@@ -1,54 +1,58 @@
 """Markup as the site writes it: bytes in, a tree and readable text out. Knows HTML, nothing of taxa."""
 
-import codecs
 import html
 import re
+from functools import lru_cache
 
-from lxml import etree
-from lxml import html as lxml_html
+from bs4 import BeautifulSoup, NavigableString, Tag, UnicodeDammit
+from bs4.dammit import EncodingDetector
+from bs4.exceptions import ParserRejectedMarkup
+from lxml.etree import LxmlError
 
+from common.errors import ToolkitError
+
+MAX_NESTING = 250  # tags within tags; the site's pages have about twenty
 BLOCKS = frozenset("article blockquote dd div dl dt form h1 h2 h3 h4 h5 h6 hr li ol p table tr ul".split())  # noqa: SIM905
+LINE_ENDS = dict.fromkeys(BLOCKS, "\n\n") | {"br": "\n", "td": "\n"}
 NO_BREAKS = dict.fromkeys([*range(32), 0x2028, 0x2029], " ")
 BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
-class PageError(ValueError):
+class PageError(ToolkitError):
     """A page that cannot be used; the message says why."""
 
 
 def decode(content: bytes) -> str:
-    """Return the text of a page: UTF-8, but bytes that are none are read as Windows-1252, which old entries were."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8")):
-        if content.startswith(mark):
-            return content[len(mark) :].decode(encoding, errors="replace")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("utf-8", errors="mikrotax.cp1252")
+    """Return the text of a page: UTF-8, but bytes that are not are read as Windows-1252, which old entries were."""
+    content, encoding = EncodingDetector.strip_byte_order_mark(content)
+    if encoding:
+        return content.decode(encoding, errors="replace")
+    # UnicodeDammit.detwingle is made for such mixtures, but takes every é and ä of Windows-1252 for the beginning of a
+    # longer character and loses it. So each byte that is not UTF-8 is told apart first.
+    text = content.decode("utf-8", errors="surrogateescape")
+    return re.sub("[\udc80-\udcff]", lambda byte: _old_letter(byte.group()), text)
 
 
-def _one_byte_of_windows(error: UnicodeError) -> tuple[str, int]:
-    return error.object[error.start : error.start + 1].decode("cp1252", errors="replace"), error.start + 1
+@lru_cache
+def _old_letter(byte: str) -> str:
+    return UnicodeDammit(byte.encode("utf-8", "surrogateescape"), ["windows-1252", "latin-1"]).unicode_markup or ""
 
 
-codecs.register_error("mikrotax.cp1252", _one_byte_of_windows)
-
-
-def cut(text: str) -> str:
-    """Return the page proper: without debug output before it, the comment form after it, and scripts within it."""
+def page_proper(text: str) -> str:
+    """Return the page without debug output before it, the comment form after it, and scripts within it."""
     text = re.sub(r"[\x00-\x08\x0b-\x1f]", " ", text)
     start = re.search(r"<!DOCTYPE|<html\b", text, re.IGNORECASE)
     text = text[start.start() :] if start else text
     end = re.search(r"<div\s[^<>]{0,200}?\bid\s*=\s*[\"']?cmtx_container\b", text, re.IGNORECASE)
     text = text[: end.start()] if end else text
-    kept = []
+    parts = []
     for part in re.split(r"<script\b", text, flags=re.IGNORECASE):
         # What follows the end of a script, or all of it before the first one.
-        kept.append(re.split(r"</script\s*>", part, maxsplit=1, flags=re.IGNORECASE)[-1])
-    return "".join(kept)
+        parts.append(re.split(r"</script\s*>", part, maxsplit=1, flags=re.IGNORECASE)[-1])
+    return "".join(parts)
 
 
-def mend(text: str) -> str:
+def escape_apostrophes(text: str) -> str:
     """Write an apostrophe inside a single-quoted attribute as `&#39;`; the site writes names raw."""
     parts, last, inside = [], 0, False
     for found in re.finditer(r"(?P<open>\s(?:href|src|title|alt)\s*=\s*)?'(?P<close>\s*/?>|\s+[a-zA-Z-]+\s*=)?", text):
@@ -62,45 +66,56 @@ def mend(text: str) -> str:
     return "".join([*parts, text[last:]])
 
 
-def tree(page: str):
-    """Return the body of a page as an lxml tree."""
+def parse_html(page: str) -> Tag:
+    """Return a page as a tree, attributes as they are written (no lists of classes). Raises PageError."""
+    markup = escape_apostrophes(page).encode("utf-8", errors="replace")
     try:
-        parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
-        return lxml_html.document_fromstring(mend(page).encode("utf-8", errors="replace"), parser=parser)
-    except (etree.LxmlError, ValueError, AssertionError) as error:
+        soup = BeautifulSoup(markup, "lxml", from_encoding="utf-8", multi_valued_attributes=None)
+    except (ParserRejectedMarkup, LxmlError, ValueError, AssertionError) as error:
         raise PageError(f"it cannot be read as HTML: {error}") from None
+    if soup.html is None:
+        raise PageError("it cannot be read as HTML: it is empty")
+    depth = {id(soup.html): 1}  # by identity: two tags are equal where their markup is the same
+    for tag in soup.html.find_all(True):
+        depth[id(tag)] = depth[id(tag.parent)] + 1
+    if max(depth.values()) > MAX_NESTING:
+        raise PageError(f"its tags are nested more than {MAX_NESTING} deep")
+    return soup.html  # what follows </html> is no part of the page
 
 
-def all_text(element) -> str:
-    """Return the text of an element with that of its attributes, for the tooltips hold text too."""
-    return " ".join([element.text_content(), *(value for node in element.iter("*") for value in node.attrib.values())])
+def all_text(tag: Tag) -> str:
+    """Return the text of a tag with that of all attributes in it, for the tooltips hold text too."""
+    values = (str(value) for each in (tag, *tag.find_all(True)) for value in each.attrs.values())
+    return " ".join([tag.get_text(), *values])
 
 
-def flow(body) -> tuple[str, list[str]]:
+def attribute(tag: Tag, name: str) -> str:
+    """Return an attribute of a tag as it is written, "" where it has none."""
+    return str(tag.get(name, ""))
+
+
+def read_lines(page: Tag) -> tuple[str, list[str]]:
     """Return the text of a page with a line for each `<br>` and a blank line round each block, and its links.
 
-    A link stands in the text as `\\x02<number>\\x03<what it shows>\\x04`; the number is its place in the list.
+    A link begins with `\\x02<number>\\x03` in the text; the number is its place in the list.
     """
-    parts, hrefs = [], []
-    for event, node in etree.iterwalk(body, events=("start", "end")):
-        is_link = node.tag == "a" and node.get("href")
-        if event == "start":
-            if node.tag in BLOCKS:
-                parts.append("\n\n")
-            if is_link:
-                parts.append(f"\x02{len(hrefs)}\x03")
-                hrefs.append(node.get("href"))
-            text = node.text
-        else:
-            if is_link:
-                parts.append("\x04")
-            if node.tag in BLOCKS or node.tag in ("br", "td"):
-                parts.append("\n\n" if node.tag in BLOCKS else "\n")
-            text = node.tail
-        if text:
-            parts.append(text.translate(NO_BREAKS))
+    pieces: list[str] = []
+    hrefs: list[str] = []
+    inside = [page]
+    for node in page.descendants:
+        while node.parent is not inside[-1]:
+            pieces.append(LINE_ENDS.get(inside.pop().name, ""))
+        if isinstance(node, Tag):
+            inside.append(node)
+            if node.name in BLOCKS:
+                pieces.append("\n\n")
+            if node.name == "a" and (href := attribute(node, "href")):
+                pieces.append(f"\x02{len(hrefs)}\x03")
+                hrefs.append(href)
+        elif type(node) is NavigableString:  # not a comment
+            pieces.append(node.translate(NO_BREAKS))
     # Without long runs of white space, no search in the text takes more than one pass, whatever a page holds.
-    text = re.sub(r"[^\S\n]+", " ", "".join(parts))
+    text = re.sub(r"[^\S\n]+", " ", "".join(pieces))
     return re.sub(r"\n{3,}", "\n\n", re.sub(r" ?\n ?", "\n", text)), hrefs
 
 

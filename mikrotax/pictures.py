@@ -6,15 +6,18 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from common.errors import ToolkitError
+from common.images import ImageError, read_image
+
 FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP")
 MAX_BYTES = 25_000_000
-MAX_PIXELS = 30_000_000  # looked at before anything is decoded; a decompression bomb has more
+MAX_PIXELS = 30_000_000  # checked before anything is decoded; a decompression bomb has more
 MIN_SIDE = 8  # pixels; a picture of 1x1 is a counter, not a fossil
 QUICK = 1_000_000  # bytes; a stored file that is longer is not decoded again to see whether it is whole
 
 
-class PictureError(ValueError):
-    """Bytes that are no picture that could be used; the message says why."""
+class PictureError(ToolkitError):
+    """Bytes that are not a picture that can be used; the message says why."""
 
 
 def check_picture(content: bytes) -> None:
@@ -24,17 +27,14 @@ def check_picture(content: bytes) -> None:
     if content.lstrip()[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<br", b"<head", b"<body")):
         raise PictureError("it is an HTML page in place of a picture")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-                _check_size(picture.size)
-                picture.verify()
-            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-                picture.load()
+        _check_head(content)
+        read_image(content)
     except PictureError:
         raise
     except UnidentifiedImageError:
         raise PictureError("it is not a picture") from None
+    except ImageError as error:
+        raise PictureError(f"it is broken or cut off ({error.__cause__ or error})") from None
     # Whatever a hostile file provokes in a decoder is a reason to refuse it.
     except Exception as error:
         raise PictureError(f"it is broken or cut off ({error})") from None
@@ -51,8 +51,14 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def _check_size(size: tuple[int, int]) -> None:
-    if min(size) < MIN_SIDE:
-        raise PictureError(f"it is too small ({size[0]}x{size[1]} pixels)")
-    if size[0] * size[1] > MAX_PIXELS:
-        raise PictureError(f"it is too large ({size[0]}x{size[1]} pixels)")
+def _check_head(content: bytes) -> None:
+    """Check format, size and checksums, before a pixel is decoded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+            width, height = picture.size
+            if min(width, height) < MIN_SIDE:
+                raise PictureError(f"it is too small ({width}x{height} pixels)")
+            if width * height > MAX_PIXELS:
+                raise PictureError(f"it is too large ({width}x{height} pixels)")
+            picture.verify()

@@ -1,7 +1,7 @@
-"""A polite guest: one connection, a pause before each request, robots.txt obeyed, and no insisting.
+"""A polite session: one connection, a pause before each request, robots.txt obeyed, and no insisting.
 
-The parts are well-kept libraries: requests asks, requests-ratelimiter keeps the pause, urllib3's Retry says how long to
-wait after a failure, Protego reads robots.txt. What is fetched is kept by `mikrotax.store`.
+The parts are libraries: requests asks, requests-ratelimiter keeps the pause, urllib3's Retry says how long to wait after
+a failure, Protego reads robots.txt. What is fetched is stored by `mikrotax.store`.
 """
 
 import math
@@ -19,8 +19,9 @@ from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import RequestHistory
 
-from mikrotax import __version__
-from mikrotax.links import host
+from common import __version__
+from common.errors import ToolkitError
+from mikrotax.links import host, is_loopback
 
 PROGRAM = "scrape_mikrotax"  # the name by which robots.txt may call this program
 TRIES = 5  # for one address; after so many, a site that is too busy is left alone
@@ -34,12 +35,12 @@ AGAIN = {500, 502, 504}  # the site's own trouble, which may pass
 BUSY = {429, 503}  # the site asks to be left alone for a while
 
 
-class FetchError(Exception):
-    """One address could not be had; the message says why. The run goes on."""
+class FetchError(ToolkitError):
+    """One address could not be fetched; the message says why. The run goes on."""
 
 
-class SiteError(Exception):
-    """The site wants to be left alone, or is out of reach; the message says what to do. The run stops."""
+class SiteError(ToolkitError):
+    """The site asks to be left alone, or is out of reach; the message says what to do. The run stops."""
 
 
 def user_agent(contact: str = "") -> str:
@@ -65,7 +66,7 @@ class PoliteSession(LimiterSession):
         self._robots: Protego | None = None
         self.headers["User-Agent"] = user_agent(contact)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # A proxy is none of this machine's business with itself.
+        # What this machine asks of itself goes through no proxy.
         self.trust_env = not is_loopback(site)
 
     def send(self, request, **kwargs) -> Response:
@@ -80,23 +81,22 @@ class PoliteSession(LimiterSession):
     def fetch(self, url: str, limit: int) -> Response:
         """Return the answer (status 200, at most `limit` bytes) to a request for `url`, following its redirects.
 
-        Raises FetchError if this address cannot be had, SiteError if the run must stop.
+        Raises FetchError if this address cannot be fetched, SiteError if the run must stop.
         """
-        if self._robots is None:
-            self._read_robots()
+        self._robots = self._robots or self._read_robots()
         visited: set[str] = set()
         try:
-            return self._follow(url, limit, visited)
+            return self._follow(url, limit, visited, self._robots)
         except FetchError as error:
             # Many addresses may redirect to one that fails; it is not asked for again in this run.
             self._failed |= dict.fromkeys(visited, str(error))
             raise
 
-    def _follow(self, url: str, limit: int, visited: set[str]) -> Response:
+    def _follow(self, url: str, limit: int, visited: set[str], robots: Protego) -> Response:
         while True:
             if url in self._failed:
                 raise FetchError(self._failed[url])
-            if not self._robots.can_fetch(url, PROGRAM):
+            if not robots.can_fetch(url, PROGRAM):
                 raise FetchError("robots.txt asks programs to stay away from it")
             visited.add(url)
             response = self._ask(url, limit)
@@ -124,7 +124,7 @@ class PoliteSession(LimiterSession):
             retry = retry.increment("GET", url, error=HTTPError(trouble))
             wait = wait or retry.get_backoff_time()
             if wait > LONGEST_WAIT or (response is not None and response.status_code in BUSY and attempt == TRIES):
-                raise SiteError(f"{trouble} for {url}, try {attempt}: it wants to be left alone. {_try_again(wait)}")
+                raise SiteError(f"{trouble} for {url}, try {attempt}: it asks to be left alone. {_try_again(wait)}")
             if attempt < TRIES:
                 sleep(wait)
         self._unanswered += 1
@@ -141,7 +141,7 @@ class PoliteSession(LimiterSession):
             response = self.send(request, timeout=TIMEOUT, allow_redirects=False, **settings)
         except ValueError as error:
             # requests looks at where a redirect leads even if it does not go there.
-            raise FetchError(f"it redirects to what is no address ({error})") from None
+            raise FetchError(f"it redirects to something that is not an address ({error})") from None
         with response:
             content = bytearray()
             for piece in response.iter_content(16_384):
@@ -155,7 +155,7 @@ class PoliteSession(LimiterSession):
 
     def _redirected(self, url: str, response: Response, visited: set[str]) -> str:
         """Return where a redirect leads; FetchError if off the host, in a circle, or on and on."""
-        target = self.get_redirect_target(response)
+        target = self.get_redirect_target(response) or ""
         try:
             target = urljoin(url, target)
             allowed = urlsplit(target).scheme in ("http", "https") and host(target) == host(url)
@@ -167,8 +167,8 @@ class PoliteSession(LimiterSession):
             raise FetchError("it redirects in circles" if target in visited else f"more than {REDIRECTS} redirects")
         return target
 
-    def _read_robots(self) -> None:
-        """Read robots.txt before anything else (RFC 9309): none allows all, one that fails forbids all."""
+    def _read_robots(self) -> Protego:
+        """Return robots.txt, read before anything else (RFC 9309): none allows all, one that fails forbids all."""
         url = urljoin(self.site, "/robots.txt")
         visited: set[str] = set()
         try:
@@ -181,23 +181,18 @@ class PoliteSession(LimiterSession):
             wait = _retry_after(Retry(), response)
             raise SiteError(f"{url} answered {response.status_code}, so nothing is asked. {_try_again(wait)}")
         text = response.content.decode("utf-8", errors="replace") if response.status_code == 200 else ""
-        self._robots = Protego.parse(text)
-        longer = self._robots.crawl_delay(PROGRAM) or 0
+        robots = Protego.parse(text)
+        longer = robots.crawl_delay(PROGRAM) or 0
         if not longer <= LONGEST_WAIT:
             raise SiteError(
-                f"{url} asks for a pause of {longer:g} seconds between requests: it does not want programs."
+                f"{url} asks for a pause of {longer:g} seconds between requests: it is not open to programs."
             )
         if longer > self.delay:
             self.delay = longer
             self._bucket = _bucket(longer)
             self._bucket.put(RateItem("", self._bucket.now()))
             self.limiter = _limiter(self._bucket)
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether `url` is on this machine: 127.0.0.0/8, ::1 or localhost."""
-    name = urlsplit(url).hostname or ""
-    return name in ("localhost", "::1") or (name.startswith("127.") and name.replace(".", "").isdigit())
+        return robots
 
 
 def _bucket(delay: float) -> InMemoryBucket:

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from common import __version__
 from common.files import write_csv, write_text
+from common.manifest import ARROW
+from common.records import PICTURE_FIELDS
 from mikrotax.crawl import Failure
-from mikrotax.pages import FIELDS
 from mikrotax.records import Listed
 
-CREDITS = ("file", "taxon", "lineage", *FIELDS.values(), "page", "fetched", "url")
+CREDITS = ("file", "taxon", "lineage", *PICTURE_FIELDS, "page", "fetched", "url")
 FAILURES = ("kind", "name", "url", "reason", "listed_on")
 
 CITATION = """\
@@ -25,7 +27,7 @@ Nannotax3 the editors ask for:
 
 For other modules of Mikrotax, see who compiled them at the foot of each page.
 
-Fetched here, with the dates of the first and the last page:
+Fetched with scrape_mikrotax.py {version}, with the dates of the first and the last page:
 
 {modules}
 The pictures come from many publications and collections; images/credits.csv names the source of each one. No licence
@@ -39,22 +41,24 @@ def write_credits(path: Path, images: Path, listed: Iterable[Listed]) -> None:
     rows = {row["file"]: row for row in read_table(path) if row.get("file") and (images / row["file"]).is_file()}
     for entry in listed:
         if (images / entry.file).is_file():
-            row = {name: getattr(entry.picture, name) for name in FIELDS.values()}
             lineage = entry.picture.lineage
-            about = {"file": entry.file, "taxon": lineage[-1], "lineage": " > ".join(lineage)}
-            rows[entry.file] = about | row | {"page": entry.page, "fetched": entry.fetched, "url": entry.url}
+            about = {"file": entry.file, "taxon": lineage[-1], "lineage": ARROW.join(lineage), "url": entry.url}
+            rows[entry.file] = vars(entry.facts()) | about
     table = [{name: row.get(name, "") for name in CREDITS} for _, row in sorted(rows.items())]
     if table:
         write_csv(path, CREDITS, table)
 
 
 def write_failures(path: Path, failures: Iterable[Failure]) -> None:
-    """Write the table of what could not be had; without any, an old table is removed."""
+    """Write the table of what could not be fetched; without any, an old table is removed."""
     _write_or_remove(path, FAILURES, [asdict(failure) for failure in failures])
 
 
 def write_notices(path: Path, notices: Mapping[str, Iterable[str]]) -> None:
-    """Write the table of what a person should look at: taxa by what is odd about their pages; none, no table."""
+    """Write the table of what a person should look at: taxa by what is odd about their pages.
+
+    Without any, an old table is removed.
+    """
     rows = [{"notice": notice, "taxon": taxon} for notice, taxa in notices.items() for taxon in taxa]
     _write_or_remove(path, ("notice", "taxon"), rows)
 
@@ -66,16 +70,16 @@ def _write_or_remove(path: Path, columns: tuple[str, ...], rows: list[dict]) -> 
         path.unlink(missing_ok=True)
 
 
-def write_citation(path: Path, site: str, dates: Mapping[str, Mapping[str, str]]) -> None:
-    """Write how to cite the site; `dates` holds, by module and record, when a page was fetched (`2026-11-24T…`)."""
-    days = {module: sorted(known.values()) for module, known in sorted(dates.items())}
+def write_citation(path: Path, site: str, dates: Mapping[str, Iterable[str]]) -> None:
+    """Write how to cite the site; `dates` holds, by module, when each of its pages was fetched (`2026-11-24T…`)."""
+    days = {module: sorted(fetched) for module, fetched in sorted(dates.items())}
     lines = [f"  {name}: {len(known)} pages, {known[0][:10]} to {known[-1][:10]}\n" for name, known in days.items()]
     last = max(known[-1] for known in days.values())[:10]
-    write_text(path, CITATION.format(site=site, last=last, modules="".join(lines)))
+    write_text(path, CITATION.format(site=site, version=__version__, last=last, modules="".join(lines)))
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV table; none where it is missing or is no table."""
+    """Return the rows of a CSV table; none where it is missing or is not a table."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))

@@ -2,31 +2,57 @@
 
 import contextlib
 import os
+import shutil
 import signal
-
-# Tiny networks would spend their time on sharing out work, and pytest-xdist uses the cores already; what a test starts
-# inherits this. It has to be set before anything imports torch.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+from typing import NamedTuple
 
 import pytest
 
-from demo.site import DemoSite
+from tests.faults import FaultySite
+from tests.scraping import GENUS, scrape
+
+# Tiny networks would spend their time on sharing out work, and pytest-xdist uses the cores already; what a test starts
+# inherits this. Torch, which reads it when it is imported, is not imported yet.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell starts its background jobs with Ctrl-C ignored, and so would be all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+class Crawled(NamedTuple):
+    folder: object
+    log: list
+    site: FaultySite
+
+
 @pytest.fixture
 def make_site():
-    """A function that serves a DemoSite, with the class's arguments, until the test ends."""
+    """A function that serves a FaultySite, with the class's arguments, until the test ends."""
     with contextlib.ExitStack() as sites:
-        yield lambda *arguments, **options: sites.enter_context(DemoSite(*arguments, **options))
+        yield lambda *arguments, **options: sites.enter_context(FaultySite(*arguments, **options))
 
 
 @pytest.fixture
 def demo_site(make_site):
     """The demo site in its later wording, without faults."""
     return make_site()
+
+
+@pytest.fixture(scope="session")
+def crawled(tmp_path_factory):
+    """A finished crawl of one genus of the demo site: its folder, the site's log of it, and the site."""
+    folder = tmp_path_factory.mktemp("crawled")
+    with FaultySite() as site:
+        assert scrape(site, folder, "--taxon", GENUS) == 0
+        yield Crawled(folder, list(site.requests), site)
+
+
+@pytest.fixture
+def crawl_copy(crawled, tmp_path):
+    """A copy of that crawl to go on with: its folder, and the site, whose log begins anew."""
+    shutil.copytree(crawled.folder, tmp_path, dirs_exist_ok=True)
+    crawled.site.requests.clear()
+    return tmp_path, crawled.site
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """Pages of our own making, in the manner of the site, for the tests that read pages."""
 
+HOST = "https://www.mikrotax.org"
+BASE = f"{HOST}/Nannotax3/index.php?taxon=Aus&module=ntax_cenozoic"
 CREDIT = "<br>File name: {0}<br>Image Source: Coll. X<br>Caption in source: Xus yus<br>Status: holotype<br>Notes: rare"
 CREDIT += "<br>Location: Atlantic; 1N; 2W<br>Sample: S1<br>Geological Age: NN21"
 

@@ -1,4 +1,4 @@
-"""The demo site answers as SITE.md says that Mikrotax does, and goes wrong when it is told to: all by real HTTP."""
+"""The demo site answers as Mikrotax does: all by real HTTP."""
 
 import contextlib
 import io
@@ -16,10 +16,11 @@ import requests
 from lxml import html
 from PIL import Image
 
+from demo.__main__ import main as demo_main
 from demo.coccoliths import SPECIES
-from demo.faults import Faults
 from demo.pictures import modules
 from demo.site import DemoSite
+from tests.faults import Faults
 
 WORDINGS = ("2018", "later")
 DISCOASTER = "/Nannotax3/index.php?taxon=Discoaster&module=ntax_cenozoic"
@@ -28,7 +29,7 @@ CARTERI = "/Nannotax3/index.php?taxon=Helicosphaera carteri&module=ntax_cenozoic
 
 @pytest.fixture
 def get(demo_site):
-    """Ask the sound site for an address, over one connection."""
+    """A function that asks the sound site for an address, over one connection."""
     with requests.Session() as session:
         yield lambda target: session.get(demo_site.url + target, timeout=10)
 
@@ -388,22 +389,22 @@ def serve():
 
 def test_the_site_from_the_shell(serve, tmp_path):
     log = tmp_path / "requests.csv"
-    process = serve("--wording", "2018", "--fault", "gone=1", "--fault", "only=id=7", "--log", str(log))
+    process = serve("--wording", "2018", "--log", str(log))
     url = re.search(r"http://127.0.0.1:\d+", process.stdout.readline())[0]
     assert requests.get(f"{url}/Nannotax3/cenozoic/Emiliania", timeout=10).status_code == 200
-    assert requests.get(f"{url}/Nannotax3/index.php?id=7", timeout=10).status_code == 404
+    assert requests.get(f"{url}/nothing", timeout=10).status_code == 404
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=10)
     assert (process.returncode, rest, errors) == (130, "", "")
     head, *rows = log.read_text(encoding="utf-8").splitlines()
     assert head == "time,method,path,headers,client,status,fault"
     assert len(rows) == 2
-    assert rows[1].endswith(",404,gone")
+    assert rows[0].endswith(",200,") and rows[1].endswith(",404,")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
-    [(["--fault", "nonsense"], 2, "known are"), (["--port", "99999"], 1, "another --port")],
+    [(["--wording", "nonsense"], 2, "invalid choice"), (["--port", "99999"], 1, "another --port")],
 )
 def test_wrong_command_lines_get_a_sentence(serve, arguments, code, words):
     process = serve(*arguments)
@@ -418,6 +419,12 @@ def test_a_taken_port_gets_a_sentence(serve, demo_site):
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 1
     assert "another --port" in errors
+
+
+def test_the_demo_answers_for_help_and_does_not_run(capsys):
+    with pytest.raises(SystemExit) as end:
+        demo_main(["--help"])
+    assert end.value.code == 0 and "test.png" in capsys.readouterr().out
 
 
 def test_an_unknown_wording_is_refused():

@@ -1,5 +1,6 @@
 """Names of taxa and pictures: what users rely on, and what a hostile page could write."""
 
+import re
 import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import quote
@@ -8,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.names import MAX_FILE, MAX_PART, RESERVED, disambiguate, picture_file, safe_part, same_name, strip_blanks
+from common.names import (
+    MAX_FILE,
+    MAX_PART,
+    RESERVED,
+    comparison_key,
+    disambiguate,
+    is_type,
+    picture_file,
+    picture_path,
+    safe_part,
+    same_name,
+    strip_blanks,
+)
 
 HOST = "https://www.mikrotax.org/images/"
 ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=300)
@@ -85,7 +98,38 @@ def test_long_names_that_begin_alike_stay_two():
     assert picture_file(HOST + "m/thumbs/" + "x" * 300 + ".jpg").endswith(".jpg")
 
 
-def test_names_are_squeezed_and_compared():
-    assert strip_blanks("SY pulchra\u00a0 gp\n") == "SYpulchragp"
+def test_the_key_of_a_picture_keeps_thumbs_and_the_case():
+    assert picture_path(HOST + "m/thumbs/a%20b.JPG?x=1#top") == "m/thumbs/a b.JPG"
+
+
+@pytest.mark.parametrize(
+    ("file", "other"),
+    [
+        ("m/a.jpg", r"m/a-[0-9a-f]{8}\.jpg"),
+        ("m/.b", r"m/\.b-[0-9a-f]{8}"),
+        ("a.b.toolong", r"a\.b\.toolong-[0-9a-f]{8}"),
+    ],
+)
+def test_a_file_that_is_taken_gets_another_name_with_its_ending(file, other):
+    assert re.fullmatch(other, disambiguate(file, "key"))
+    assert disambiguate(file, "key") == disambiguate(file, "key") != disambiguate(file, "another key")
+
+
+def test_blanks_are_stripped_for_a_hierarchy():
+    assert strip_blanks("SY pulchra\u00a0 gp\n") == "SYpulchragp" and strip_blanks("e\u0301") == "é"
+
+
+def test_names_are_compared_without_case_blanks_and_underscores():
     assert same_name("Coccolithus_Pelagicus", "Coccolithus pelagicus ")
     assert not same_name("Syracosphaera", "Syracosphaera sp.")
+    assert comparison_key("SY_pulchra gp") == "sypulchragp" and comparison_key("GRÖSSE") == comparison_key("größe")
+
+
+@pytest.mark.parametrize("status", ["holotype", "Paratype", "lectotype (designated here)", "type"])
+def test_a_status_tells_a_type_specimen(status):
+    assert is_type(status)
+
+
+@pytest.mark.parametrize("status", ["", "-", "typical", "prototypes of a drawing"])
+def test_other_words_tell_none(status):
+    assert not is_type(status)

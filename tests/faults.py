@@ -1,35 +1,26 @@
-"""What can go wrong with a web site, at will: each fault of the demo site is off until somebody switches it on.
+"""The demo site gone wrong: each fault is off until a test switches it on.
 
 A fault that is a share strikes that part of all addresses (0.2: every fifth, 1: every one). Which ones depends on
 `seed` and on the address alone, so that a test can ask beforehand (`Faults.strikes`), and a client that comes again
-meets the same. On the command line: `--fault busy=0.2 --fault hostile`.
+meets the same.
 """
 
 import io
 import math
+import re
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
 
+from PIL import Image
+
 from demo import pages
-from demo.pictures import Picture
-from demo.taxa import Taxon
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What goes back for a request."""
-
-    body: bytes
-    status: int = 200
-    type: str = "text/html; charset=UTF-8"
-    headers: dict[str, str] = field(default_factory=dict)
-    padding: int = 0  # blanks sent after the body
-    sent: float = 1.0  # share of the body that leaves before the connection breaks; below 0: not even a head
-
+from demo.site import ROBOTS, Answer, DemoSite, Request
+from demo.tree import Picture, Taxon
 
 PASSING = ("busy", "unavailable", "error", "cut_off", "hang_up")
 LASTING = (
@@ -39,50 +30,46 @@ LASTING = (
 REFUSALS = {"busy": 429, "unavailable": 503, "error": 500, "error_always": 500, "gone": 404}
 
 
-def _fault(default, help):
-    return field(default=default, metadata={"help": help})
-
-
 @dataclass(frozen=True)
 class Faults:
     """The faults of a site. Shares run from 0 to 1; the first that strikes an address is the one it gets."""
 
     # how often and where
-    seed: int = _fault(0, "another choice of addresses")
-    times: int = _fault(1, "how many first requests for an address a passing fault spoils")
-    only: str = _fault("", "spoil only addresses that hold this text, as /images/")
+    seed: int = 0  # another choice of addresses
+    times: int = 1  # how many first requests for an address a passing fault spoils
+    only: str = ""  # spoil only addresses that hold this text, as /images/
     # passing: asking again helps
-    busy: float = _fault(0.0, "share answered 429 at first")
-    unavailable: float = _fault(0.0, "share answered 503 at first")
-    error: float = _fault(0.0, "share answered 500 at first")
-    cut_off: float = _fault(0.0, "share whose body breaks off at first")
-    hang_up: float = _fault(0.0, "share whose connection is closed without an answer at first")
+    busy: float = 0.0  # share answered 429 at first
+    unavailable: float = 0.0  # share answered 503 at first
+    error: float = 0.0  # share answered 500 at first
+    cut_off: float = 0.0  # share whose body breaks off at first
+    hang_up: float = 0.0  # share whose connection is closed without an answer at first
     # lasting
-    error_always: float = _fault(0.0, "share answered 500 for ever")
-    cut_off_always: float = _fault(0.0, "share whose body breaks off every time")
-    gone: float = _fault(0.0, "share answered 404")
-    redirect_within: float = _fault(0.0, "share of pages that redirect to another address of the same page")
-    redirect_away: float = _fault(0.0, "share that redirect to another host")
-    redirect_circle: float = _fault(0.0, "share that redirect in circles")
-    html_pictures: float = _fault(0.0, "share of pictures answered by a page and status 200")
-    tiny: float = _fault(0.0, "share of pictures that are 1x1")
-    bombs: float = _fault(0.0, "share of pictures that unpack to 20,000x20,000")
-    wrong_type: float = _fault(0.0, "share sent under a wrong content type")
-    wrong_encoding: float = _fault(0.0, "share of pages in Latin-1 that say they are UTF-8")
+    error_always: float = 0.0  # share answered 500 for ever
+    cut_off_always: float = 0.0  # share whose body breaks off every time
+    gone: float = 0.0  # share answered 404
+    redirect_within: float = 0.0  # share of pages that redirect to another address of the same page
+    redirect_away: float = 0.0  # share that redirect to another host
+    redirect_circle: float = 0.0  # share that redirect in circles
+    html_pictures: float = 0.0  # share of pictures answered by a page and status 200
+    tiny: float = 0.0  # share of pictures that are 1x1
+    bombs: float = 0.0  # share of pictures that unpack to 20,000x20,000
+    wrong_type: float = 0.0  # share sent under a wrong content type
+    wrong_encoding: float = 0.0  # share of pages in Latin-1 that say they are UTF-8
     # of the whole site
-    slow: float = _fault(0.0, "seconds before each answer")
-    retry_after: int = _fault(0, "seconds that 429 and 503 ask to wait; 0: they do not say")
-    retry_date: bool = _fault(False, "say retry_after as a date")
-    huge: int = _fault(0, "megabytes added to the page of Discoaster")
-    cyclic: bool = _fault(False, "taxa that are daughters of their own daughters")
-    endless: bool = _fault(False, "a taxonomy that goes down for ever, below Discoaster")
-    hostile: bool = _fault(False, "taxa and pictures with dangerous names, and links that lead elsewhere, on each root")
-    robots: int = _fault(200, "status of robots.txt")
-    crawl_delay: float = _fault(0.0, "Crawl-delay in robots.txt")
-    disallow: str = _fault("", "one more path that robots.txt forbids")
+    slow: float = 0.0  # seconds before each answer
+    retry_after: int = 0  # seconds that 429 and 503 ask to wait; 0: they do not say
+    retry_date: bool = False  # say retry_after as a date
+    huge: int = 0  # megabytes added to the page of Discoaster
+    cyclic: bool = False  # taxa that are daughters of their own daughters
+    endless: bool = False  # a taxonomy that goes down for ever, below Discoaster
+    hostile: bool = False  # taxa and pictures with dangerous names, and links that lead elsewhere, on each root
+    robots: int = 200  # status of robots.txt
+    crawl_delay: float = 0.0  # Crawl-delay in robots.txt
+    disallow: str = ""  # one more path that robots.txt forbids
 
     def strikes(self, name: str, target: str) -> bool:
-        """Whether the fault `name`, a share, spoils the address `target` (a path with its query, as it is sent)."""
+        """Tell whether the fault `name`, a share, spoils the address `target` (path and query, as they are sent)."""
         chance = zlib.crc32(f"{self.seed} {name} {target}".encode()) / 2**32
         return chance < getattr(self, name) and self.only in target and target != "/robots.txt"
 
@@ -101,7 +88,7 @@ class Faults:
         return answer, ""
 
     def _spoiled(self, name: str, answer: Answer, target: str, away: str) -> Answer:
-        """What the fault `name` makes of `answer`; the same answer where it does not apply."""
+        """Return what the fault `name` makes of `answer`; the same answer where it does not apply."""
         picture = answer.type.startswith("image/")
         match name:
             case "busy" | "unavailable" | "error" | "error_always" | "gone":
@@ -129,7 +116,7 @@ class Faults:
         return answer
 
     def _refusal(self, status: int) -> Answer:
-        """An answer without the thing asked for, and when to come again if the site says so."""
+        """Return an answer without the thing asked for, and when to come again if the site says so."""
         headers = {}
         if self.retry_after and status in (429, 503):
             until = formatdate(math.ceil(time.time() + self.retry_after), usegmt=True)
@@ -137,40 +124,72 @@ class Faults:
         return Answer(f"<html><body>Error {status}</body></html>".encode(), status, headers=headers)
 
     def robots_txt(self) -> Answer:
-        """The site's robots.txt."""
-        lines = ["User-agent: *", "Disallow: /Nannotax3/catalog/", "Disallow: /comments/"]
-        lines += [f"Disallow: {self.disallow}"] if self.disallow else []
+        """Return the site's robots.txt."""
+        lines = [f"Disallow: {self.disallow}"] if self.disallow else []
         lines += [f"Crawl-delay: {self.crawl_delay:g}"] if self.crawl_delay else []
-        return Answer("\n".join([*lines, ""]).encode(), self.robots, "text/plain")
+        return Answer((ROBOTS + "\n".join([*lines, ""])).encode(), self.robots, "text/plain")
 
 
 SOUND = Faults()
+
+
+class FaultySite(DemoSite):
+    """A demo site with faults. Arguments and `change` are those of DemoSite, and `faults`."""
+
+    def __init__(self, wording: str = "later", faults: Faults = SOUND, revised: bool = False, port: int = 0):
+        self.faults = faults
+        self._asked: Counter[str] = Counter()
+        super().__init__(wording, revised, port)
+
+    def change(self, wording: str | None = None, revised: bool | None = None, faults: Faults | None = None) -> None:
+        """Make the site another one from the next request on; what is not given stays."""
+        self.faults = faults or self.faults
+        self._asked.clear()
+        super().change(wording, revised)
+
+    def grow_modules(self) -> dict[str, Taxon]:
+        """Return the modules, with taxa of the faults `hostile` and `endless`."""
+        roots = super().grow_modules()
+        for root in roots.values():
+            spoil_tree(root, self.faults)
+        return roots
+
+    def respond(self, request: Request) -> Answer:
+        """Return what goes back for `request`, faults included, and note in it how it went."""
+        time.sleep(self.faults.slow)
+        before = self._asked[request.path]
+        self._asked[request.path] += 1
+        answer, request.fault = self.faults.spoil(super().respond(request), request.path, before, self.away)
+        request.status = answer.status if answer.sent >= 0 else 0
+        return answer
+
+    def robots_txt(self) -> Answer:
+        """Return the site's robots.txt."""
+        return self.faults.robots_txt()
+
+    def page(self, taxon: Taxon) -> Answer:
+        """Return the page of a taxon, with the faults that a taxonomy can have."""
+        answer = super().page(taxon)
+        if rows := extra_rows(taxon, self.faults, self.away):
+            answer = replace(answer, body=answer.body.replace(b"</table>", f"{rows}</table>".encode(), 1))
+        padding = self.faults.huge * 2**20 if taxon.name == "Discoaster" else 0
+        return replace(answer, body=answer.body + b" " * padding)
+
+    def find(self, module: str, name: str) -> Taxon | None:
+        """Return the taxon of that name, which may lie at any depth below Discoaster."""
+        parent = super().find(module, "Discoaster")
+        if self.faults.endless and parent and (level := re.fullmatch(r"Endless (\d{1,9})", name)):
+            return endless_taxon(parent, int(level[1]))
+        return super().find(module, name)
 
 
 def _redirect(where: str) -> Answer:
     return Answer(b"", 302, headers={"Location": where})
 
 
-def parse_faults(words: list[str]) -> Faults:
-    """Read faults as they are typed on the command line, `name` or `name=value`. Raises ValueError for others."""
-    known = {one.name: type(one.default) for one in fields(Faults)}
-    values = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        if name not in known:
-            raise ValueError(f"there is no fault {name!r}; known are {', '.join(known)}")
-        try:
-            values[name] = value != "0" if known[name] is bool else known[name](value or 1)
-        except ValueError:
-            raise ValueError(f"the fault {name} takes a number, not {value!r}") from None
-    return Faults(**values)
-
-
 @lru_cache
 def _black(size: int, kind: str) -> bytes:
-    """A black picture of `size` x `size`, as a file of `kind`."""
-    from PIL import Image
-
+    """Return a black picture of `size` x `size`, as a file of `kind`."""
     file = io.BytesIO()
     Image.new("1", (size, size)).save(file, kind, compress_level=1)
     return file.getvalue()
@@ -216,7 +235,7 @@ def endless_taxon(parent: Taxon, number: int) -> Taxon:
 
 
 def extra_rows(taxon: Taxon, faults: Faults, away: str) -> str:
-    """Rows of the faults `cyclic` and `hostile` for the daughters' table of `taxon`."""
+    """Return rows of the faults `cyclic` and `hostile` for the daughters' table of `taxon`."""
     rows = []
     if faults.cyclic and taxon.name in ("Coccolithus", "Nannoconus"):
         above = taxon.parent
@@ -230,7 +249,7 @@ def extra_rows(taxon: Taxon, faults: Faults, away: str) -> str:
 
 
 def _hostile_rows(module: str, away: str) -> Iterator[str]:
-    """Rows whose links and pictures lead to other hosts, to the visitor's own disk, or to a script."""
+    """Yield rows whose links and pictures lead to other hosts, to the visitor's own disk, or to a script."""
     for number, link in enumerate(HOSTILE_LINKS):
         base = HOSTILE_PICTURES[number % len(HOSTILE_PICTURES)].format(away=away, module=module)
         yield (

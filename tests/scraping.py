@@ -1,0 +1,81 @@
+"""What the tests of the scraper share: to run it in this process, to read what it wrote, and small sites of our own."""
+
+import csv
+import io
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from PIL import Image
+
+import scrape_mikrotax
+
+GENUS = "Coccolithus"  # with a group and species below it: 5 pages of the demo, some 45 pictures
+
+
+def scrape(site, folder, *options):
+    """Run the scraper in this process; return its status."""
+    url = site if isinstance(site, str) else site.url
+    places = ["--data", str(folder / "data"), "--images", str(folder / "images")]
+    return scrape_mikrotax.main(["--site", url, "--delay", "0", *places, *options])
+
+
+def records(folder):
+    """Return all records below `folder` by path."""
+    found = sorted((folder / "data").glob("*/*.json"))
+    return {str(path.relative_to(folder / "data")): json.loads(path.read_text("utf-8")) for path in found}
+
+
+def tree(folder):
+    """Return the bytes of every file below `folder` by path, dates aside, but for the store of raw pages."""
+    date = re.compile(rb"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
+    files = [path for path in folder.rglob("*") if path.is_file() and ".pages" not in path.parts]
+    return {str(path.relative_to(folder)): date.sub(b"DATE", path.read_bytes()) for path in files}
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def asked(site):
+    return [request.path for request in site.requests]
+
+
+class OwnSite:
+    """Serves pages and pictures by the taxon, id or path asked for; 404 for all else, robots.txt too."""
+
+    def __init__(self, pages, pictures=None):
+        self.paths = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.paths.append(self.path)
+                query = parse_qs(urlsplit(self.path).query)
+                body = pages.get(query.get("taxon", [None])[0]) or (pictures or {}).get(self.path)
+                self.send_response(200 if body else 404)
+                self.end_headers()
+                self.wfile.write(body.encode() if isinstance(body, str) else body or b"")
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def picture(size=(20, 20), kind="PNG"):
+    file = io.BytesIO()
+    Image.new("L", size).save(file, kind)
+    return file.getvalue()
