@@ -12,9 +12,13 @@ its actual and its predicted class and the confidence, and prints the share that
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common.command_line import make_parser, positive_float, run_script, share, whole_number
 from reports.settings import GRID_FORMATS, OWN_PICTURES, SELECTIONS, VisualiseSettings
+
+if TYPE_CHECKING:
+    from reports.model import LoadedModel
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,23 +66,34 @@ def main(argv: list[str] | None = None) -> int:
 def work(settings: VisualiseSettings) -> int:
     """Show what the model is worth, or name own pictures, and print what was done."""
     settings.check_inputs()
-    # Only now, so that --help and a mistake in the command line do not wait for torch.
+    # Only now, here and below, so that nobody waits for libraries that take seconds and are not needed.
     from reports.model import LoadedModel
-    from reports.overview import write_overview
-    from reports.own_pictures import name_own_pictures
-    from reports.report import write_report
-    from reports.splits import predict_split
 
     model = LoadedModel.load(settings.model, settings.device)
-    if settings.images:
-        named = name_own_pictures(settings.images, settings, model)
-        print(*named.sentences, sep="\n")
-        return 1 if named.unreadable else 0
+    return name_own(settings.images, settings, model) if settings.images else show(settings, model)
+
+
+def show(settings: VisualiseSettings, model: "LoadedModel") -> int:
+    """Draw the grid, print the table, and write the report if one is asked for."""
+    from reports.overview import write_overview
+    from reports.splits import predict_split
+
     validate = predict_split(model, settings.validate)
     print(write_overview(settings, model, validate))
     if settings.report:
+        from reports.report import write_report
+
         print(write_report(settings.report, settings, model, validate))
     return 0
+
+
+def name_own(folder: Path, settings: VisualiseSettings, model: "LoadedModel") -> int:
+    """Name the pictures of the user's own folder. Returns 1 where some could not be read."""
+    from reports.own_pictures import name_own_pictures
+
+    named = name_own_pictures(folder, settings, model)
+    print(*named.sentences, sep="\n")
+    return 1 if named.unreadable else 0
 
 
 if __name__ == "__main__":

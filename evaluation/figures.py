@@ -57,9 +57,10 @@ def draw_confusion(
     labels, counts = confusion_counts(taxonomy, actual, predicted)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     columns = rows = [taxonomy.names[label] for label in labels]
-    texts = np.where(counts > 0, counts.astype(str), "")
+    texts, in_percent = np.where(counts > 0, counts.astype(str), ""), ""
     if cells == "shares":
         texts = np.where(shares >= 0.005, np.char.mod("%.0f", 100 * shares), "")
+        in_percent = "\n(in % of the actual class)"
         rows = [f"{name} ({count})" for name, count in zip(rows, counts.sum(1), strict=True)]
     cell = float(np.clip(7 / len(labels), CELLS[1], max(CELLS[0], SIDE / len(labels))))
     letters = float(np.clip(cell * 72 * 0.62, 5.5, 10))
@@ -70,7 +71,7 @@ def draw_confusion(
     _write_cells(axes, texts, shares, min(letters, cell * 72 * 0.85 / (0.62 * digits)))
     _name_classes(axes, rows, columns, letters)
     axes.set_ylabel(f"actual class ({len(actual)} pictures)", fontsize=max(letters, 8))
-    axes.set_xlabel("class that the model predicts", fontsize=max(letters, 8))
+    axes.set_xlabel(f"class that the model predicts{in_percent}", fontsize=max(letters, 8))
     away = max(map(len, rows)) * letters * LETTER / 72 / cell if len(labels) > MANY else 0.0
     _draw_brackets(axes, [taxonomy.lineages[label][:-1] for label in labels], letters, away)
     _grow_to_content(figure, axes)

@@ -1,7 +1,6 @@
 """The images that the report's page shows: its worst mistakes, and where the network looks."""
 
 import base64
-import hashlib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from common.images import read_image
 from evaluation.predictions import LabelledPredictions
 from reports.figures import draw_saliency, save
 from reports.grid import draw_grid
-from reports.image_files import escape_name
+from reports.image_files import content_hash, escape_name
 from reports.model import LoadedModel
 from reports.saliency import last_block, saliency
 
@@ -56,11 +55,6 @@ class Gallery:
     def take_predicted(self, predictions: LabelledPredictions, indices: list[int], wanted: int) -> list[int]:
         """Take the first `wanted` images at these indices that are not shown yet; return their indices."""
         return [indices[place] for place in self.take([predictions.paths[index] for index in indices], wanted)]
-
-
-def content_hash(image: Image.Image) -> bytes:
-    """Return what two images share only if they have the same size and pixels."""
-    return hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
 
 
 def draw_gallery(

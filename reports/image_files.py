@@ -1,7 +1,10 @@
-"""The image files of a user's folder: their names as tables write them, and whether they have changed."""
+"""Image files: their names as tables write them, and what tells whether they have changed or are copies."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from common.images import list_images
 
@@ -35,6 +38,11 @@ def list_own_images(folder: Path, output: Path) -> tuple[dict[str, OwnImage], di
             continue
         found[name] = OwnImage(name, image.path, (str(about.st_size), str(about.st_mtime_ns)))
     return found, faults
+
+
+def content_hash(image: Image.Image) -> bytes:
+    """Return what two images share only if they have the same size and pixels."""
+    return hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
 
 
 def escape_name(name: str) -> str:

@@ -14,8 +14,7 @@ from evaluation.calibration import UNKNOWN
 from evaluation.taxonomy import Node, Taxonomy
 from reports.assemblage import COLUMNS, assemblage_rows
 from reports.classifier import Classifier
-from reports.gallery import content_hash
-from reports.image_files import CONTACT_SHEET, OwnImage
+from reports.image_files import CONTACT_SHEET, OwnImage, content_hash
 from reports.prediction_table import NAME as PREDICTIONS
 from reports.prediction_table import read_rows
 

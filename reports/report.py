@@ -81,5 +81,5 @@ def evaluate_all(
 def _draw_figures(directory: Path, evaluated: EvaluatedSplit) -> None:
     predictions = evaluated.predictions
     confusion = draw_confusion(predictions.taxonomy, predictions.actual, predictions.predicted)
-    figures.save(confusion, directory / "confusion.png")
+    figures.save(confusion, directory / "confusion.png", crop=False)
     figures.save(figures.draw_calibration(evaluated), directory / "calibration.png")
