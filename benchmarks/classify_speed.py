@@ -52,7 +52,7 @@ def write_model(path: Path) -> None:
     """Write a model file that holds all that training writes."""
     random = torch.Generator().manual_seed(0)
     network = build_network("vgg11", CLASSES, 120)
-    width = network.get_submodule(head_name(network)).in_features
+    width = network.get_parameter(f"{head_name(network)}.weight").shape[1]
     classes = [f"class {label}" for label in range(CLASSES)]
     labels = torch.arange(VALIDATED) % CLASSES
     logits = torch.randn(VALIDATED, CLASSES, generator=random)

@@ -62,27 +62,24 @@ DRAWN = {"train": 40, "validate": 40, "test": 40}
 
 def draw_set(directory: Path) -> None:
     """Lay out drawn coccoliths, classes being genera: train/, validate/ and test/ share no specimen."""
-    lineages: dict[str, list[str]] = {}
     species: dict[str, list[str]] = {}
-    for root in modules().values():
-        for taxon in root.walk():
-            if taxon.rank == "Species" and taxon.name in SPECIES:
-                genus = taxon
-                while genus.rank != "Genus":
-                    genus = genus.parent
-                lineages[genus.name] = genus.lineage
-                species.setdefault(genus.name, []).append(taxon.name)
+    classes: dict[str, ClassInfo] = {}
+    genera = [taxon for root in modules().values() for taxon in root.walk() if taxon.rank == "Genus"]
+    for genus in genera:
+        members = [taxon.name for taxon in genus.walk() if taxon.rank == "Species" and taxon.name in SPECIES]
+        if members:
+            classes[genus.name] = ClassInfo(tuple(genus.lineage))
+            species[genus.name] = members
     jobs = []
-    for split, count in DRAWN.items():
-        for genus, members in species.items():
-            (directory / split / genus).mkdir(parents=True)
+    for place, (split, count) in enumerate(DRAWN.items()):
+        for name, members in species.items():
+            (directory / split / name).mkdir(parents=True)
             for number in range(count):
-                specimen = 10_000 * (1 + list(DRAWN).index(split)) + number
-                path = directory / split / genus / f"{specimen}.png"
+                specimen = 10_000 * (1 + place) + number
+                path = directory / split / name / f"{specimen}.png"
                 jobs.append((path, members[number // 4 % len(members)], specimen, "SEM" if number % 4 else "LM"))
     with ProcessPoolExecutor() as pool:
         list(pool.map(_draw, jobs, chunksize=64))
-    classes = {genus: ClassInfo(tuple(lineage)) for genus, lineage in lineages.items()}
     write_dataset_info(directory / DATASET_INFO, DatasetInfo(classes))
 
 
