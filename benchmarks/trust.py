@@ -71,11 +71,11 @@ def draw_set(directory: Path) -> None:
             classes[genus.name] = ClassInfo(tuple(genus.lineage))
             species[genus.name] = members
     jobs = []
-    for place, (split, count) in enumerate(DRAWN.items()):
+    for position, (split, count) in enumerate(DRAWN.items()):
         for name, members in species.items():
             (directory / split / name).mkdir(parents=True)
             for number in range(count):
-                specimen = 10_000 * (1 + place) + number
+                specimen = 10_000 * (1 + position) + number
                 path = directory / split / name / f"{specimen}.png"
                 jobs.append((path, members[number // 4 % len(members)], specimen, "SEM" if number % 4 else "LM"))
     with ProcessPoolExecutor() as pool:

@@ -85,8 +85,10 @@ def read_image(source: Path | str | bytes) -> Image.Image:
 def image_size(path: Path | str) -> tuple[int, int]:
     """Return width and height in pixels, from the head of the file alone. Raises ImageError where there is none."""
     try:
-        with _open(path) as file:
-            return file.size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `read_image` says what is too large
+            with _open(path) as file:
+                return file.size
     except Exception as error:
         raise ImageError(f"it has no size that can be read: {error}") from error
 

@@ -13,7 +13,7 @@ from models.prediction import Prediction, as_batch
 from reports.fingerprint import fingerprint
 from reports.image_files import OwnImage
 from reports.model import LoadedModel
-from reports.prediction_table import PLACES, STAMPS
+from reports.prediction_table import ORDINALS, STAMPS
 from reports.ranges import Range
 
 
@@ -63,8 +63,8 @@ class Classifier:
 
     def _row(self, image: OwnImage, probabilities: np.ndarray, taxon: SupportedTaxon) -> dict[str, Any]:
         row = {"file": image.name, "answer": taxon.title, "answer_probability": f"{taxon.probability:.4f}"}
-        for place, label in zip(PLACES, np.argsort(-probabilities, kind="stable"), strict=False):
-            row |= {place: self.names[label], f"{place}_probability": f"{probabilities[label]:.4f}"}
+        for ordinal, label in zip(ORDINALS, np.argsort(-probabilities, kind="stable"), strict=False):
+            row |= {ordinal: self.names[label], f"{ordinal}_probability": f"{probabilities[label]:.4f}"}
         row |= {"out_of_distribution": "no" if taxon.in_distribution else "yes"}
         row |= {"out_of_range": self._out_of_range(taxon)} | dict(zip(STAMPS, image.stamp, strict=True))
         return row | {"model": self.fingerprint}

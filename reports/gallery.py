@@ -41,20 +41,20 @@ class Gallery:
         self._shown: set[bytes] = set()
 
     def take(self, paths: Iterable[Path], wanted: int) -> list[int]:
-        """Take the first `wanted` images of a list that are not shown yet; return their places in it."""
+        """Take the first `wanted` images of a list that are not shown yet; return their positions in it."""
         taken: list[int] = []
-        for place, path in enumerate(paths):
+        for position, path in enumerate(paths):
             if len(taken) == wanted:
                 break
             content = content_hash(read_image(path))
             if content not in self._shown:
                 self._shown.add(content)
-                taken.append(place)
+                taken.append(position)
         return taken
 
     def take_predicted(self, predictions: LabelledPredictions, indices: list[int], wanted: int) -> list[int]:
         """Take the first `wanted` images at these indices that are not shown yet; return their indices."""
-        return [indices[place] for place in self.take([predictions.paths[index] for index in indices], wanted)]
+        return [indices[position] for position in self.take([predictions.paths[index] for index in indices], wanted)]
 
 
 def draw_gallery(

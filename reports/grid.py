@@ -36,8 +36,8 @@ def choose(predictions: LabelledPredictions, wanted: int, select: str, seed: int
 
 def in_taxonomic_order(predictions: LabelledPredictions, chosen: Iterable[int]) -> np.ndarray:
     """Sort indices of images by their actual classes' place in the taxonomy, then by their own."""
-    place = np.argsort(predictions.taxonomy.order)
-    return np.array(sorted(chosen, key=lambda index: (place[predictions.actual[index]], index)), dtype=int)
+    position = np.argsort(predictions.taxonomy.order)
+    return np.array(sorted(chosen, key=lambda index: (position[predictions.actual[index]], index)), dtype=int)
 
 
 def draw_grid(path: Path, predictions: LabelledPredictions, chosen: np.ndarray, kind: str = "png") -> None:

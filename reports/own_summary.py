@@ -63,7 +63,7 @@ def sheet_lines(
     No image is shown twice, nor a copy of it under another name.
     """
     nodes: dict[str, Node] = {taxonomy.title(node): node for node in taxonomy.nodes}
-    order = {title: place for place, title in enumerate(sorted(nodes, key=lambda title: nodes[title]))}
+    order = {title: position for position, title in enumerate(sorted(nodes, key=lambda title: nodes[title]))}
     shown: set[bytes] = set()
     lines = []
     for title in sorted(answers, key=lambda title: (order.get(title, len(order)), title)):
@@ -79,8 +79,8 @@ def sheet_lines(
 def spread_by_rank(answers: Sequence[Answer]) -> list[Answer]:
     """Choose up to SHOWN answers, evenly from the surest to the least sure."""
     ranked = sorted(answers, key=lambda each: (-each[0], each[1]))
-    places = np.unique(np.linspace(0, len(ranked) - 1, SHOWN).round().astype(int))
-    return [ranked[place] for place in places]
+    positions = np.unique(np.linspace(0, len(ranked) - 1, SHOWN).round().astype(int))
+    return [ranked[position] for position in positions]
 
 
 def _opener(path: Path, shown: set[bytes]) -> Callable[[], Image.Image | None]:

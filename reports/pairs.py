@@ -53,7 +53,9 @@ def confused_pairs(predictions: LabelledPredictions, most: int) -> list[Pair]:
     pairs = np.stack([predictions.actual[wrong], predictions.predicted[wrong]], axis=1)
     found, which, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:most]
-    return [Pair(int(found[place][0]), int(found[place][1]), wrong[which.ravel() == place]) for place in order]
+    return [
+        Pair(int(found[position][0]), int(found[position][1]), wrong[which.ravel() == position]) for position in order
+    ]
 
 
 def describe_pairs(evaluated: EvaluatedSplit, references: References, gallery: Gallery) -> list[dict[str, Any]]:
@@ -79,14 +81,14 @@ def _side(gallery: Gallery, types: list[tuple[Path, str]], alike: list[Path]) ->
     first = gallery.take([path for path, _ in types], SHOWN)
     images = [
         {"image": thumbnail(path), "file": escape_name(path.name), "what": f"Type specimen ({status})"}
-        for path, status in (types[place] for place in first)
+        for path, status in (types[position] for position in first)
     ]
     images += [
-        {"image": thumbnail(alike[place]), "file": escape_name(alike[place].name), "what": "Training picture"}
-        for place in gallery.take(alike, SHOWN)
+        {"image": thumbnail(alike[position]), "file": escape_name(alike[position].name), "what": "Training picture"}
+        for position in gallery.take(alike, SHOWN)
     ]
     # Where fewer were taken than wanted, the page shows all others further up.
-    others = [escape_name(path.name) for place, (path, _) in enumerate(types) if place not in first]
+    others = [escape_name(path.name) for position, (path, _) in enumerate(types) if position not in first]
     return {"images": images, "above": others if len(first) < SHOWN else [], "types": len(types)}
 
 
@@ -98,7 +100,7 @@ def most_similar(split: PredictedSplit, images: np.ndarray, train: PredictedSpli
     own = torch.nonzero(train.labels == label).ravel()
     features = F.normalize(train.prediction.features[own], dim=1)
     centre = F.normalize(split.prediction.features[torch.as_tensor(images)], dim=1).mean(0)
-    return [train.paths[own[place]] for place in (features @ centre).argsort(descending=True)]
+    return [train.paths[own[position]] for position in (features @ centre).argsort(descending=True)]
 
 
 def type_specimens(manifest: Mapping[Path, ManifestRow], name: str) -> list[tuple[Path, str]]:

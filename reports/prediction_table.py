@@ -11,13 +11,13 @@ from typing import Any
 from common.files import write_csv
 
 NAME = "predictions.csv"
-PLACES = ("first", "second", "third", "fourth", "fifth")
+ORDINALS = ("first", "second", "third", "fourth", "fifth")
 STAMPS = ("bytes", "modified")  # of the file, to see whether it has changed since it was classified
 COLUMNS = (
     "file",
     "answer",
     "answer_probability",
-    *(column for place in PLACES for column in (place, f"{place}_probability")),
+    *(column for ordinal in ORDINALS for column in (ordinal, f"{ordinal}_probability")),
     "out_of_distribution",
     "out_of_range",
     *STAMPS,

@@ -77,10 +77,10 @@ def _most_probable(evaluated: EvaluatedSplit, index: int) -> Row:
     probabilities, uncalibrated = evaluated.predictions.probabilities[index], evaluated.uncalibrated[index]
     best = np.argsort(-probabilities, kind="stable")[:TOP]
     cells: Row = {}
-    for place, label in enumerate(best, 1):
-        cells[f"answer_{place}"] = evaluated.predictions.names[label]
-        cells[f"probability_{place}"] = _short(probabilities[label])
-    return cells | {f"uncalibrated_{place}": _short(uncalibrated[label]) for place, label in enumerate(best, 1)}
+    for position, label in enumerate(best, 1):
+        cells[f"answer_{position}"] = evaluated.predictions.names[label]
+        cells[f"probability_{position}"] = _short(probabilities[label])
+    return cells | {f"uncalibrated_{position}": _short(uncalibrated[label]) for position, label in enumerate(best, 1)}
 
 
 def _short(number: float) -> float:

@@ -1,9 +1,11 @@
 """A drawn data set with a model that has learned it, not quite, and the report on it, for the tests of reports."""
 
 import csv
+import os
 import shutil
 
 import torch
+from filelock import FileLock
 
 import visualise_results
 from common.manifest import ManifestRow, write_manifest
@@ -98,6 +100,16 @@ def draw_images(directory):
         draw_shape("disc", 3000 + number).save(directory / "validate" / "ring" / f"ring{95 + number}.png")
     wrong = directory / "validate" / "disc"
     shutil.copy(wrong / "disc90.png", wrong / "disc80.png")  # one picture in two files
+
+
+def shared_report_set(tmp_path_factory):
+    """Return the directory of the set, which the first process of pytest-xdist that asks for it makes."""
+    top = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        top = top.parent
+    with FileLock(top / "report_set.lock"):
+        directory = top / "report_set"
+        return directory if directory.is_dir() else write_report_set(directory)
 
 
 def write_report_set(directory):

@@ -41,7 +41,7 @@ def test_counts_or_shares_are_written_in_the_cells():
 
 
 @pytest.mark.parametrize("cells", ["counts", "shares"])
-@pytest.mark.parametrize("count", [1, 2, 30, 100])
+@pytest.mark.parametrize("count", [1, 30, 60])
 def test_all_names_are_inside_the_figure_and_do_not_overlap(count, cells):
     lineages = [("Root", f"Family {n // 6} of a long name", f"Syracosphaera $species_{n:03}") for n in range(count)]
     classes = np.arange(count)

@@ -257,29 +257,30 @@ def test_no_group_calibrates_itself():
     assert one | other == set(groups) and not one & other
 
 
-def test_a_second_report_is_the_same_to_the_byte(report_set):
-    options = ["--model", report_set / "model", "--validate", report_set / "validate", "--report", report_set / "again"]
-    assert run(*options, "--output", report_set / "test.png", "--data", report_set / "data", "--device", "cpu") == 0
+def test_a_second_report_is_the_same_to_the_byte(report_set, tmp_path):
+    options = ["--model", report_set / "model", "--validate", report_set / "validate", "--report", tmp_path / "again"]
+    assert run(*options, "--output", tmp_path / "test.png", "--data", report_set / "data", "--device", "cpu") == 0
     for name in ("predictions.csv", "summary.json", "report.html"):
-        assert (report_set / "again" / name).read_bytes() == (report_set / "report" / name).read_bytes()
+        assert (tmp_path / "again" / name).read_bytes() == (report_set / "report" / name).read_bytes()
 
 
-def test_a_hundred_classes_without_train_and_manifest(tmp_path, recwarn):
-    classes = [f"species{number:03}" for number in range(100)]
+@pytest.mark.slow
+def test_sixty_classes_without_train_and_manifest(tmp_path, recwarn):
+    classes = [f"species{number:03}" for number in range(60)]
     lineages = {name: ["Root", f"Family {number // 6}", name] for number, name in enumerate(classes)}
     for number, name in enumerate(classes):
         (tmp_path / "validate" / name).mkdir(parents=True)
-        for copy in range(1 if number == 99 else 2):
+        for copy in range(1 if number == 59 else 2):
             draw_shape(SHAPES[number % 3], 10 * number + copy, 32).save(tmp_path / "validate" / name / f"{copy}.png")
     torch.manual_seed(0)
-    weights = build_network("squeezenet1_1", 100, 32).state_dict()
+    weights = build_network("squeezenet1_1", 60, 32).state_dict()
     save_checkpoint(tmp_path / "model", Checkpoint("squeezenet1_1", 32, classes, weights, lineages=lineages))
     options = ["--model", tmp_path / "model", "--validate", tmp_path / "validate", "--output", tmp_path / "o.png"]
     assert run(*options, "--report", tmp_path / "report", "--data", tmp_path / "none", "--device", "cpu") == 0
     assert not [str(warning.message) for warning in recwarn if warning.category is UserWarning]
     with Image.open(tmp_path / "report" / "confusion.png") as picture:
-        assert min(picture.size) > 100 * 16  # pixels for each row: a label of ten points fits
-    assert len(read(tmp_path / "report" / "confusion.csv")) == 100
+        assert min(picture.size) > 60 * 16  # pixels for each row: a label of ten points fits
+    assert len(read(tmp_path / "report" / "confusion.csv")) == 60
 
 
 def small_set(directory, each):
@@ -291,12 +292,8 @@ def small_set(directory, each):
     return [*options, "--report", directory / "report", "--data", directory / "none", "--device", "cpu"]
 
 
-def test_one_picture_of_each_class_is_enough(tmp_path):
+def test_one_picture_of_each_class_is_enough_and_unseen_taxa_are_said_not_to_be_detected(report_set, tmp_path):
     assert run(*small_set(tmp_path, 1)) == 0
-
-
-def test_a_report_says_whether_unseen_taxa_are_detected(report_set, tmp_path):
-    assert run(*small_set(tmp_path, 2)) == 0
     pages = [" ".join((each / "report" / "report.html").read_text().split()) for each in (report_set, tmp_path)]
     assert ["so none is called unknown; train it again" in page for page in pages] == [False, True]
 
@@ -316,14 +313,6 @@ def test_what_is_not_a_manifest_is_named(tmp_path, capsys, content, message):
     assert run(*options) == 1
     error = capsys.readouterr().err
     assert "manifest.csv cannot be read" in error and message in error and "Traceback" not in error
-
-
-def test_a_manifest_that_excel_saved_again_is_read(tmp_path):
-    options = small_set(tmp_path, 2)
-    lines = [f"validate/{shape}/{shape}{n}.png,{shape}" for shape in SHAPES for n in (0, 1)]
-    (tmp_path / "manifest.csv").write_text("\n".join(["path,group", *lines, "validate/disc/short.png"]), "utf-8-sig")
-    assert run(*options) == 0
-    assert {row["group"] for row in read(tmp_path / "report" / "predictions.csv")} == set(SHAPES)
 
 
 def test_one_group_is_too_few(tmp_path, capsys):
