@@ -172,13 +172,14 @@ def test_200_hostile_files_end_nothing(model, folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_at_work_keeps_others_out_and_a_killed_one_is_resumed(model, tmp_path, capsys):
+def test_a_run_at_work_keeps_others_out_and_a_killed_one_is_resumed(tmp_path, capsys):
     folder, whole, killed = tmp_path / "mine", tmp_path / "whole", tmp_path / "killed"
     folder.mkdir()
     count = 3 * BATCH_SIZE
     for number in range(count):
         Image.new("RGB", (8, 8), (number % 256, number // 256, 99)).save(folder / f"{number:05}.bmp")
-    save_checkpoint(tmp_path / "model", model.checkpoint)
+    weights = build_network("squeezenet1_1", 3, 32).state_dict()
+    save_checkpoint(tmp_path / "model", Checkpoint("squeezenet1_1", 32, CLASSES, weights))
     options = ["--images", folder, "--model", tmp_path / "model", "--device", "cpu", "--report"]
     command = [sys.executable, TOP / "visualise_results.py", *options, killed]
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
