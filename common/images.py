@@ -86,8 +86,10 @@ def read_image(source: Path | str | bytes) -> Image.Image:
 def image_size(path: Path | str) -> tuple[int, int]:
     """Return width and height in pixels, from the head of the file alone. Raises ImageError where there is none."""
     try:
-        with _open(path) as file:
-            return file.size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `read_image` says what is too large
+            with _open(path) as file:
+                return file.size
     except Exception as error:
         raise ImageError(f"it has no size that can be read: {error}") from error
 
@@ -134,9 +136,9 @@ def list_image_folder(directory: Path, classes: list[str] | None = None) -> tupl
     """List the images of an ImageFolder such as train/ as (path, label index), and the names of its classes.
 
     A class is a sub-directory, with all that lies below it. The labels count `classes` where they are given (validate/
-    must count as train/ did), else the directory's own classes in alphabetical order. Raises FileNotFoundError or
-    ValueError, with a sentence for the user, where the directory, its classes or their images are missing, or where it
-    holds a class that `classes` lacks.
+    must count as train/ did), else the directory's own classes in alphabetical order. Raises FileNotFoundError, with a
+    sentence for the user, where the directory, its classes or their images are missing, and ToolkitError where it holds
+    a class that `classes` lacks.
     """
     images, _ = list_images(directory)
     found = sorted(entry.name for entry in directory.iterdir() if entry.is_dir() and not entry.name.startswith("."))
@@ -144,7 +146,7 @@ def list_image_folder(directory: Path, classes: list[str] | None = None) -> tupl
         raise FileNotFoundError(f"{directory} holds no classes: one sub-directory with pictures is needed for each")
     classes = found if classes is None else classes
     if unknown := sorted(set(found).difference(classes)):
-        raise ValueError(f"{directory} has the class {unknown[0]}, which is none of the {len(classes)} classes known")
+        raise ToolkitError(f"{directory} has the class {unknown[0]}, which is not one of the {len(classes)} known")
     label_of = {name: label for label, name in enumerate(classes)}
     samples = [(image.path, label_of[image.name.split("/")[0]]) for image in images if "/" in image.name]
     if not samples:

@@ -1,4 +1,4 @@
-"""What a model said of labelled pictures."""
+"""What a model predicts of labelled images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,15 +7,15 @@ import numpy as np
 
 from evaluation.taxonomy import Taxonomy
 
-LEAST = 1e-12
+LEAST = 1e-12  # probability; a smaller one costs no more
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Pictures with their actual classes and the model's answers.
+class LabelledPredictions:
+    """Images with their actual classes and the model's probabilities.
 
-    paths: of the n pictures; taxonomy: of the model's classes; actual: label indices (n,); probabilities: (n, classes)
-    with the sum 1 in each row.
+    paths: of the n images; taxonomy: of the model's classes; actual: label indices, int64 (n,); probabilities: float64
+    (n, classes) with the sum 1 in each row.
     """
 
     paths: list[Path]
@@ -43,18 +43,18 @@ class Answers:
 
     @property
     def right(self) -> np.ndarray:
-        """Whether each picture's class was named: bool (n,)."""
+        """Whether each image's class was predicted: bool (n,)."""
         return self.predicted == self.actual
 
     @property
     def losses(self) -> np.ndarray:
-        """Negative logarithms (n,) of the probabilities that the actual classes were given; at most 27.6."""
+        """Negative logarithms (n,) of the probabilities of the actual classes; at most 27.6."""
         return -np.log(np.maximum(self.probabilities[np.arange(len(self)), self.actual], LEAST))
 
     @property
     def margins(self) -> np.ndarray:
-        """How far (n,) the best answer's probability lies above the second's; small where the model hesitates."""
+        """How far (n,) the highest probability lies above the second; small where the model hesitates."""
         if self.probabilities.shape[1] == 1:
             return self.probabilities[:, 0]
-        best = np.sort(self.probabilities, axis=1)
-        return best[:, -1] - best[:, -2]
+        ascending = np.sort(self.probabilities, axis=1)
+        return ascending[:, -1] - ascending[:, -2]

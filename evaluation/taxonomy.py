@@ -13,11 +13,11 @@ Node = tuple[str, ...]
 
 
 class Taxonomy:
-    """The tree in which the classes of a model hang.
+    """The tree whose leaves are the classes of a model; a class may also lie above other classes.
 
     lineages: for each class, in the order of the model's outputs, its names from the root down to the class's own;
     names: the classes' own names; depths: number of names in the longest lineage; order: the classes' indices in
-    taxonomic order, in which all that a node holds stays together; nodes: all nodes, the roots first.
+    taxonomic order, in which all classes below a node are neighbours; nodes: all nodes, the roots first.
     """
 
     def __init__(self, lineages: Sequence[Sequence[str]]):
@@ -45,7 +45,7 @@ class Taxonomy:
     def at_depth(self, probabilities: np.ndarray, depth: int) -> tuple[list[Node], np.ndarray]:
         """Sum the classes' probabilities (n, classes) to the k nodes at a depth (1 for the roots), to (n, k).
 
-        A class whose lineage is shorter stands for itself, so that each row's sum stays what it was.
+        A class whose lineage is shorter stands for itself, so that each row keeps its sum.
         """
         members: dict[Node, list[int]] = {}
         for index in self.order:
@@ -54,21 +54,21 @@ class Taxonomy:
 
     def common_ancestor(self, classes: Iterable[int]) -> Node:
         """Return the deepest node that holds all the classes (one class: its own); () where they share none."""
-        shared = None
+        shared: Node | None = None
         for index in classes:
             lineage = self.lineages[index]
-            shared = lineage if shared is None else shared[: _shared(shared, lineage)]
+            shared = lineage if shared is None else shared[: _shared_depth(shared, lineage)]
         return shared or ()
 
     def distance(self, a: int, b: int) -> int:
-        """Count the steps from class a up to what it has in common with class b; 0 where b is a or lies below it."""
-        return len(self.lineages[a]) - _shared(self.lineages[a], self.lineages[b])
+        """Return the number of steps from class a up to its common ancestor with b; 0 where b is a or lies below it."""
+        return len(self.lineages[a]) - _shared_depth(self.lineages[a], self.lineages[b])
 
     def title(self, node: Node) -> str:
-        """Name a node as open nomenclature does (Bengtson 1988, Palaeontology 31).
+        """Return a node's name in open nomenclature (Bengtson 1988, Palaeontology 31).
 
-        A class by its own name, a genus of which the classes are species as "Syracosphaera sp.", any other node as
-        "Noelaerhabdaceae indet.", and () as "indet." alone. Raises KeyError for what is no node of this tree.
+        A class is named by its own name, a genus of which the classes are species as "Syracosphaera sp.", any other
+        node as "Noelaerhabdaceae indet.", and () as "indet." alone. Raises KeyError for what is not a node of the tree.
         """
         if not node:
             return "indet."
@@ -80,7 +80,7 @@ class Taxonomy:
 
 
 def holds(node: Node, lineage: Node) -> bool:
-    """Tell whether what has this lineage is the node or lies below it; () holds everything."""
+    """Tell whether a lineage ends at the node or below it; () holds everything."""
     return lineage[: len(node)] == node
 
 
@@ -90,8 +90,8 @@ def _sums(probabilities: np.ndarray, members: list[list[int]]) -> np.ndarray:
     return np.stack([probabilities[:, columns].sum(1) for columns in members], axis=1)
 
 
-def _shared(a: Node, b: Node) -> int:
-    """Count the names that two lineages have in common, from the root on."""
+def _shared_depth(a: Node, b: Node) -> int:
+    """Return the number of names that two lineages have in common, from the root on."""
     depth = 0
     while depth < min(len(a), len(b)) and a[depth] == b[depth]:
         depth += 1

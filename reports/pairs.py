@@ -1,58 +1,117 @@
-"""Classes that a model takes for each other, and what the site says that tells them apart."""
+"""Classes that a model takes for each other, and what the data say that tells them apart."""
 
-import json
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from common.manifest import ManifestRow
 from common.names import is_type
-from evaluation.cross_fit import Split
-from evaluation.predictions import Answers
+from common.records import read_records
+from evaluation.cross_fit import EvaluatedSplit, PredictedSplit
+from evaluation.predictions import LabelledPredictions
 from evaluation.taxonomy import Node
+from reports.gallery import Gallery, thumbnail
+from reports.image_files import escape_name
+
+PAIRS = 6
+SHOWN = 2  # type specimens of a confused taxon, and training images
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An actual class, the class that was answered in its place, and the indices of the pictures concerned."""
+    """An actual class, the class that was predicted in its place, and the indices of the images concerned."""
 
     actual: int
-    answered: int
-    pictures: np.ndarray
+    predicted: int
+    images: np.ndarray
 
 
-def confused_pairs(answers: Answers, most: int) -> list[Pair]:
-    """List up to `most` pairs of classes, the most often confused first."""
-    wrong = np.flatnonzero(~answers.right)
-    pairs = np.stack([answers.actual[wrong], answers.predicted[wrong]], axis=1)
+@dataclass(frozen=True)
+class References:
+    """What can be shown beside the images of a class.
+
+    classes: names of the classes' directories; manifest: the rows of manifest.csv by path, of all splits; features: the
+    distinguishing features of taxa by lineage; train: training images, where there are some.
+    """
+
+    classes: list[str]
+    manifest: Mapping[Path, ManifestRow]
+    features: Mapping[Node, str]
+    train: PredictedSplit | None
+
+
+def confused_pairs(predictions: LabelledPredictions, most: int) -> list[Pair]:
+    """Return up to `most` pairs of classes, the most often confused first."""
+    wrong = np.flatnonzero(~predictions.right)
+    pairs = np.stack([predictions.actual[wrong], predictions.predicted[wrong]], axis=1)
     found, which, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:most]
-    return [Pair(int(found[place][0]), int(found[place][1]), wrong[which.ravel() == place]) for place in order]
+    return [
+        Pair(int(found[position][0]), int(found[position][1]), wrong[which.ravel() == position]) for position in order
+    ]
 
 
-def nearest(asked: Split, pictures: np.ndarray, train: Split, label: int) -> list[Path]:
-    """List the training pictures of a class, the most like the given pictures first, as the network sees them.
+def describe_pairs(evaluated: EvaluatedSplit, references: References, gallery: Gallery) -> list[dict[str, Any]]:
+    """Return for each of the most confused pairs how often it is, and for both taxa names, features and images."""
+    predictions = evaluated.predictions
+    shown = []
+    for pair in confused_pairs(predictions, PAIRS):
+        sides = []
+        for label in (pair.actual, pair.predicted):
+            alike = most_similar(evaluated.split, pair.images, references.train, label) if references.train else []
+            types = type_specimens(references.manifest, references.classes[label])
+            features = references.features.get(predictions.taxonomy.lineages[label], "")
+            sides.append(_side(gallery, types, alike) | {"name": predictions.names[label], "features": features})
+        shown.append({"count": len(pair.images), "sides": sides})
+    return shown
 
-    Likeness is the cosine between features, as of `models.prediction.Prediction`, and the pictures' mean.
+
+def _side(gallery: Gallery, types: list[tuple[Path, str]], alike: list[Path]) -> dict[str, Any]:
+    """Return the images of one taxon of a pair: type specimens, and the training images most like the mistakes.
+
+    `above` names the type specimens that the page has shown already.
+    """
+    first = gallery.take([path for path, _ in types], SHOWN)
+    images = [
+        {"image": thumbnail(path), "file": escape_name(path.name), "what": f"Type specimen ({status})"}
+        for path, status in (types[position] for position in first)
+    ]
+    images += [
+        {"image": thumbnail(alike[position]), "file": escape_name(alike[position].name), "what": "Training picture"}
+        for position in gallery.take(alike, SHOWN)
+    ]
+    # Where fewer were taken than wanted, the page shows all others further up.
+    others = [escape_name(path.name) for position, (path, _) in enumerate(types) if position not in first]
+    return {"images": images, "above": others if len(first) < SHOWN else [], "types": len(types)}
+
+
+def most_similar(split: PredictedSplit, images: np.ndarray, train: PredictedSplit, label: int) -> list[Path]:
+    """Return the training images of a class, first those most similar to the given ones, as the network sees them.
+
+    Similarity is the cosine between features, as of `models.prediction.Prediction`, and the images' mean.
     """
     own = torch.nonzero(train.labels == label).ravel()
     features = F.normalize(train.prediction.features[own], dim=1)
-    centre = F.normalize(asked.prediction.features[torch.as_tensor(pictures)], dim=1).mean(0)
-    return [train.paths[own[place]] for place in (features @ centre).argsort(descending=True)]
+    centre = F.normalize(split.prediction.features[torch.as_tensor(images)], dim=1).mean(0)
+    return [train.paths[own[position]] for position in (features @ centre).argsort(descending=True)]
 
 
-def type_specimens(manifest: Mapping[Path, Mapping[str, str]], name: str) -> list[tuple[Path, str]]:
-    """List the pictures of a class that show type specimens, with their status ("holotype", …), holotypes first.
+def type_specimens(manifest: Mapping[Path, ManifestRow], name: str) -> list[tuple[Path, str]]:
+    """Return the images of a class that show type specimens, with their status ("holotype", …), holotypes first.
 
     manifest: the rows of manifest.csv by path, of all splits; name: of the class.
     """
     types = [
-        (path, row["status"].strip())
+        (path, row.status.strip())
         for path, row in manifest.items()
-        if row.get("class") == name and is_type(row.get("status") or "") and path.is_file()
+        if row.label == name and is_type(row.status) and path.is_file()
     ]
     return sorted(types, key=lambda each: ("holotype" not in each[1].casefold(), each[0]))
 
@@ -62,13 +121,6 @@ def read_features(data: Path) -> dict[Node, str]:
 
     Records that cannot be read, are written by hand, or say nothing of features are passed over.
     """
-    features = {}
-    for path in sorted(data.rglob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            lineage, text = tuple(map(str, record["lineage"])), record["page"]["features"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            continue
-        if isinstance(text, str) and text.strip():
-            features[lineage] = text.strip()
-    return features
+    records, _ = read_records(data)
+    features = {record.lineage: record.page.features.strip() for record in records.values() if record.page}
+    return {lineage: text for lineage, text in features.items() if text}

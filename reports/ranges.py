@@ -1,11 +1,13 @@
 """When taxa lived, as the records of the scraper say."""
 
-import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-Range = tuple[float, float]
+from common.records import read_records
+
+Range = tuple[float, float]  # youngest and oldest, in Ma
 
 
 def read_ranges(data: Path) -> dict[str, Range]:
@@ -16,19 +18,19 @@ def read_ranges(data: Path) -> dict[str, Range]:
     broken files and a missing directory are passed over.
     """
     ranges: dict[str, Range] = {}
-    for path in sorted(data.glob("*/*.json")) + sorted(data.glob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            name, (youngest, oldest) = str(record["lineage"][-1]), _widest(record["page"]["range"])
-        except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
+    records, _ = read_records(data)
+    for record in records.values():
+        if record.page is None or (found := _widest(record.page.range)) is None:
             continue
-        known = ranges.get(name, (youngest, oldest))
-        ranges[name] = (min(known[0], youngest), max(known[1], oldest))
+        youngest, oldest = ranges.get(record.taxon, found)
+        ranges[record.taxon] = (min(youngest, found[0]), max(oldest, found[1]))
     return ranges
 
 
-def _widest(known: dict[str, Any]) -> Range:
-    youngest, oldest = float(known["last_ma"][0]), float(known["first_ma"][1])
-    if not 0 <= youngest <= oldest < math.inf:
-        raise ValueError("no range of ages")
-    return youngest, oldest
+def _widest(known: Mapping[str, Any]) -> Range | None:
+    """Return a page's range, None where it tells none that makes sense."""
+    try:
+        youngest, oldest = float(known["last_ma"][0]), float(known["first_ma"][1])
+    except (ValueError, LookupError, TypeError, OverflowError):
+        return None
+    return (youngest, oldest) if 0 <= youngest <= oldest < math.inf else None

@@ -57,7 +57,7 @@ def crawl_copy(crawled, tmp_path):
 
 @pytest.fixture(scope="session")
 def report_set(tmp_path_factory):
-    """A drawn data set with a model and its report (see `tests.report_set`), made once."""
-    from tests.report_set import write_report_set  # only now: most tests do without torch
+    """A drawn data set with a model and its report (see `tests.report_set`), made once. Tests must not write to it."""
+    from tests.report_set import shared_report_set  # only now: most tests do without torch
 
-    return write_report_set(tmp_path_factory.mktemp("report_set"))
+    return shared_report_set(tmp_path_factory)

@@ -1,22 +1,28 @@
-"""A drawn data set with a model that has learnt it, not quite, and the report on it: what the tests of reports read."""
+"""A drawn data set with a model that has learned it, not quite, and the report on it, for the tests of reports."""
 
 import csv
-import json
+import os
 import shutil
 
-import numpy as np
 import torch
+from filelock import FileLock
 
 import visualise_results
+from common.manifest import ManifestRow, write_manifest
+from common.names import strip_blanks
+from common.records import PageFacts, Record, write_record
 from evaluation.calibration import Calibration
-from evaluation.ood import Familiarity
-from evaluation.taxonomy import Taxonomy
+from evaluation.ood import OODDetector
 from models.checkpoint import Checkpoint, save_checkpoint
-from models.device import choose_hardware
+from models.device import Device
 from models.networks import build_network, head_name
+from models.prediction import as_batch
 from models.preprocessing import fit_square
+from reports.model import LoadedModel
+from reports.splits import predict_split
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 
+CPU = Device.choose("cpu", "fp32")
 HOSTILE = "Ring <b>&\"'</b> {{ 7 * 7 }} $x_1$"
 LINEAGES = {"disc": ["Shapes", "Round", "Disc"], "ring": ["Shapes", "Round", HOSTILE], "bar": ["Shapes", "Bar"]}
 CLASSES = sorted(SHAPES)
@@ -25,14 +31,14 @@ SIZE = 40
 STATUS = {"train": {3: "Holotype", 4: "paratype"}, "validate": {6: "lectotype <i>x</i>"}}
 
 
-def learnt_checkpoint():
-    """Return a random network whose last layer has learnt the shapes, not quite, by least squares."""
+def trained_checkpoint():
+    """Return a random network whose last layer has learned the shapes, not quite, by least squares."""
     torch.manual_seed(0)
-    checkpoint = Checkpoint("vgg11_adaptive", SIZE, CLASSES, {}, lineages=LINEAGES)
+    checkpoint = Checkpoint("vgg11_adaptive", SIZE, CLASSES, {}, lineages=LINEAGES, toolkit="0.9.1")
     checkpoint.weights = build_network("vgg11_adaptive", len(CLASSES), SIZE).state_dict()
-    pixels = np.stack([fit_square(draw_shape(shape, n), SIZE) for shape in CLASSES for n in range(3)])
-    predictor = checkpoint.predictor(choose_hardware("cpu", "fp32"))
-    features = predictor(torch.from_numpy(pixels).permute(0, 3, 1, 2)).features.double()
+    images = as_batch([fit_square(draw_shape(shape, n), SIZE) for shape in CLASSES for n in range(3)])
+    predictor = checkpoint.predictor(CPU)
+    features = predictor(images).features.double()
     wanted = 2 * torch.eye(len(CLASSES)).double().repeat_interleave(3, 0)
     middle = features.mean(0)
     solved = torch.linalg.pinv(features - middle, rtol=0.02) @ (wanted - wanted.mean(0))
@@ -42,24 +48,35 @@ def learnt_checkpoint():
     return checkpoint
 
 
-def write_manifest(directory):
-    """Say that pictures 0 and 1 of a class are one specimen, and so on, and where they come from."""
+def describe_images(directory):
+    """Write a manifest in which pictures 0 and 1 of a class are one specimen, and so on, and that says their source."""
     rows = []
     for path in sorted(directory.glob("*/*/*.png")):
         number = int(path.stem.removeprefix(path.parent.name))
-        row = {"path": path.relative_to(directory).as_posix(), "group": f"{path.parent.name}{number // 2}"}
-        url = "javascript:alert(1)" if number % 3 == 0 else f"http://127.0.0.1/a b/{path.name}?x=1&y=<2>"
-        status = STATUS.get(path.parts[-3], {}).get(number, "-")
-        row |= {"class": path.parent.name, "status": status}
-        rows.append(row | {"source": "Young & <i>Bown</i>", "URL": url})
-    with (directory / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+        rows.append(
+            ManifestRow(
+                path=path.relative_to(directory).as_posix(),
+                label=path.parent.name,
+                group=f"{path.parent.name}{number // 2}",
+                status=STATUS.get(path.parts[-3], {}).get(number, "-"),
+                source="Young & <i>Bown</i>",
+                url="javascript:alert(1)" if number % 3 == 0 else f"http://127.0.0.1/a b/{path.name}?x=1&y=<2>",
+            )
+        )
+    write_manifest(directory / "manifest.csv", rows)
+
+
+def describe_taxa(data):
+    """Write a record of each shape with its distinguishing features, and one that is broken."""
+    for lineage in LINEAGES.values():
+        page = PageFacts(features=f"Told by <u>{lineage[-1]}</u>")
+        record = Record(tuple(map(strip_blanks, lineage)), (), tuple(lineage), page)
+        write_record(data / "shapes" / f"{lineage[1]}{len(lineage)}{lineage[-1][:3]}.json", record)
+    (data / "broken.json").write_text("{")
 
 
 def run(*arguments):
-    """Run the script in this process; give its status."""
+    """Run the script in this process; return its status."""
     return visualise_results.main([str(argument) for argument in arguments])
 
 
@@ -69,8 +86,8 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def write_report_set(directory):
-    """Write three shapes with train/, validate/, test/ and manifest, a model, and its report; give the directory."""
+def draw_images(directory):
+    """Write three shapes with train/, validate/ and test/, some of them in the wrong class, and one in two files."""
     write_image_folders(directory, train=6, validate=16)
     for shape in SHAPES:
         (directory / "test" / shape).mkdir(parents=True)
@@ -83,20 +100,28 @@ def write_report_set(directory):
         draw_shape("disc", 3000 + number).save(directory / "validate" / "ring" / f"ring{95 + number}.png")
     wrong = directory / "validate" / "disc"
     shutil.copy(wrong / "disc90.png", wrong / "disc80.png")  # one picture in two files
-    write_manifest(directory)
-    (directory / "data" / "shapes").mkdir(parents=True)
-    for lineage in LINEAGES.values():
-        record = {"lineage": lineage, "page": {"features": f"Told by <u>{lineage[-1]}</u>"}}
-        (directory / "data" / "shapes" / f"{lineage[1]}{len(lineage)}{lineage[-1][:3]}.json").write_text(
-            json.dumps(record)
-        )
-    (directory / "data" / "broken.json").write_text("{")
-    checkpoint = learnt_checkpoint()
-    predictor = checkpoint.predictor(choose_hardware("cpu", "fp32"))
-    train, validate = (visualise_results.classify(checkpoint, predictor, directory / n) for n in ("train", "validate"))
-    familiarity = Familiarity.fit(train.prediction.features[None], validate.prediction.features)
-    taxonomy = Taxonomy.of(CLASSES, LINEAGES)
-    checkpoint.calibration = Calibration.fit(taxonomy, validate.prediction, validate.labels, familiarity).state()
+
+
+def shared_report_set(tmp_path_factory):
+    """Return the directory of the set, which the first process of pytest-xdist that asks for it makes."""
+    top = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        top = top.parent
+    with FileLock(top / "report_set.lock"):
+        directory = top / "report_set"
+        return directory if directory.is_dir() else write_report_set(directory)
+
+
+def write_report_set(directory):
+    """Write images, manifest, records, a model and its report; return the directory."""
+    draw_images(directory)
+    describe_images(directory)
+    describe_taxa(directory / "data")
+    checkpoint = trained_checkpoint()
+    model = LoadedModel.of(checkpoint, CPU)
+    train, validate = (predict_split(model, directory / name) for name in ("train", "validate"))
+    detector = OODDetector.fit(train.prediction.features[None], validate.prediction.features)
+    checkpoint.calibration = Calibration.fit(model.taxonomy, validate.prediction, validate.labels, detector).state()
     save_checkpoint(directory / "model", checkpoint)
     options = ["--model", directory / "model", "--validate", directory / "validate", "--data", directory / "data"]
     assert run(*options, "--output", directory / "test.png", "--report", directory / "report", "--device", "cpu") == 0

@@ -1,0 +1,40 @@
+"""The first look at a model: test.png, and a table of how many pictures are right."""
+
+from evaluation.cross_fit import PredictedSplit
+from evaluation.metrics import by_class, summary
+from evaluation.predictions import LabelledPredictions
+from evaluation.temperature import softmax
+from reports.grid import choose, draw_grid
+from reports.model import LoadedModel
+from reports.settings import VisualiseSettings
+
+
+def write_overview(settings: VisualiseSettings, model: LoadedModel, validate: PredictedSplit) -> str:
+    """Draw the grid of the settings; return the table and where the grid is.
+
+    Raises OSError where the disk refuses.
+    """
+    probabilities = softmax(validate.prediction.logits)
+    predictions = LabelledPredictions(validate.paths, model.taxonomy, validate.labels.numpy(), probabilities)
+    chosen = choose(predictions, settings.num_images, settings.select, settings.seed)
+    draw_grid(settings.output, predictions, chosen, settings.grid_format)
+    return (
+        f"{score_table(predictions)}\nWrote {settings.output}: {len(chosen)} pictures with predicted and actual class"
+    )
+
+
+def score_table(predictions: LabelledPredictions) -> str:
+    """Return a table of how many pictures are right, in all and in each class."""
+    scores = summary(predictions.actual, predictions.predicted)
+    scored = by_class(predictions.actual, predictions.predicted, predictions.names)
+    rows = [scored[label] for label in predictions.taxonomy.order if scored[label]["support"]]
+    width = max(len("class"), *(len(row["name"]) for row in rows))
+    lines = [f"{'class':{width}}  pictures  right  precision"]
+    for row in rows:
+        lines.append(f"{row['name']:{width}}  {row['support']:8d}  {row['recall']:5.0%}  {row['precision']:9.0%}")
+    lines.append(
+        f"\n{predictions.right.sum()} of {len(predictions)} pictures are right: accuracy {scores['accuracy']:.1%} "
+        f"(balanced accuracy {scores['balanced_accuracy']:.1%}, macro-F1 {scores['macro_f1']:.3f}; always answering "
+        f"with the commonest class would reach {scores['majority']:.1%})"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,62 @@
+"""What visualise_results.py was asked for. Light to import: the command line is built from it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import ToolkitError
+
+SELECTIONS = ("random", "worst", "best", "uncertain")
+OWN_PICTURES = Path("own_pictures")
+
+# What matplotlib writes, and other programs open.
+GRID_FORMATS = ("png", "jpg", "jpeg", "tif", "tiff", "webp", "pdf", "svg", "svgz", "eps", "ps")
+
+
+@dataclass(frozen=True)
+class VisualiseSettings:
+    """All settings of a run, with the defaults of the command line."""
+
+    # What is shown.
+    model: Path = Path("model")
+    validate: Path = Path("validate")  # an ImageFolder; train/ and test/ are looked for beside it
+    images: Path | None = None  # a folder of the user's own pictures, to be named instead
+    data: Path = Path("data")  # the records of the scraper
+    age: float | None = None  # of the own pictures' samples, in Ma
+
+    # The grid of pictures: its file, how many are drawn, and which of them, one of SELECTIONS.
+    output: Path = Path("test.png")
+    num_images: int = 12
+    select: str = "random"
+    seed: int = 0
+
+    report: Path | None = (
+        None  # directory; None: no report. Of own pictures: where the answers go, OWN_PICTURES if None
+    )
+    confidence: float = 0.9  # of conformal sets and lowest supported taxa, in (0, 1)
+    device: str | None = None  # by torch's name; None: the best there is
+
+    @property
+    def own_output(self) -> Path:
+        """The directory of what is said of own pictures."""
+        return self.report or OWN_PICTURES
+
+    @property
+    def grid_format(self) -> str:
+        """The format of the grid, by the ending of its file's name."""
+        return self.output.suffix.lstrip(".").lower() or "png"
+
+    def check_inputs(self) -> None:
+        """Raise ToolkitError where a file or directory that is to be read is not there."""
+        if not self.model.is_file():
+            raise ToolkitError(f"there is no file {self.model}", "model")
+        if self.images is None:
+            _check_directory(self.validate, "validate")
+        else:
+            _check_directory(self.images, "images")
+            if self.age is not None:
+                _check_directory(self.data, "data", ", where the ages of taxa are looked up")
+
+
+def _check_directory(path: Path, setting: str, purpose: str = "") -> None:
+    if not path.is_dir():
+        raise ToolkitError(f"there is no directory {path}{purpose}", setting)

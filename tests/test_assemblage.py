@@ -1,0 +1,49 @@
+"""Shares of taxa in a sample, corrected for what the model confuses."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from reports.assemblage import assemblage_rows, corrected_shares
+
+
+def test_two_classes_are_unmixed_as_on_paper():
+    # 80 % of A are called A, 90 % of B are called B: 66 of 100 were called A, and the share of A is
+    # (0.66 - 0.1) / (0.8 - 0.1) = 0.8.
+    confusion = np.array([[80_000, 20_000], [10_000, 90_000]])
+    shares, low, high = corrected_shares(np.array([66, 34]), confusion)
+    assert shares == pytest.approx([0.8, 0.2], abs=1e-3)
+    # With so many validation images only the sample's own chance is left: sqrt(0.66 * 0.34 / 100) / 0.7 = 0.068.
+    assert high[0] - low[0] == pytest.approx(2 * 1.96 * 0.068, rel=0.1)
+    _, wide_low, wide_high = corrected_shares(np.array([66, 34]), confusion // 4000)
+    assert wide_high[0] - wide_low[0] > 1.3 * (high[0] - low[0])
+
+
+def test_few_validation_images_are_not_taken_for_certainty():
+    shares, low, high = corrected_shares(np.array([300, 300]), np.diag([3, 3]))
+    assert shares == pytest.approx([0.5, 0.5])
+    assert high[0] - low[0] > 1.5 * 2 * 1.96 * (0.25 / 600) ** 0.5
+    nothing_known, _, _ = corrected_shares(np.array([30, 10]), np.zeros((2, 2)))
+    assert nothing_known.argmax() == 0 and nothing_known.sum() == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_corrected_intervals_hold_the_truth():
+    """In 95 % of samples, within what chance allows; the shares as counted are off by more than their interval."""
+    random = np.random.default_rng(5)
+    inside, counted = [], []
+    for _ in range(40):
+        rates = 0.75 * np.eye(6) + 0.25 * random.dirichlet(np.full(6, 0.2), 6)
+        confusion = np.stack([random.multinomial(40, row) for row in rates])
+        truth = random.dirichlet(np.full(6, 2.0))
+        counts = random.multinomial(300, truth @ rates)
+        _, low, high = corrected_shares(counts, confusion)
+        inside += list((low <= truth) & (truth <= high))
+        rows = {row["taxon"]: row for row in assemblage_rows("", list("abcdef"), counts, None)}
+        counted += [
+            float(rows[name]["share_low"]) <= share <= float(rows[name]["share_high"])
+            for name, share in zip("abcdef", truth, strict=True)
+            if name in rows
+        ]
+    assert binomtest(sum(inside), len(inside), 0.95).pvalue > 0.001, np.mean(inside)
+    assert np.mean(counted) < 0.85
