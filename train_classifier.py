@@ -85,8 +85,8 @@ def add_network(group: argparse._ArgumentGroup) -> None:
     add(
         "--tta",
         action="store_true",
-        help="test-time augmentation: the model predicts each picture from eight sides, one that has an up from two, at "
-        "eight or two times the cost",
+        help="test-time augmentation: the model predicts each picture from eight sides (where all are the same way up, "
+        "from two), at eight (two) times the cost",
     )
 
 

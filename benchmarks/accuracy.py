@@ -44,14 +44,14 @@ PLAIN_SIZE, FROZEN_SIZE = 128, 160
 def lay_out(options: argparse.Namespace, seed: int, directory: Path) -> None:
     """Prepare train/ and validate/ below `directory`."""
     command = [sys.executable, "prepare_image_model.py", "--data", options.data / "data", "--seed", str(seed)]
-    command += ["--images", options.data / "images", "--depth", str(options.depth), "--train", directory]
+    command += ["--images", options.data / "images", "--depth", str(options.depth), "--train", str(directory)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def ours(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, float]:
     """Train with train_classifier.py and its defaults; return the scores that the model file holds."""
     model = directory / "model"
-    command = [sys.executable, "train_classifier.py", "--directory", directory, "--save_model", model]
+    command = [sys.executable, "train_classifier.py", "--directory", str(directory), "--save_model", str(model)]
     command += ["--use_model", options.use_model, "--weights", options.weights, "--seed", str(seed)]
     command += options.more
     if options.minutes:
@@ -114,7 +114,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="0 leaves it to --epochs, for ours (default: 10)")
     parser.add_argument("--rate", type=float, default=0.01, help="highest learning rate of plain (default: 0.01)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    options, options.more = parser.parse_known_args()
+    options, more = parser.parse_known_args()
+    options.more = more
     if options.minutes < 1 and options.way == "plain":
         parser.error("plain goes by its minutes; give --minutes 1 or more")
     way = {"ours": ours, "plain": plain, "frozen": frozen}[options.way]

@@ -94,7 +94,7 @@ def ours(directory: Path, steps: int, frozen: str) -> float:
 def whole_command(directory: Path, options: str) -> None:
     """Run train_classifier.py with these options, from the weights beside the pictures."""
     files = ["--directory", directory, "--weights", directory / "weights.pth", "--save_model", directory / "model"]
-    command = [sys.executable, "train_classifier.py", *files, *options.split()]
+    command = [sys.executable, "train_classifier.py", *map(str, files), *options.split()]
     subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.DEVNULL)
 
 

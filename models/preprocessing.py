@@ -109,8 +109,8 @@ def _square_or_error(path: Path, size: int) -> np.ndarray | ImageError:
 def native_size(paths: Sequence[Path], smallest: int = 32, largest: int = 224, step: int = 8) -> int:
     """Return the side in pixels at which images are trained by default: the median of their longer sides.
 
-    It is kept within `smallest` and `largest`, and rounded to a multiple of `step`. Up to 200 images, evenly spaced over
-    the list, are asked for their size, which decodes no pixel.
+    It is kept within `smallest` and `largest`, and rounded to a multiple of `step`. Up to 200 images, evenly spaced
+    over the list, are asked for their size, which decodes no pixel.
     """
     sides = []
     for path in paths[:: max(1, len(paths) // 200)]:

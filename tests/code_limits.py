@@ -40,7 +40,9 @@ def functions(file: Path) -> Iterator[Function]:
 
 def main() -> int:
     """Print the figures; return 1 where a limit is passed, else 0."""
-    files = [path for path in TOP.rglob("*.py") if not any(part.startswith(".") for part in path.parts[len(TOP.parts) :])]
+    files = [
+        path for path in TOP.rglob("*.py") if not any(part.startswith(".") for part in path.parts[len(TOP.parts) :])
+    ]
     found = [each for path in files if path.relative_to(TOP).as_posix() not in DRAWINGS for each in functions(path)]
     longest = max(found, key=lambda function: function.lines)
     widest = max(found, key=lambda function: function.parameters)

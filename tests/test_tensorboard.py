@@ -15,6 +15,7 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.util.tensor_util import make_ndarray
 
+from evaluation.taxonomy import Taxonomy
 from models.prediction import Prediction
 from models.preprocessing import fit_square
 from tests.tiny import SHAPES, draw_shape
@@ -22,6 +23,7 @@ from training.images import InMemoryImages
 from training.tensorboard import COMPONENTS, TensorBoardLog, evenly_spaced, principal_components
 
 CLASSES = [*SHAPES, "never seen"]
+TAXONOMY = Taxonomy.of(CLASSES, {})
 # Of three discs, three rings and three bars: two discs and all bars are right, no ring is; one answer has no pictures.
 SAID = torch.tensor([0, 0, 3, 0, 2, 2, 2, 2, 2])
 
@@ -44,7 +46,7 @@ def logged(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("log") / "run"
     log = TensorBoardLog(directory)
     for step in (1, 2):
-        log.write_predictions(step, CLASSES, drawn_images(), drawn_prediction(step + 1.0).logits)
+        log.write_predictions(step, TAXONOMY, drawn_images(), drawn_prediction(step + 1.0).logits)
     options = {"epochs": 2, "rate": 0.5, "use_model": "vgg11", "log": True, "budget": None, "where": Path("a/b")}
     log.write_hyperparameters(options, {"accuracy": 5 / 9, "macro_f1": 0.4})
     log.write_embedding(CLASSES, drawn_images(), drawn_prediction())
@@ -156,7 +158,7 @@ def test_a_log_that_vanishes_is_reported_once_and_in_a_sentence(tmp_path, capfd)
     log = TensorBoardLog(tmp_path / "run")
     shutil.rmtree(tmp_path / "run")
     with pytest.raises(OSError, match=r"the log .*run could not be written \(No such file or directory\)"):
-        log.write_predictions(1, CLASSES, drawn_images(), drawn_prediction().logits)
+        log.write_predictions(1, TAXONOMY, drawn_images(), drawn_prediction().logits)
         for writer in log.writers.values():
             writer.flush()
     assert not capfd.readouterr().err

@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix
 from torch import Generator, Tensor
 
 from evaluation.calibration import Calibration
-from evaluation.ood import Familiarity as OODDetector
+from evaluation.ood import OODDetector
 from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint
 from models.device import Device

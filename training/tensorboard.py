@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix
 from torch import Generator, Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 from torchvision.transforms.v2.functional import resize
 from torchvision.utils import make_grid
 
+from evaluation.figures import draw_confusion, frame_image, verdict, wrap
+from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint
 from models.prediction import Prediction
-from reports.grid import RIGHT, WRONG, wrap
 from training.augmentation import augment
 from training.images import InMemoryImages
 from training.recorder import Recorder
@@ -30,9 +30,6 @@ from training.trainer import EpochResult, Trainer
 SPLITS = ("train", "validate")
 SHOWN = 24
 COLUMNS = 6
-# A cell of the confusion matrix in inches, for many and for few classes; from WRITTEN on, shares stand in the cells.
-CELLS = (0.15, 0.6)
-WRITTEN = 0.3
 # The projector's pictures lie on one sheet, which a browser takes up to 8,192 pixels wide; this is 2,160 at most, and
 # what the browser has to download stays small. A hundred principal components keep nearly all of the distances.
 EMBEDDED = 2000
@@ -89,7 +86,8 @@ class TensorBoardLog(Recorder):
         self._show("train", augment(dataset.train.pixels[chosen], parameters), step)
         chosen = evenly_spaced(len(dataset.validate), SHOWN)
         self._show("validate", dataset.validate.pixels[chosen], step)
-        self.write_predictions(step, dataset.classes, dataset.validate, result.logits)
+        taxonomy = Taxonomy.of(dataset.classes, dataset.lineages)
+        self.write_predictions(step, taxonomy, dataset.validate, result.logits)
         for writer in self.writers.values():
             writer.flush()  # or TensorBoard lags behind by two minutes
 
@@ -100,7 +98,7 @@ class TensorBoardLog(Recorder):
         self.close()
 
     @_names_the_log
-    def write_predictions(self, step: int, classes: list[str], images: InMemoryImages, logits: Tensor) -> None:
+    def write_predictions(self, step: int, taxonomy: Taxonomy, images: InMemoryImages, logits: Tensor) -> None:
         """Show what the network predicts of n images after `step` epochs, from its logits (n, classes).
 
         For each class that has images: the share of them that is right, and the curve of precision and recall of its
@@ -110,11 +108,11 @@ class TensorBoardLog(Recorder):
         actual, predicted = images.labels.cpu().numpy(), logits.argmax(1).numpy()
         probabilities = logits.double().softmax(1).numpy()
         for label in np.unique(actual):
-            own, name = actual == label, classes[label]
+            own, name = actual == label, taxonomy.names[label]
             writer.add_scalar(f"accuracy by class/{name}", np.mean(predicted[own] == label), step)
             writer.add_pr_curve(f"precision and recall/{name}", own, probabilities[:, label], step)
-        writer.add_figure("answers", draw_predictions(classes, images, predicted, probabilities.max(1)), step)
-        writer.add_figure("confusion matrix", draw_confusion(classes, actual, predicted), step)
+        writer.add_figure("answers", draw_predictions(taxonomy.names, images, predicted, probabilities.max(1)), step)
+        writer.add_figure("confusion matrix", draw_confusion(taxonomy, actual, predicted, "shares"), step)
 
     @_names_the_log
     def write_hyperparameters(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
@@ -202,45 +200,8 @@ def draw_predictions(
         cell = figure.add_subplot(rows, COLUMNS, place, xticks=[], yticks=[])
         cell.imshow(images.pixels[index].cpu().permute(1, 2, 0).numpy())
         actual = int(images.labels[index])
-        right = predicted[index] == actual
-        style = RIGHT if right else WRONG
-        for side in cell.spines.values():
-            side.set(**style)
-        below = wrap(f"{'✓' if right else '✗ wrong:'} {classes[predicted[index]]} ({confidence[index]:.0%})")
-        below += "\n" + wrap(f"actual: {classes[actual]}")
-        cell.set_xlabel(below, fontsize=8, color=style["color"], parse_math=False)
-    return figure
-
-
-def draw_confusion(classes: list[str], actual: np.ndarray, predicted: np.ndarray) -> Figure:
-    """Draw which share of each class's pictures (rows) was answered as which class (columns).
-
-    actual, predicted: label indices (n,). Classes that are neither are left out. The figure grows with their number,
-    so that names can be read beside a hundred classes; the number of pictures stands behind each name.
-    """
-    seen = np.union1d(actual, predicted)
-    shares = confusion_matrix(actual, predicted, labels=seen, normalize="true")
-    cell = float(np.clip(9 / len(seen), *CELLS))
-    letters = min(10, cell * 72 * 0.62)
-    names = [classes[label] for label in seen]
-    margin = (max(map(len, names)) + 5) * letters * 0.6 / 72 + 0.5
-    side = max(2, cell * len(seen)) + margin
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.add_subplot()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.argwhere(shares) if cell >= WRITTEN else ():
-        colour = "white" if shares[row, column] > 0.55 else "black"
-        text = f"{shares[row, column]:.0%}".rstrip("%")
-        axes.text(column, row, text, ha="center", va="center", fontsize=letters, color=colour)
-    ticks = range(len(seen))
-    axes.set_xticks(ticks, names, rotation=90, fontsize=letters, parse_math=False)
-    counted = [f"{name} ({np.sum(actual == label)})" for name, label in zip(names, seen, strict=True)]
-    axes.set_yticks(ticks, counted, fontsize=letters, parse_math=False)
-    axes.tick_params(length=0)
-    between = np.arange(0.5, len(seen) - 1)
-    for lines in (axes.hlines, axes.vlines):  # two artists, where a grid of minor ticks would be hundreds, and slow
-        lines(between, -0.5, len(seen) - 0.5, color="0.9", linewidth=0.4)
-    axes.set(ylabel=f"actual class ({len(actual)} pictures)", xlabel="class that the network answers")
-    scale = figure.colorbar(image, shrink=0.6, format=lambda share, _: f"{share:.0%}")
-    scale.set_label("of the actual class's pictures")
+        right = bool(predicted[index] == actual)
+        colour = frame_image(cell, right)
+        below = verdict(classes[predicted[index]], confidence[index], right) + "\n" + wrap(f"actual: {classes[actual]}")
+        cell.set_xlabel(below, fontsize=8, color=colour, parse_math=False)
     return figure
