@@ -59,7 +59,7 @@ def _images(descriptors: Sequence[Descriptor], name: str, places: np.ndarray) ->
 
 
 def _close_hashes(descriptors: Sequence[Descriptor]) -> Iterator[tuple[Symmetry, np.ndarray, np.ndarray]]:
-    """Yield (symmetry, i, j): images i < j whose hashes are close when j is so changed, some thousand pairs at a time."""
+    """Yield (symmetry, i, j): images i < j whose hashes are close when j is so changed, about a thousand at a time."""
     hashes = np.stack([descriptor.hashes for descriptor in descriptors])
     # For vectors of ±1 the scalar product is the number of equal bits less that of different ones.
     signs = np.where(hashes, np.float32(1), np.float32(-1))
