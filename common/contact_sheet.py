@@ -6,7 +6,6 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from common.files import write_whole
@@ -139,6 +138,8 @@ class _Sheet:
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """Return the font of matplotlib: it has the letters of every language that names authors, Pillow's own has few."""
+    import matplotlib  # only now: it takes memory that those who never draw can do without
+
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 

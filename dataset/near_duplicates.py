@@ -24,6 +24,9 @@ COPY = (0.99, 0.95)  # for images with next to no detail: least coarse and least
 SHIFT = 6  # pixels of 64 by which the detail may be displaced
 
 
+Symmetry = Callable[[np.ndarray], np.ndarray]
+
+
 def near_duplicate_pairs(descriptors: Sequence[Descriptor]) -> list[tuple[int, int]]:
     """Return the pairs (i, j), i < j, of images that show the same under any rotation by 90 degrees or mirroring.
 
@@ -34,28 +37,30 @@ def near_duplicate_pairs(descriptors: Sequence[Descriptor]) -> list[tuple[int, i
     # Rotating one of a pair is not quite the same as rotating the other; their bytes tell which is rotated.
     order = np.array(sorted(range(len(descriptors)), key=lambda place: descriptors[place].sha256))
     ordered = [descriptors[place] for place in order]
-    hashes = np.stack([descriptor.hashes for descriptor in ordered])
-    coarse = np.stack([descriptor.coarse for descriptor in ordered])
-    detail = np.stack([descriptor.detail for descriptor in ordered])
     texture = np.array([descriptor.texture for descriptor in ordered])
     found: set[tuple[int, int]] = set()
-    for symmetry, i, j in _close_hashes(hashes):
-        rough = _correlation(coarse[i], symmetry(coarse[j]))
+    for symmetry, i, j in _close_hashes(ordered):
+        rough = _correlation(_images(ordered, "coarse", i), symmetry(_images(ordered, "coarse", j)))
         weight = np.sqrt(np.minimum(texture[i], texture[j]))
         possible = (rough >= COARSE) & (weight >= EVIDENCE) | (rough >= COPY[0])
+        if not possible.any():
+            continue
         i, j, rough, weight = (values[possible] for values in (i, j, rough, weight))
-        fine = _shifted_correlation(detail[i], symmetry(detail[j]))
+        fine = _shifted_correlation(_images(ordered, "detail", i), symmetry(_images(ordered, "detail", j)))
         same = (fine >= DETAIL) & (fine * weight >= EVIDENCE) | (rough >= COPY[0]) & (fine >= COPY[1])
         ends = np.sort(np.stack([order[i[same]], order[j[same]]]), axis=0)
         found.update(zip(*ends.tolist(), strict=True))
     return sorted(found)
 
 
-def _close_hashes(hashes: np.ndarray) -> Iterator[tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray]]:
-    """Yield (symmetry, i, j): images i < j whose hashes are close when j is so rotated; some thousand pairs at a time.
+def _images(descriptors: Sequence[Descriptor], name: str, places: np.ndarray) -> np.ndarray:
+    """Return the `coarse` or `detail` images at some places as one array; that of all would take much memory."""
+    return np.stack([getattr(descriptors[place], name) for place in places.tolist()])
 
-    `hashes` is (images, 8, 64) bool.
-    """
+
+def _close_hashes(descriptors: Sequence[Descriptor]) -> Iterator[tuple[Symmetry, np.ndarray, np.ndarray]]:
+    """Yield (symmetry, i, j): images i < j whose hashes are close when j is so changed, about a thousand at a time."""
+    hashes = np.stack([descriptor.hashes for descriptor in descriptors])
     # For vectors of ±1 the scalar product is the number of equal bits less that of different ones.
     signs = np.where(hashes, np.float32(1), np.float32(-1))
     for start in range(0, len(signs), 512):
@@ -86,4 +91,4 @@ def _shifted_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     product = np.conj(fft.rfft2(_unit(one))) * fft.rfft2(_unit(other))
     correlation = fft.irfft2(product, s=(FINE, FINE))
     near = np.arange(-SHIFT, SHIFT + 1)
-    return correlation[:, near[:, None], near].max((1, 2)) if len(one) else np.zeros(0, np.float32)
+    return correlation[:, near[:, None], near].max((1, 2))
