@@ -1,7 +1,7 @@
 """A polite session: one connection, a pause before each request, robots.txt obeyed, and no insisting.
 
-The parts are libraries: requests asks, requests-ratelimiter keeps the pause, urllib3's Retry says how long to wait after
-a failure, Protego reads robots.txt. What is fetched is stored by `mikrotax.store`.
+The parts are libraries: requests asks, requests-ratelimiter keeps the pause, urllib3's Retry says how long to wait
+after a failure, Protego reads robots.txt. What is fetched is stored by `mikrotax.store`.
 """
 
 import math
