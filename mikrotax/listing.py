@@ -79,10 +79,11 @@ class Listing:
         """Return the taxa of the daughters' table (of each, where there are several), in its order, and empty it."""
         found = []
         for table in _daughter_tables(page):
-            head, *rows = (row for row in table.find_all("tr") if row.find_parent("table") is table)
-            if not AGE_WINDOW.search(all_text(head)):
-                self.notices.append(f"unknown heading of a table of taxa: {tidy(head.get_text())[:80]!r}")
-                rows = [head, *rows]
+            rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]
+            if rows and AGE_WINDOW.search(all_text(rows[0])):
+                rows = rows[1:]
+            elif rows:
+                self.notices.append(f"unknown heading of a table of taxa: {tidy(rows[0].get_text())[:80]!r}")
             for row in rows:
                 found.extend(self._row(row))
             table.clear()

@@ -22,7 +22,7 @@ def grey(picture, shape=(32, 32)):
     return values / np.linalg.norm(values)
 
 
-def likeness(one, other):
+def correlation(one, other):
     return float((grey(one) * grey(other)).sum())
 
 
@@ -80,18 +80,20 @@ def test_specimen_shot_species_technique_and_scene_all_change_the_picture():
     assert len({zlib.crc32(picture.tobytes()) for picture in pictures}) == len(pictures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("technique", ["SEM", "LM"])
 def test_the_full_size_picture_shows_the_scene_of_its_thumbnail(technique):
     for specimen, species in enumerate(NAMES[::4]):
         thumbnail, full = (draw(species, specimen, technique=technique, size=size) for size in (120, 480))
         assert full.width == 480
         assert abs(full.height - 4 * thumbnail.height) <= 2
-        assert likeness(thumbnail, full) > 0.9, species
+        assert correlation(thumbnail, full) > 0.9, species
 
 
+@pytest.mark.slow
 def test_shots_of_one_specimen_are_more_alike_than_specimens():
-    shots = [likeness(draw(s, 1), draw(s, 1, "p")) for s in NAMES]
-    specimens = [likeness(draw(s, 1), draw(s, 2)) for s in NAMES]
+    shots = [correlation(draw(s, 1), draw(s, 1, "p")) for s in NAMES]
+    specimens = [correlation(draw(s, 1), draw(s, 2)) for s in NAMES]
     assert np.mean(shots) > np.mean(specimens) + 0.2
 
 

@@ -33,6 +33,7 @@ EVIL += [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", EVIL)
 def test_no_page_takes_long_however_it_is_made(piece):
     """Half a million characters of one piece: what grows with the square of the length would take minutes."""
@@ -121,6 +122,7 @@ def mutated_pages(draw):
     return text
 
 
+@pytest.mark.slow
 @settings(max_examples=FUZZ, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutated_pages())
 def test_no_damage_leads_the_parser_astray(text):

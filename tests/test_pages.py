@@ -190,6 +190,11 @@ def test_a_table_with_an_unknown_heading_is_read_and_reported():
     assert found.notices == ("unknown heading of a table of taxa: 'What lies below'",)
 
 
+def test_a_table_that_has_rows_only_in_another_table_is_not_one_of_taxa():
+    link = f"<a href='{href('Bus')}'><span class='taxon_m'>Bus</span></a>"
+    assert parsed(page(body=f"<table>{link}<table><tr><td>x</td></tr></table></table>")).daughters == ()
+
+
 @pytest.mark.parametrize(
     ("label", "value"),
     [
