@@ -70,7 +70,7 @@ def test_a_rod_holds_less_detail_than_what_fills_the_image(described):
     ("reason", "content"),
     [
         ("corrupt: it is damaged or cut short", "cut"),
-        ("corrupt: it is no image, whatever its name says", b"<html>Not found</html>"),
+        ("corrupt: it is not an image, whatever its name says", b"<html>Not found</html>"),
         ("corrupt: it is empty", b""),
         ("one colour", Image.new("RGB", (40, 40), "grey")),
         ("too small: 12x40 pixels", Image.new("L", (12, 40))),

@@ -153,9 +153,9 @@ def page_faults_of_a_tensor(keep: bool) -> int:
     """Return how often the system had to be asked for memory, once the heap has found its size."""
     if keep:
         keep_freed_memory()
-    for _ in range(30):
+    for _ in range(10):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        torch.zeros(50_000_000)
+        torch.zeros(10_000_000)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 

@@ -13,15 +13,23 @@ from hypothesis import strategies as st
 
 from common.errors import ToolkitError
 from models.checkpoint import load_checkpoint
-from models.networks import build_network
 from tests.tiny import write_image_folders
-from tests.training_runs import SCRIPT, TOP, drawn_data, history, settings, train, wait_for
+from tests.training_runs import (
+    PRETRAINED,
+    SCRIPT,
+    TOP,
+    drawn_data,
+    history,
+    settings,
+    train,
+    wait_for,
+    write_pretrained,
+)
 from training.ranks import ONE_RANK, Ranks
 from training.sampling import epoch_batches, smallest_batch
 from training.train import check_same_on_all_ranks, device_name
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--"]
-FP32 = ["--device", "cpu", "--precision", "fp32", "--image_size", "40"]
 
 
 def start(directory, *command):
@@ -76,11 +84,9 @@ def test_two_processes_learn_what_one_does_to_the_last_digits(tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupted_run_in_phases_goes_on_in_two_processes_to_what_one_reaches(tmp_path):
-    write_image_folders(tmp_path)
-    torch.manual_seed(1)
-    torch.save(build_network("mobilenet_v3_small", 1000, 40).state_dict(), tmp_path / "weights.pth")
-    options = [*FP32, "--use_model", "mobilenet_v3_small", "--weights", "weights.pth", "--epochs", "4"]
-    options += ["--augmented_copies", "2", "--balance", "sampler", "--label_smoothing", "0.1", "--tta", "--log"]
+    write_pretrained(tmp_path, train=2, validate=2)
+    options = [*PRETRAINED, "--epochs", "6", "--augmented_copies", "2", "--balance", "sampler"]
+    options += ["--label_smoothing", "0.1", "--tta", "--log"]
     assert train(tmp_path, *options, "--save_model", "one/model").status == 0
 
     shared = [SCRIPT, *options, "--save_model", "two/model"]
@@ -90,17 +96,17 @@ def test_an_interrupted_run_in_phases_goes_on_in_two_processes_to_what_one_reach
     output = said(process)
     assert output.count("interrupted; the finished epochs are saved") == 1, output
     assert 'train_classifier.py", line' not in output
-    assert 0 < len(history(tmp_path / "two")) < 4
+    assert 0 < len(history(tmp_path / "two")) < 6
     process = start(tmp_path, *shared, "--resume")
     assert "The best epoch was" in said(process) and process.returncode == 0
     for mine, its in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for name in mine:
-            assert float(its[name]) == pytest.approx(float(mine[name]), abs=1e-3), name
+            assert float(its[name]) == pytest.approx(float(mine[name]), abs=1e-2), name
     mine, its = (load_checkpoint(tmp_path / name / "model") for name in ("one", "two"))
     for name, tensor in mine.weights.items():
-        assert torch.allclose(its.weights[name], tensor, rtol=1e-3, atol=1e-4), name
-    assert its.tta_views == mine.tta_views == 8 and its.scores == pytest.approx(mine.scores, abs=1e-3)
-    assert float(its.calibration["temperature"]) == pytest.approx(mine.calibration["temperature"], rel=1e-3)
+        assert torch.allclose(its.weights[name], tensor, rtol=1e-2, atol=1e-3), name
+    assert its.tta_views == mine.tta_views == 8 and its.scores == pytest.approx(mine.scores, abs=1e-2)
+    assert float(its.calibration["temperature"]) == pytest.approx(mine.calibration["temperature"], rel=1e-2)
     assert len(list((tmp_path / "logs").iterdir())) == 2
 
 

@@ -42,7 +42,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     """A directory with tiny images and weights.pth of a whole squeezenet1_1."""
-    return write_pretrained(tmp_path_factory.mktemp("pretrained"))
+    return write_pretrained(tmp_path_factory.mktemp("pretrained"), train=2, validate=2)
 
 
 def test_a_run_writes_model_history_and_last(trained):
@@ -112,34 +112,29 @@ def test_the_same_seed_gives_the_same_run(trained, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how, status", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_an_interrupted_run_is_resumed_to_the_same_history(trained, tmp_path, how, status):
+@pytest.mark.parametrize(
+    "how, status, log", [(signal.SIGKILL, -9, []), (signal.SIGTERM, 143, ["--log"]), (signal.SIGINT, 130, ["--log"])]
+)
+def test_an_interrupted_run_is_resumed_to_the_same_history_and_its_log_shows_all_saved_epochs(
+    trained, tmp_path, how, status, log
+):
     directory, _ = trained
     write_image_folders(tmp_path)
-    with subprocess.Popen(command(*SMALL, "--epochs", "4"), cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        wait_for(tmp_path / "model.history.csv", process)
-        process.send_signal(how)
-        process.communicate()
-        assert process.returncode == status
-    assert 0 < len(history(tmp_path)) < 4
-    assert train(tmp_path, *SMALL, "--epochs", "4", "--resume").status == 0
-    assert history(tmp_path) == history(directory)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_an_interrupted_log_shows_all_epochs_that_are_saved(tmp_path, how, status):
-    write_image_folders(tmp_path)
-    with subprocess.Popen(command(*SMALL, "--epochs", "40", "--log"), cwd=tmp_path, stderr=subprocess.PIPE) as process:
+    options = [*SMALL, "--epochs", "4", *log]
+    with subprocess.Popen(command(*options), cwd=tmp_path, stderr=subprocess.PIPE) as process:
         wait_for(tmp_path / "model.history.csv", process)  # once it exists, the epoch is being drawn for the log
         process.send_signal(how)
         process.communicate()
         assert process.returncode == status
     epochs = [int(row["epoch"]) for row in history(tmp_path)]
-    (run,) = (tmp_path / "logs").iterdir()
-    events = EventAccumulator(str(run / "validate")).Reload()
-    assert [event.step for event in events.Scalars("loss")] == epochs
-    assert [event.step for event in events.Images("confusion matrix")] == epochs
+    assert 0 < len(epochs) < 4
+    if log:
+        (run,) = (tmp_path / "logs").iterdir()
+        events = EventAccumulator(str(run / "validate")).Reload()
+        assert [event.step for event in events.Scalars("loss")] == epochs
+        assert [event.step for event in events.Images("confusion matrix")] == epochs
+    assert train(tmp_path, *SMALL, "--epochs", "4", "--resume").status == 0
+    assert history(tmp_path) == history(directory)
 
 
 def test_what_torch_refuses_is_said_in_a_sentence():
@@ -174,7 +169,7 @@ def test_resuming_on_other_images_is_refused(trained, tmp_path):
 
 def test_two_classes_of_three_images_are_overfitted(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1, shapes=("disc", "bar"))
-    run = train(tmp_path, "--use_model", "vgg11_adaptive", "--weights", "none", "--epochs", "4")
+    run = train(tmp_path, "--use_model", "vgg11_adaptive", "--weights", "none", "--epochs", "2")
     assert run.status == 0, run.stderr
     assert min(float(row["train_loss"]) for row in history(tmp_path)) < 0.01
 
@@ -333,11 +328,11 @@ def test_a_run_in_two_phases_is_resumed_to_the_same_history(pretrained, monkeypa
 def test_a_time_budget_is_kept_and_the_schedule_ends_in_it(pretrained, monkeypatch):
     monkeypatch.setattr("training.schedule.WRITING_SECONDS", 1.0)
     start = time.monotonic()
-    run = train(pretrained, *PRETRAINED, "--time_budget", "0.2", "--save_model", "timed/model")
+    run = train(pretrained, *PRETRAINED, "--time_budget", "0.12", "--save_model", "timed/model")
     seconds = time.monotonic() - start
     assert run.status == 0, run.stderr
     rows = history(pretrained / "timed")
-    assert 5 < seconds < 18, seconds
+    assert 3 < seconds < 12, seconds
     assert float(rows[-1]["learning_rate"]) < 1e-4
     assert len(rows) > 2
 
@@ -346,9 +341,9 @@ def test_a_time_budget_is_kept_and_the_schedule_ends_in_it(pretrained, monkeypat
 def test_a_budget_goes_on_where_it_was_interrupted(pretrained, monkeypatch):
     """The rate falls on after --resume, and does not rise once more."""
     monkeypatch.setattr("training.schedule.WRITING_SECONDS", 1.0)
-    options = [*PRETRAINED, "--freeze", "none", "--time_budget", "0.2", "--save_model", "resumed/model"]
+    options = [*PRETRAINED, "--freeze", "none", "--time_budget", "0.12", "--save_model", "resumed/model"]
     with monkeypatch.context() as patch:
-        interrupt_when(patch, lambda trainer: trainer.seconds > 6)
+        interrupt_when(patch, lambda trainer: trainer.seconds > 3)
         assert train(pretrained, *options).status == 130
     before = [float(row["learning_rate"]) for row in history(pretrained / "resumed")]
     assert train(pretrained, *options, "--resume").status == 0
@@ -357,7 +352,7 @@ def test_a_budget_goes_on_where_it_was_interrupted(pretrained, monkeypatch):
 
 
 def test_a_budget_without_time_to_learn_ends_with_a_sentence(pretrained):
-    run = train(pretrained, *PRETRAINED, "--time_budget", "0.01", "--save_model", "hurried/model")
+    run = train(pretrained, *PRETRAINED, "--time_budget", "0.001", "--save_model", "hurried/model")
     assert run.status == 1
     assert "the time budget is too short for these pictures" in run.stderr and " 1 minutes more" not in run.stderr
     assert "try another --time_budget" in run.stderr
@@ -372,7 +367,7 @@ def test_test_time_augmentation_and_calibration_are_saved_in_the_model(pretraine
     assert {"slight": "rotated by up to 15 degrees", "free": "rotated freely"}[rotation] in run.stdout
     model = load_checkpoint(pretrained / rotation / "model")
     assert model.tta_views == views
-    assert int(model.calibration["confusion"].sum()) == 9
+    assert int(model.calibration["confusion"].sum()) == 6
 
 
 def test_ctrl_c_waits_until_what_belongs_together_is_written():
