@@ -116,7 +116,7 @@ def revise(root: Taxon) -> None:
 
 
 def _fill(root: Taxon, letter: str) -> None:
-    """Give the taxa of a module their pictures; `letter` tells the modules' file names apart."""
+    """Add the pictures of a module to its taxa; `letter` tells the modules' file names apart."""
     for number, taxon in enumerate(list(root.walk())):
         if taxon.rank == "Species":
             taxon.pictures = _of_species(taxon, number, letter)

@@ -51,7 +51,7 @@ class RecordFiles:
         }
 
     def put_aside(self, module: str, records: list[Record], whole: bool) -> None:
-        """Give the ending `.gone` to earlier records of taxa that are not among `records`, those of a module now.
+        """Rename to `….gone` the earlier records of taxa that are not among `records`, those of a module now.
 
         Where the `whole` module was not read, only taxa whose stable id goes by another name now are known to be gone.
         """

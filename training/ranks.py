@@ -65,7 +65,7 @@ class Ranks:
         return self.sum(whole)  # adding zeros changes nothing
 
     def broadcast_parameters(self, network: nn.Module) -> nn.Module:
-        """Give all ranks the weights and buffers that the network has in the main one."""
+        """Copy the weights and buffers of the network in the main rank to all ranks."""
         for tensor in network.state_dict().values() if self.size > 1 else ():
             dist.broadcast(tensor, 0)
         return network
