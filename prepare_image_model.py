@@ -28,13 +28,13 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--images", type=Path, help="directory with the picture files (images)")
     where.add_argument("--train", type=Path, help="directory to lay out train/ and validate/ in (.)")
     where.add_argument(
-        *("--link",),
+        "--link",
         choices=LINKS,
         help="how pictures get into the layout; hard links take no room; a copy where none can be (hard)",
     )
     classes = parser.add_argument_group("classes")
     classes.add_argument(
-        *("--depth",),
+        "--depth",
         type=_depth,
         metavar="N|RANK",
         help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … (3)",
@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     classes.add_argument("--sample_limit", type=whole_number(2), metavar="N", help="at most N pictures a class")
     classes.add_argument("--min_samples", type=whole_number(1), metavar="N", help="fewer make a class rare (2)")
     classes.add_argument(
-        *("--rare",),
+        "--rare",
         choices=RARE,
         help="what becomes of rare classes: left out, or pooled into 'other <parent>' (drop)",
     )
@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     split.add_argument("--validate_share", type=share_or_none, metavar="X", help="share to validate on (0.2)")
     split.add_argument("--test_share", type=share_or_none, metavar="X", help="share to test on at the end (0)")
     split.add_argument(
-        *("--group_by",),
+        "--group_by",
         choices=GROUPINGS,
         help="what stays in one split; near-duplicates always do (specimen)",
     )

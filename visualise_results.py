@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.command_line import make_parser, positive_float, run_script, share, whole_number
+from common.command_line import device_name, make_parser, positive_float, run_script, share, whole_number
 from reports.settings import GRID_FORMATS, OWN_PICTURES, SELECTIONS, VisualiseSettings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--select", choices=SELECTIONS, help="which pictures to draw (default: random)")
     add("--seed", type=int, metavar="N", help="another seed picks other pictures (default: 0)")
     add(
-        *("--report",),
+        "--report",
         type=Path,
         metavar="DIR",
         help="write report.html with tables and figures into this directory; with --images, where the answers go "
@@ -40,14 +40,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: data)")
     add(
-        *("--confidence",),
+        "--confidence",
         type=share,
         metavar="P",
         help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: 0.9)",
     )
     add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder instead")
     add("--age", type=positive_float, metavar="MA", help="with --images: the samples' age in millions of years")
-    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
+    add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
     parser.set_defaults(**vars(VisualiseSettings()))
     return parser
 

@@ -160,9 +160,7 @@ def _open(source: Path | str | bytes) -> Image.Image:
 
 def _no_image(source: Path | str | bytes) -> str:
     empty = not source if isinstance(source, bytes) else not Path(source).stat().st_size
-    return (
-        "it is empty (0 bytes)" if empty else "it is not an image, whatever its name says, or its beginning is damaged"
-    )
+    return "it is empty (0 bytes)" if empty else "it is not an image, whatever its name says, or it is damaged"
 
 
 def _as_rgb(file: Image.Image) -> Image.Image:

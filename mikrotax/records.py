@@ -10,7 +10,7 @@ from mikrotax.pages import Page
 
 
 class Files:
-    """Assigns a file to each key (of a picture, of a taxon); no two share one, not even where `A.jpg` and `a.jpg` are one.
+    """Assigns a file to each key (of a picture, of a taxon); no two share one, also where `A.jpg` and `a.jpg` are one.
 
     A key keeps the file that it has in `given`; a new one whose file is taken gets its own hash behind the name.
     """

@@ -24,7 +24,7 @@ COINED = {
     r"\bdefen[ds]i?ble\b|can be defended": "the lowest supported taxon",
     r"\bLook\(|\blook_at\b|\blook_at_all\b|\balike_pairs\b": "Descriptor, describe, near_duplicate_pairs",
     r"\bRecipe\b|\bTimetable\b|\bplan_stages\b": "Settings, PhaseClock, Phase, plan_phases",
-    r"\bdraw_changes\b|\blargest_turn\b|\bturned_pictures\b|\bstands_upright\b": "augmentation, max_rotation, tta_views",
+    r"\bdraw_changes\b|\blargest_turn\b|\bturned_pictures\b|\bstands_upright\b": "max_rotation, tta_views",
     r"\bkeep_best\b|\bkeep_last\b|\bread_interrupted\b|\bundivided\b": "RunFolder",
     r"\btick\b|\btick_of\b": "on_progress",
     r"learn(ed|t)? by heart|know(s)? .{0,20}by heart": "overfit",
