@@ -33,7 +33,7 @@ from training.errors import torch_errors
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A directory with a run of four epochs, its output, and all that it wrote."""
-    directory = write_image_folders(tmp_path_factory.mktemp("trained"))
+    directory = write_image_folders(tmp_path_factory.mktemp("trained"), train=2)
     run = train(directory, *SMALL, "--epochs", "4", "--log")
     assert run.status == 0, run.stderr
     return directory, run
@@ -82,7 +82,7 @@ def test_tensorboard_reads_every_series(trained):
             assert [event.value for event in logged] == pytest.approx(
                 [float(row[f"{split}_{quantity}"]) for row in rows], rel=1e-5
             )
-        assert events.Images("pictures")[0].width > 8 * 40
+        assert events.Images("pictures")[0].width > 6 * 40  # six images in a row
     events = EventAccumulator(str(run / "train"), size_guidance={"histograms": 0}).Reload()
     rates = [event.value for event in events.Scalars("learning_rate")]
     assert rates == pytest.approx([float(row["learning_rate"]) for row in rows], rel=1e-5)
@@ -106,7 +106,7 @@ def test_logged_images_are_undone_from_normalisation(trained):
 
 def test_the_same_seed_gives_the_same_run(trained, tmp_path):
     directory, _ = trained
-    write_image_folders(tmp_path)
+    write_image_folders(tmp_path, train=2)
     assert train(tmp_path, *SMALL, "--epochs", "4").status == 0
     assert history(tmp_path) == history(directory)
 
@@ -119,7 +119,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_history_and_its_log_shows_all
     trained, tmp_path, how, status, log
 ):
     directory, _ = trained
-    write_image_folders(tmp_path)
+    write_image_folders(tmp_path, train=2)
     options = [*SMALL, "--epochs", "4", *log]
     with subprocess.Popen(command(*options), cwd=tmp_path, stderr=subprocess.PIPE) as process:
         wait_for(tmp_path / "model.history.csv", process)  # once it exists, the epoch is being drawn for the log
@@ -167,6 +167,7 @@ def test_resuming_on_other_images_is_refused(trained, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_two_classes_of_three_images_are_overfitted(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1, shapes=("disc", "bar"))
     run = train(tmp_path, "--use_model", "vgg11_adaptive", "--weights", "none", "--epochs", "2")
@@ -196,6 +197,7 @@ def last_line(run):
     return run.status, run.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(tmp_path):
     (tmp_path / "empty" / "train").mkdir(parents=True)
     hollow = tmp_path / "hollow"
@@ -272,7 +274,7 @@ def test_help_and_mistakes_answer_at_once(arguments):
 
 
 def test_images_that_were_moved_by_hand_are_not_gone_on_with(tmp_path):
-    write_image_folders(tmp_path)
+    write_image_folders(tmp_path, train=2, validate=1)
     (tmp_path / "dataset.json").unlink()
     assert train(tmp_path, *SMALL, "--epochs", "1").status == 0
     (tmp_path / "validate/disc/disc0.png").rename(tmp_path / "train/disc/disc100.png")
@@ -281,7 +283,7 @@ def test_images_that_were_moved_by_hand_are_not_gone_on_with(tmp_path):
 
 
 def test_a_run_killed_before_its_last_row_was_written_writes_it_when_resumed(tmp_path):
-    write_image_folders(tmp_path)
+    write_image_folders(tmp_path, train=2, validate=1)
     assert train(tmp_path, *SMALL, "--epochs", "2").status == 0
     whole = history(tmp_path)
     path = tmp_path / "model.history.csv"
@@ -291,7 +293,7 @@ def test_a_run_killed_before_its_last_row_was_written_writes_it_when_resumed(tmp
 
 
 def test_what_an_older_version_saved_is_refused_with_a_sentence(tmp_path):
-    write_image_folders(tmp_path)
+    write_image_folders(tmp_path, train=2, validate=1)
     assert train(tmp_path, *SMALL, "--epochs", "1").status == 0
     last = load_tensors(tmp_path / "model.last")
     del last["trainer"]["learning_start"]
@@ -312,6 +314,7 @@ def test_what_is_frozen_stays_as_it_was(pretrained, frozen, learns):
     assert any(name.startswith(learns) for name in changed)
 
 
+@pytest.mark.slow
 def test_a_run_in_two_phases_is_resumed_to_the_same_history(pretrained, monkeypatch):
     options = [*PRETRAINED, "--epochs", "6", "--balance", "sampler", "--label_smoothing", "0.1"]
     whole = train(pretrained, *options, "--save_model", "whole/model")

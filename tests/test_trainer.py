@@ -22,8 +22,10 @@ from training.ranks import ONE_RANK
 from training.sampling import STEPS_PER_EPOCH, epoch_batches, epoch_length, sample_order
 from training.trainer import Trainer
 
+LARGE = pytest.param("vgg11", marks=pytest.mark.slow)
 
-@pytest.mark.parametrize("name", ["vgg11", "vgg11_adaptive", "squeezenet1_1", "mobilenet_v3_small", "resnet18"])
+
+@pytest.mark.parametrize("name", [LARGE, "vgg11_adaptive", "squeezenet1_1", "mobilenet_v3_small", "resnet18"])
 @pytest.mark.parametrize("frozen", ["features", "block"])
 def test_front_and_back_compute_what_the_whole_network_does(name, frozen):
     network = build_network(name, 3, 64)
@@ -36,11 +38,13 @@ def test_front_and_back_compute_what_the_whole_network_does(name, frozen):
     assert network.state_dict().keys() == build_network(name, 3, 64).state_dict().keys()
 
 
+@pytest.mark.slow
 def test_the_block_of_vgg11_begins_after_the_fourth_pooling():
     front, _ = split_network(build_network("vgg11", 3, 120), "block", torch.rand(1, 3, 120, 120))
     assert front(torch.rand(1, 3, 120, 120)).shape == (1, 512, 7, 7)
 
 
+@pytest.mark.slow
 def test_a_network_without_a_last_block_is_refused_with_a_sentence():
     with pytest.raises(ToolkitError, match="cannot be split to freeze its block") as refusal:
         split_network(build_network("vit_b_16", 3, 64), "block", torch.rand(1, 3, 64, 64))

@@ -35,7 +35,7 @@ def imagenet_like():
     return network
 
 
-@pytest.mark.parametrize("size", [96, 120, 128, 160, 224])
+@pytest.mark.parametrize("size", [120, *(pytest.param(size, marks=pytest.mark.slow) for size in (96, 128, 160, 224))])
 def test_vgg11_with_the_fold_equals_torchvisions(imagenet_like, size):
     network = vgg11(num_classes=10, image_size=size).double().eval()
     random = transfer(network, imagenet_like.state_dict())
@@ -47,6 +47,7 @@ def test_vgg11_with_the_fold_equals_torchvisions(imagenet_like, size):
         assert (network(pictures) - expected).abs().max() < 1e-10
 
 
+@pytest.mark.slow
 def test_the_fold_makes_the_head_smaller_and_never_larger():
     assert vgg11(5, 120).classifier[0].in_features == 4608
     assert vgg11(5, 224).classifier[0].in_features == vgg11(5, 320).classifier[0].in_features == 25088
@@ -64,6 +65,7 @@ def test_the_adaptive_variant_takes_any_size(height, width):
         assert network(torch.randn(2, 3, height, width)).shape == (2, 7)
 
 
+@pytest.mark.slow
 def test_the_adaptive_variant_takes_the_imagenet_weights_of_vgg11_bn():
     whole = torchvision_vgg.vgg11_bn(weights=None)
     network = build_network("vgg11_adaptive", 7, 120)
