@@ -33,7 +33,7 @@ from training.errors import torch_errors
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A directory with a run of four epochs, its output, and all that it wrote."""
-    directory = write_image_folders(tmp_path_factory.mktemp("trained"), train=2)
+    directory = write_image_folders(tmp_path_factory.mktemp("trained"), train=4)
     run = train(directory, *SMALL, "--epochs", "4", "--log")
     assert run.status == 0, run.stderr
     return directory, run
@@ -82,7 +82,7 @@ def test_tensorboard_reads_every_series(trained):
             assert [event.value for event in logged] == pytest.approx(
                 [float(row[f"{split}_{quantity}"]) for row in rows], rel=1e-5
             )
-        assert events.Images("pictures")[0].width > 6 * 40  # six images in a row
+        assert events.Images("pictures")[0].width > 8 * 40  # eight images in a row
     events = EventAccumulator(str(run / "train"), size_guidance={"histograms": 0}).Reload()
     rates = [event.value for event in events.Scalars("learning_rate")]
     assert rates == pytest.approx([float(row["learning_rate"]) for row in rows], rel=1e-5)
@@ -106,7 +106,7 @@ def test_logged_images_are_undone_from_normalisation(trained):
 
 def test_the_same_seed_gives_the_same_run(trained, tmp_path):
     directory, _ = trained
-    write_image_folders(tmp_path, train=2)
+    write_image_folders(tmp_path, train=4)
     assert train(tmp_path, *SMALL, "--epochs", "4").status == 0
     assert history(tmp_path) == history(directory)
 
@@ -119,7 +119,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_history_and_its_log_shows_all
     trained, tmp_path, how, status, log
 ):
     directory, _ = trained
-    write_image_folders(tmp_path, train=2)
+    write_image_folders(tmp_path, train=4)
     options = [*SMALL, "--epochs", "4", *log]
     with subprocess.Popen(command(*options), cwd=tmp_path, stderr=subprocess.PIPE) as process:
         wait_for(tmp_path / "model.history.csv", process)  # once it exists, the epoch is being drawn for the log
