@@ -196,6 +196,7 @@ def test_every_format_that_is_offered_can_be_written(directory, tmp_path):
         assert (tmp_path / f"grid.{kind}").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_files_with_odd_names_are_shown_and_written(directory, tmp_path):
     """A name that is not UTF-8, with a line break and a backslash, in grid, tables and page."""
     shutil.copytree(directory / "validate", tmp_path / "validate")
