@@ -146,7 +146,10 @@ class Trainer:
         start = time.monotonic()
         train, count = self._train_steps(on_progress)
         train["images_per_second"] = count / (time.monotonic() - start)
-        logits = self.loader.validation_logits()
+        return self.record(train, self.loader.validation_logits(), start)
+
+    def record(self, train: dict[str, float], logits: Tensor, start: float) -> EpochResult:
+        """Enter an epoch into the history: its train metrics, its logits for the validation images, and its start."""
         validate = self.ranks.broadcast(score(logits, self.dataset.validate.labels))
         row = {
             "epoch": self.epoch + 1,
@@ -164,6 +167,7 @@ class Trainer:
         improved = not self.best or merit > (self.best["accuracy"], -self.best["loss"])
         if improved:
             self.best = {"epoch": self.epoch, **validate}
+            self.best_phase = self.phase_number
         return EpochResult(row, train, validate, logits, improved)
 
     def seconds_to_predict(self, count: int) -> float:
