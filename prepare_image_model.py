@@ -5,9 +5,10 @@
     python prepare_image_model.py --depth species --min_samples 10   ranks by name, where the site gives them
     python prepare_image_model.py --class_limit 20 --sample_limit 200
     python prepare_image_model.py --group_by source --test_share 0.2 the honest "new source" test
-    python prepare_image_model.py --data my/data --images my/images --train my/set
+    python prepare_image_model.py --folder my_pictures               your own pictures, in a sub-folder for each class
+    python prepare_image_model.py --data data --folder my_pictures   those and the records together
 
-Reads the records that scrape_mikrotax.py wrote (or that were written by hand) and writes below --train: train/ and
+Reads the records that scrape_mikrotax.py wrote, or a folder of pictures, and writes below --train: train/ and
 validate/ (and test/) with a directory for each class, dataset.json (what was done), manifest.csv (each picture used),
 excluded.csv (each picture left out, and why) and dataset.png (all classes at a glance).
 """
@@ -16,8 +17,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.command_line import make_parser, run_script, share_or_none, whole_number
-from dataset.settings import GROUPINGS, LINKS, RARE, TECHNIQUES, PrepareSettings
+from common.command_line import make_parser, page_number, run_script, share_or_none, whole_number
+from dataset.settings import GROUPINGS, LINKS, RARE, RECORDS, TECHNIQUES, PrepareSettings
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -25,7 +26,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser = make_parser(__doc__)
     where = parser.add_argument_group("where")
     where.add_argument("--data", type=Path, help="directory with the JSON files, at any depth (data)")
-    where.add_argument("--images", type=Path, help="directory with the picture files (images)")
+    where.add_argument("--images", type=Path, help="directory with the picture files of the records (images)")
+    where.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="your own pictures: each sub-folder is a class, nested ones are its lineage; records only with --data",
+    )
     where.add_argument("--train", type=Path, help="directory to lay out train/ and validate/ in (.)")
     where.add_argument(
         "--link",
@@ -37,7 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--depth",
         type=_depth,
         metavar="N|RANK",
-        help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … (3)",
+        help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … (3; of "
+        "your own pictures the folder that they lie in)",
     )
     classes.add_argument("--class_limit", type=whole_number(1), metavar="N", help="only the N largest classes")
     classes.add_argument("--sample_limit", type=whole_number(2), metavar="N", help="at most N pictures a class")
@@ -51,6 +59,21 @@ def build_parser() -> argparse.ArgumentParser:
     pictures.add_argument(
         "--technique", choices=TECHNIQUES, help="only electron (SEM) or light microscope (LM) pictures"
     )
+    pictures.add_argument(
+        "--guess_technique", action="store_true", help="guess the technique of your own pictures, too, by their colours"
+    )
+    pictures.add_argument(
+        "--page",
+        type=page_number,
+        metavar="PAGE",
+        help="which page of files with several: first, a number, or sharpest (first)",
+    )
+    pictures.add_argument(
+        "--corrections",
+        type=Path,
+        metavar="FILE",
+        help="CSV table of file, label (a taxon, or drop) and note: what a person says of pictures",
+    )
     pictures.add_argument("--keep_drawings", action="store_true", help="use drawings, maps and plots too")
     pictures.add_argument("--keep_unidentified", action="store_true", help="use pictures of 'sp.' too")
     split = parser.add_argument_group("split")
@@ -59,11 +82,21 @@ def build_parser() -> argparse.ArgumentParser:
     split.add_argument(
         "--group_by",
         choices=GROUPINGS,
-        help="what stays in one split; near-duplicates always do (specimen)",
+        help="what stays in one split; near-duplicates always do; folder: of your own pictures those of one sub-folder "
+        "(specimen)",
+    )
+    split.add_argument(
+        "--groups", type=Path, metavar="FILE", help="CSV table of file and group: what stays in one split besides"
+    )
+    split.add_argument(
+        "--like",
+        type=Path,
+        metavar="FILE",
+        help="manifest.csv of a data set whose split is kept (that of the data set in place, if its seed is the same)",
     )
     split.add_argument("--hold_out_types", action="store_true", help="keep type specimens out of train")
     split.add_argument("--seed", type=int, help="another number gives another split (0)")
-    parser.set_defaults(**vars(PrepareSettings()))
+    parser.set_defaults(**{**vars(PrepareSettings()), "data": None})
     return parser
 
 
@@ -74,7 +107,14 @@ def _depth(text: str) -> int | str:
 def main(argv: list[str] | None = None) -> int:
     """Run the script. Returns 0, 1 for work that could not be done, 2 for a wrong command line, 130 for Ctrl-C."""
     parser = build_parser()
-    settings = PrepareSettings(**vars(parser.parse_args(argv)))
+    options = vars(parser.parse_args(argv))
+    if options["data"] is None and options["folder"] is None:
+        options["data"] = RECORDS
+    settings = PrepareSettings(**options)
+    if settings.group_by == "folder" and settings.folder is None:
+        parser.error("--group_by folder goes with --folder, the folder of your own pictures")
+    if settings.data is None and isinstance(settings.depth, str):
+        parser.error("--depth must be a number where there are only your own pictures, which have no ranks")
     if settings.validate_share <= 0 or settings.validate_share + settings.test_share >= 1:
         parser.error("--validate_share must be above 0, and --validate_share and --test_share together below 1")
     return run_script("prepare_image_model.py", lambda: work(settings), "interrupted; no half-made data set is left")

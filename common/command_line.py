@@ -17,6 +17,8 @@ from typing import Any, TextIO
 from common import __version__
 from common.errors import ToolkitError
 
+SHARPEST = "sharpest"  # the page with the finest detail
+
 
 def make_parser(docstring: str) -> argparse.ArgumentParser:
     """Make a parser whose help begins with a script's docstring, as it stands there: what it is, and what to type."""
@@ -172,6 +174,17 @@ def device_name(text: str) -> str:
     if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"it must be the name of a device, such as cpu, cuda or cuda:1, not {text!r}")
     return text
+
+
+def page_number(text: str) -> int | str:
+    """Read which page of files with several is wanted: first, SHARPEST or a number from 1. Raises ArgumentTypeError."""
+    if text == SHARPEST:
+        return SHARPEST
+    if text == "first":
+        return 1
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1_000_000:
+        raise argparse.ArgumentTypeError(f"it must be first, {SHARPEST} or a number from 1, not {text!r}")
+    return int(text)
 
 
 def _float(text: str) -> float:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -62,6 +63,16 @@ def write_csv(path: Path | str, columns: Iterable[str], rows: Iterable[Mapping[s
     table.writeheader()
     table.writerows(rows)
     return write_text(path, text.getvalue())
+
+
+def in_one_line(text: str) -> str:
+    """Return text for a cell of a table: line breaks and control characters as Python escapes them."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter
+        for letter in text
+    )
 
 
 def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:

@@ -16,7 +16,7 @@ BLOCK = 1024  # pictures that are compared at a time
 
 # The discrete cosine transform of a column, and the 128 lowest frequencies (the mean brightness is left out).
 _COSINES = np.cos(np.pi * (2 * np.arange(SIDE) + 1) * np.arange(WAVES)[:, None] / (2 * SIDE))
-_LOWEST = sorted(((i + j, i, j) for i in range(WAVES) for j in range(WAVES)))[1 : 8 * BYTES + 1]
+_LOWEST = sorted((i + j, i, j) for i in range(WAVES) for j in range(WAVES))[1 : 8 * BYTES + 1]
 _PLACES = np.array([i * WAVES + j for _, i, j in _LOWEST])
 
 

@@ -18,10 +18,11 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from common.command_line import SHARPEST
 from common.errors import ToolkitError
 from common.formats import HEAD, advice, ending, format_of, readable_formats
 from common.levels import to_8_bits
-from common.pages import SHARPEST, Page, sharpest
+from common.pages import Page, sharpest
 from common.tiff import TiffPages, is_for_tifffile, open_tiff
 
 MAX_PIXELS = 89_000_000  # a decompression bomb has more

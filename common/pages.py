@@ -1,23 +1,10 @@
 """Files with several pages: which one is read."""
 
-import argparse
 from collections.abc import Iterable
 
 import numpy as np
 
-SHARPEST = "sharpest"
 Page = int | str  # from 1, or SHARPEST
-
-
-def page_number(text: str) -> Page:
-    """Read what is given for `--page`: first, sharpest or a number from 1. Raises ArgumentTypeError."""
-    if text == SHARPEST:
-        return SHARPEST
-    if text == "first":
-        return 1
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1_000_000:
-        raise argparse.ArgumentTypeError(f"it must be first, sharpest or a number from 1, not {text!r}")
-    return int(text)
 
 
 def sharpest(pages: Iterable[np.ndarray]) -> int:

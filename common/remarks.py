@@ -17,7 +17,9 @@ def remarks(pages: Mapping[str, int], one_colour: list[str], page: Page) -> list
         which = f"page {page}" if isinstance(page, int) else f"the {page} page"
         named = [f"{name} ({count})" for name, count in pages.items()]
         have = "picture has" if len(pages) == 1 else "pictures have"
-        said.append(f"{len(pages)} {have} several pages: {listed(named)}; {which} of each is read; another page can be asked for.")
+        said.append(
+            f"{len(pages)} {have} several pages: {listed(named)}; {which} of each is read; another page can be asked for."
+        )
     if one_colour:
         are = "picture is" if len(one_colour) == 1 else "pictures are"
         said.append(f"{len(one_colour)} {are} of one colour and show nothing: {listed(one_colour)}.")
