@@ -24,80 +24,94 @@ from dataset.settings import GROUPINGS, LINKS, RARE, RECORDS, TECHNIQUES, Prepar
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line. Its defaults are those of PrepareSettings."""
     parser = make_parser(__doc__)
-    where = parser.add_argument_group("where")
-    where.add_argument("--data", type=Path, help="directory with the JSON files, at any depth (data)")
-    where.add_argument("--images", type=Path, help="directory with the picture files of the records (images)")
-    where.add_argument(
+    add_places(parser.add_argument_group("where"))
+    add_classes(parser.add_argument_group("classes"))
+    add_pictures(parser.add_argument_group("pictures"))
+    add_split(parser.add_argument_group("split"))
+    parser.set_defaults(**{**vars(PrepareSettings()), "data": None})
+    return parser
+
+
+def add_places(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say what is read and written."""
+    add = group.add_argument
+    add("--data", type=Path, metavar="DIR", help="directory with the JSON files, at any depth (data)")
+    add("--images", type=Path, metavar="DIR", help="directory with the picture files of the records (images)")
+    add(
         "--folder",
         type=Path,
         metavar="DIR",
         help="your own pictures: each sub-folder is a class, nested ones are its lineage; records only with --data",
     )
-    where.add_argument("--train", type=Path, help="directory to lay out train/ and validate/ in (.)")
-    where.add_argument(
+    add("--train", type=Path, metavar="DIR", help="directory to lay out train/ and validate/ in (.)")
+    add(
         "--link",
         choices=LINKS,
         help="how pictures get into the layout; hard links take no room; a copy where none can be (hard)",
     )
-    classes = parser.add_argument_group("classes")
-    classes.add_argument(
+
+
+def add_classes(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say what is a class."""
+    add = group.add_argument
+    add(
         "--depth",
         type=_depth,
         metavar="N|RANK",
         help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … (3; of "
         "your own pictures the folder that they lie in)",
     )
-    classes.add_argument("--class_limit", type=whole_number(1), metavar="N", help="only the N largest classes")
-    classes.add_argument("--sample_limit", type=whole_number(2), metavar="N", help="at most N pictures a class")
-    classes.add_argument("--min_samples", type=whole_number(1), metavar="N", help="fewer make a class rare (2)")
-    classes.add_argument(
+    add("--class_limit", type=whole_number(1), metavar="N", help="only the N largest classes")
+    add("--sample_limit", type=whole_number(2), metavar="N", help="at most N pictures a class")
+    add("--min_samples", type=whole_number(1), metavar="N", help="fewer make a class rare (2)")
+    add(
         "--rare",
         choices=RARE,
         help="what becomes of rare classes: left out, or pooled into 'other <parent>' (drop)",
     )
-    pictures = parser.add_argument_group("pictures")
-    pictures.add_argument(
-        "--technique", choices=TECHNIQUES, help="only electron (SEM) or light microscope (LM) pictures"
-    )
-    pictures.add_argument(
-        "--guess_technique", action="store_true", help="guess the technique of your own pictures, too, by their colours"
-    )
-    pictures.add_argument(
+
+
+def add_pictures(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say which pictures are used, and how they are read."""
+    add = group.add_argument
+    add("--technique", choices=TECHNIQUES, help="only electron (SEM) or light microscope (LM) pictures")
+    add("--guess_technique", action="store_true", help="guess the technique of your own pictures, too")
+    add(
         "--page",
         type=page_number,
         metavar="PAGE",
         help="which page of files with several: first, a number, or sharpest (first)",
     )
-    pictures.add_argument(
+    add(
         "--corrections",
         type=Path,
         metavar="FILE",
         help="CSV table of file, label (a taxon, or drop) and note: what a person says of pictures",
     )
-    pictures.add_argument("--keep_drawings", action="store_true", help="use drawings, maps and plots too")
-    pictures.add_argument("--keep_unidentified", action="store_true", help="use pictures of 'sp.' too")
-    split = parser.add_argument_group("split")
-    split.add_argument("--validate_share", type=share_or_none, metavar="X", help="share to validate on (0.2)")
-    split.add_argument("--test_share", type=share_or_none, metavar="X", help="share to test on at the end (0)")
-    split.add_argument(
+    add("--keep_drawings", action="store_true", help="use drawings, maps and plots too")
+    add("--keep_unidentified", action="store_true", help="use pictures of 'sp.' too")
+
+
+def add_split(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say how the pictures are split."""
+    add = group.add_argument
+    add("--validate_share", type=share_or_none, metavar="X", help="share to validate on (0.2)")
+    add("--test_share", type=share_or_none, metavar="X", help="share to test on at the end (0)")
+    add(
         "--group_by",
         choices=GROUPINGS,
         help="what stays in one split; near-duplicates always do; folder: of your own pictures those of one sub-folder "
         "(specimen)",
     )
-    split.add_argument(
-        "--groups", type=Path, metavar="FILE", help="CSV table of file and group: what stays in one split besides"
-    )
-    split.add_argument(
+    add("--groups", type=Path, metavar="FILE", help="CSV table of file and group: what stays in one split besides")
+    add(
         "--like",
         type=Path,
         metavar="FILE",
         help="manifest.csv of a data set whose split is kept (that of the data set in place, if its seed is the same)",
     )
-    split.add_argument("--hold_out_types", action="store_true", help="keep type specimens out of train")
-    split.add_argument("--seed", type=int, help="another number gives another split (0)")
-    parser.set_defaults(**{**vars(PrepareSettings()), "data": None})
-    return parser
+    add("--hold_out_types", action="store_true", help="keep type specimens out of train")
+    add("--seed", type=int, metavar="N", help="another number gives another split (0)")
 
 
 def _depth(text: str) -> int | str:

@@ -56,7 +56,7 @@ def _tolerant_output() -> Iterator[None]:
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.stdout, sys.stderr = (_TolerantStream(stream) for stream in streams)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = (_TolerantStream(stream) for stream in streams)
     try:
         yield
     finally:
@@ -101,7 +101,7 @@ def explain(error: Exception) -> str:
 
 
 def show_log() -> None:
-    """Let messages of `logging`, from INFO on, be lines that do not break a progress bar: warnings on standard error."""
+    """Let messages of `logging`, from INFO, be lines that do not break a progress bar; warnings on standard error."""
     logger = logging.getLogger()
     logger.setLevel(logging.WARNING)
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):

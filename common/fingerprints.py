@@ -1,7 +1,7 @@
 """Fingerprints by which a picture is known again, in 16 bytes: whether a model has learnt from it.
 
-A fingerprint is made of what is seen, so a picture that was renamed, moved, saved in another format, with another number
-of bits or with another compression keeps (nearly) the same one. NOTES.md tells how the threshold was chosen.
+A fingerprint is made of what is seen, so a picture that was renamed, moved, saved in another format, with more bits or
+with another compression keeps (nearly) the same one. NOTES.md tells how the threshold was chosen.
 """
 
 from collections.abc import Iterable

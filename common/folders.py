@@ -191,7 +191,7 @@ class FileFinder:
 def _identity(path: Path | str) -> tuple[int, int | str] | None:
     """Return what two paths share only if they lead to the same file or directory; None where they lead nowhere."""
     try:
-        about = os.stat(path)
+        about = Path(path).stat()
     except (OSError, ValueError):
         return None
     return about.st_dev, about.st_ino or os.path.realpath(path)  # some network disks number nothing

@@ -5,7 +5,6 @@ what Pillow does not read, or of which it would lose bits, is read by tifffile a
 """
 
 import io
-import os
 import re
 import stat
 import struct
@@ -58,7 +57,7 @@ def read_image(source: Path | str | bytes, page: Page = 1) -> Image.Image:
     """
     with _faults_explained(source), _opened(source) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata; what matters raises, here or in Pillow
-        kind = _known_kind(source, file)
+        kind = _known_kind(file)
         try:
             with Image.open(file, formats=readable_formats()) as image:
                 return _read(image, file, page)
@@ -90,7 +89,7 @@ def is_one_colour(image: Image.Image) -> bool:
     """Tell whether an image that was read shows nothing: all its pixels have (nearly) the same colour."""
     extremes = image.getextrema()
     pairs = extremes if isinstance(extremes[0], tuple) else (extremes,)
-    return all(high - low < FLAT for low, high in pairs)  # type: ignore[misc, operator]
+    return all(high - low < FLAT for low, high in pairs)
 
 
 @contextmanager
@@ -98,10 +97,11 @@ def _opened(source: Path | str | bytes) -> Iterator[BinaryIO]:
     if isinstance(source, bytes):
         yield io.BytesIO(source)
         return
-    mode = os.stat(source).st_mode
+    path = Path(source)
+    mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise ImageError("it is a pipe, a socket or a device, not a file")
-    with Path(source).open("rb") as file:
+    with path.open("rb") as file:
         yield file
 
 
@@ -125,7 +125,7 @@ def _faults_explained(source: Path | str | bytes) -> Iterator[None]:
         raise ImageError(f"it is damaged or cut short: {reason}") from error
 
 
-def _known_kind(source: Path | str | bytes, file: BinaryIO) -> str:
+def _known_kind(file: BinaryIO) -> str:
     """Return what the first bytes say, leaving the file at its start. Raises ImageError for what is never opened."""
     kind = format_of(file.read(HEAD))
     file.seek(0)

@@ -10,8 +10,8 @@ PIECE = 1 << 20  # values that are scaled at a time: as floating numbers they ta
 ROUNDS = 8  # kinds of isolated values at either end that are looked for
 NEAR = 0.005  # of the whole range: values so close to the extreme belong to it
 AROUND = 2  # pixels around isolated values, which smoothed letters and compression have changed
-# Values are isolated if nothing lies between them and the others for so many times the range of the others, and they are
-# no more than such a share of the image: a scale bar or a hot pixel; a padding or a mark for "no data".
+# Values are isolated if nothing lies between them and the others for so many times the range of the others, and they
+# are no more than such a share of the image: a scale bar or a hot pixel; a padding or a mark for "no data".
 ISOLATED = ((0.25, 0.10), (4.0, 0.50))
 LEVELS = 16  # different values that must be left; with fewer it is a drawing, of which each level means something
 HUGE = 1e300  # floating numbers beyond leave no room to subtract
@@ -92,7 +92,7 @@ def _without_extreme(
 
 def _widened(mask: np.ndarray) -> np.ndarray:
     """Return a mask (h, w) or (h, w, channels) that also holds all that is within AROUND pixels, in all channels."""
-    plane = mask.any(-1) if mask.ndim == 3 else mask.copy()
+    plane: np.ndarray = np.asarray(mask.any(-1) if mask.ndim == 3 else mask)
     for axis in (0, 1):
         wide = plane.copy()
         for step in range(1, AROUND + 1):

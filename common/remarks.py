@@ -18,7 +18,7 @@ def remarks(pages: Mapping[str, int], one_colour: list[str], page: Page) -> list
         named = [f"{name} ({count})" for name, count in pages.items()]
         have = "picture has" if len(pages) == 1 else "pictures have"
         said.append(
-            f"{len(pages)} {have} several pages: {listed(named)}; {which} of each is read; another page can be asked for."
+            f"{len(pages)} {have} several pages: {listed(named)}; {which} of each is read; another can be asked for."
         )
     if one_colour:
         are = "picture is" if len(one_colour) == 1 else "pictures are"

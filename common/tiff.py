@@ -28,7 +28,7 @@ LAB = {8: "CIELAB", 9: "ICCLAB"}
 ALPHA = 2  # a kind of extra samples
 WEBP = 50001  # a compression that Pillow's libtiff may lack
 
-# How programs describe a stack with a single head: ImageJ, and the shapes of numpy's arrays in three dimensions or more.
+# How programs describe a stack with a single head: ImageJ, and shapes of arrays in three dimensions or more.
 _STACK = re.compile(r"ImageJ=.*?\bimages=(?!1\b)|\{\"shape\": \[(\d+, ){2}", re.DOTALL)
 
 

@@ -37,8 +37,8 @@ class Audit:
 def audit(directory: Path, page: Page = 1) -> Audit:
     """Read every picture below train/, validate/ and test/ of `directory`, and the groups in its manifest.csv.
 
-    page: which one of a file with several. Raises ToolkitError for a picture that cannot be read, one that the manifest lacks, or one that only the manifest
-    has.
+    page: which one of a file with several. Raises ToolkitError for a picture that cannot be read, one that the manifest
+    lacks, or one that only the manifest has.
     """
     splits = [split for split in SPLITS if (directory / split).is_dir()]
     paths = {

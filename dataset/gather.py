@@ -10,7 +10,7 @@ from common.errors import ToolkitError
 from common.folders import FileFinder
 from common.images import ImageError
 from common.names import disambiguate
-from common.records import Record
+from common.records import Lineage, Record
 from common.remarks import remarks
 from dataset import group_table, labels, layout, listing, own_folder
 from dataset.correct import apply_corrections
@@ -94,9 +94,7 @@ def _list_all(settings: PrepareSettings) -> _Listed:
     return listed
 
 
-def _lineages_of_records(
-    pictures: Sequence[ListedPicture], records: Sequence[Record]
-) -> dict[str, list[tuple[str, ...]]]:
+def _lineages_of_records(pictures: Sequence[ListedPicture], records: Sequence[Record]) -> dict[str, list[Lineage]]:
     lineages = [record.lineage for record in records] + [each for picture in pictures for each in picture.lineages]
     return own_folder.known_lineages(lineages)
 
@@ -109,7 +107,7 @@ def _with_free_name(picture: ListedPicture, taken: set[str]) -> ListedPicture:
 
 
 def _assign_labels(settings: PrepareSettings, listed: _Listed) -> tuple[list[ListedPicture], list[Excluded]]:
-    """Set the class of each picture: at the depth that is wanted, and of own pictures of no known taxon, their folder."""
+    """Set the class of each picture: at the depth that is wanted; of own pictures of no known taxon, their folder."""
     own = [picture for picture in listed.pictures if picture.own]
     of_records = [picture for picture in listed.pictures if not picture.own]
     if settings.data is None:

@@ -16,7 +16,8 @@ class PictureNames:
     def __init__(self, pictures: Iterable[ListedPicture], excluded: Iterable[Excluded] = ()):
         self._files: dict[str, str] = {}
         placed: dict[str, set[str]] = {}
-        for picture in (*pictures, *excluded):
+        every: list[ListedPicture | Excluded] = [*pictures, *excluded]
+        for picture in every:
             for name in (picture.file, picture.url):
                 self._files.setdefault(comparable(name), picture.file)
             for name in (file_name(picture.file), PurePosixPath(picture.file).name):

@@ -17,8 +17,9 @@ from dataset.pictures import Excluded, ListedPicture, exclude
 def list_own_pictures(folder: Path, skip: Iterable[Path] = ()) -> tuple[list[ListedPicture], list[Excluded], list[str]]:
     """List the pictures below a folder, with the names of the folders that they lie in as their lineage.
 
-    Returns them, all other files with the reason why they are not used, and sentences on folders without a picture. What
-    is in `skip` does not belong to the folder. Raises ToolkitError where there is no such folder, or no picture in it.
+    Returns them, all other files with the reason why they are not used, and sentences on folders without a picture.
+    What is in `skip` does not belong to the folder. Raises ToolkitError where there is no such folder, or no picture in
+    it.
     """
     if not folder.is_dir():
         raise ToolkitError(f"there is no directory {folder} with pictures", "folder")

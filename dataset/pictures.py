@@ -19,8 +19,8 @@ class ListedPicture:
     file: path below images/, with forward slashes, by which the picture is known; url: its address, or the name by
     which a record lists it; lineages: full names, root first, the longest lineage first: that of the picture itself if
     known, else those of the pages; taxa: names of the table rows that list it; facts: `common.records.PICTURE_FIELDS`,
-    those that are known; label: the class; lineage: the lineage down to the class; own: whether it is the user's own, of
-    which names say nothing but the taxon; source: where it lies, once it was found; specimen: what a table or folder
+    those that are known; label: the class; lineage: the lineage down to the class; own: whether it is the user's own,
+    of which names say nothing but the taxon; source: where it lies, once it was found; specimen: what a table or folder
     says that pictures of one specimen share, "" where nothing does; listed_as: the taxon that it was listed as, where a
     correction says another.
     """

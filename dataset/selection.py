@@ -31,9 +31,10 @@ class SelectionOptions:
 
 
 def select(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded], list[Move]]:
-    """Choose classes and pictures, set the split of each, and return with them the pictures left out.
+    """Choose classes and pictures, and set the split of each.
 
-    Returns also those that could not stay on their side of the earlier split. Every class that is left has at least one picture in each split; there may be none left.
+    Returns the pictures to use, those left out, and those that could not stay on their side of the earlier split. Every
+    class that is left has at least one picture in each split; there may be none left.
     """
     left = _pool_rare(pictures, options) if options.rare == "pool" else list(pictures)
     excluded: list[Excluded] = []

@@ -116,8 +116,8 @@ def corrections_note(info: DatasetInfo) -> list[str]:
     if not done:
         return []
     return [
-        f"Of {len(done['rows'])} corrections, {done['relabelled']} gave a picture another taxon, {done['dropped']} dropped "
-        f"one, {done['unchanged']} changed nothing, and {done['of_unused']} are of pictures that are not used anyway."
+        f"Of {len(done['rows'])} corrections, {done['relabelled']} gave a picture another taxon, {done['dropped']} "
+        f"dropped one, {done['unchanged']} changed nothing, and {done['of_unused']} are of pictures that are not used."
     ]
 
 
