@@ -257,6 +257,7 @@ def test_no_group_calibrates_itself():
     assert one | other == set(groups) and not one & other
 
 
+@pytest.mark.slow
 def test_a_second_report_is_the_same_to_the_byte(report_set, tmp_path):
     options = ["--model", report_set / "model", "--validate", report_set / "validate", "--report", tmp_path / "again"]
     assert run(*options, "--output", tmp_path / "test.png", "--data", report_set / "data", "--device", "cpu") == 0

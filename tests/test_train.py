@@ -104,6 +104,7 @@ def test_logged_images_are_undone_from_normalisation(trained):
         assert max(abs(one - other) for one, other in pairs) <= 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(trained, tmp_path):
     directory, _ = trained
     write_image_folders(tmp_path, train=4)
@@ -257,6 +258,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_says_what_to_do(tmp_path):
     assert "the loss became nan in epoch 1; try another --learning_rate" in run.stderr
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run_that_gets_no_better(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1)
     run = train(tmp_path, *SMALL, "--learning_rate", "1e-12", "--epochs", "50", "--patience", "2")
