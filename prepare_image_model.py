@@ -120,6 +120,12 @@ def _depth(text: str) -> int | str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script. Returns 0, 1 for work that could not be done, 2 for a wrong command line, 130 for Ctrl-C."""
+    settings = read_settings(argv)
+    return run_script("prepare_image_model.py", lambda: work(settings), "interrupted; no half-made data set is left")
+
+
+def read_settings(argv: list[str] | None = None) -> PrepareSettings:
+    """Read the command line; a mistake in it ends the script with status 2."""
     parser = build_parser()
     options = vars(parser.parse_args(argv))
     if options["data"] is None and options["folder"] is None:
@@ -131,7 +137,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--depth must be a number where there are only your own pictures, which have no ranks")
     if settings.validate_share <= 0 or settings.validate_share + settings.test_share >= 1:
         parser.error("--validate_share must be above 0, and --validate_share and --test_share together below 1")
-    return run_script("prepare_image_model.py", lambda: work(settings), "interrupted; no half-made data set is left")
+    return settings
 
 
 def work(settings: PrepareSettings) -> int:

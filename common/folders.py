@@ -56,7 +56,7 @@ class ImageFile:
 class LeftOut:
     """A file or directory that is not used: its name below the directory, and why.
 
-    unreadable: whether it is, or may hold, a picture that could not be had; otherwise it is none. Reasons are counted
+    unreadable: whether it is, or may hold, a picture that could not be read; otherwise it is none. Reasons are counted
     by what comes before their colon.
     """
 

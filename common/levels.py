@@ -10,9 +10,12 @@ PIECE = 1 << 20  # values that are scaled at a time: as floating numbers they ta
 ROUNDS = 8  # kinds of isolated values at either end that are looked for
 NEAR = 0.005  # of the whole range: values so close to the extreme belong to it
 AROUND = 2  # pixels around isolated values, which smoothed letters and compression have changed
-# Values are isolated if nothing lies between them and the others for so many times the range of the others, and they
-# are no more than such a share of the image: a scale bar or a hot pixel; a padding or a mark for "no data".
-ISOLATED = ((0.25, 0.10), (4.0, 0.50))
+# Values at an end are isolated if between them and the others nothing lies for so many times the range of the others,
+# and they are no more than such a share of the image: a few hot or dead pixels; what is burned in at the camera's or
+# the type's largest value, as scale bars are; and what is far outside, as padding and marks for "no data".
+FEW, SATURATED, OUTSIDE = (0.25, 0.0005), (0.25, 0.10), (8.0, 0.50)
+LEAST = 4  # pixels that count as few in small images
+FULL = frozenset(2**bits - 1 for bits in (8, 10, 12, 14, 15, 16, 32))  # the largest values of cameras and types
 LEVELS = 16  # different values that must be left; with fewer it is a drawing, of which each level means something
 HUGE = 1e300  # floating numbers beyond leave no room to subtract
 
@@ -27,7 +30,7 @@ def to_8_bits(values: np.ndarray, inverted: bool = False) -> np.ndarray:
         values = values.astype(np.uint8)
     if values.dtype.kind == "f" and values.dtype.itemsize > 4:
         values = np.clip(values, -HUGE, HUGE)
-    low, high = level_range(values)
+    low, high = level_range(values, inverted)
     scaled = np.empty(values.shape, np.uint8)
     flat, result = values.reshape(-1), scaled.reshape(-1)
     for start in range(0, flat.size, PIECE):
@@ -37,21 +40,21 @@ def to_8_bits(values: np.ndarray, inverted: bool = False) -> np.ndarray:
     return 255 - scaled if inverted else scaled
 
 
-def level_range(values: np.ndarray) -> tuple[float, float]:
+def level_range(values: np.ndarray, inverted: bool = False) -> tuple[float, float]:
     """Return the smallest and the largest finite value, isolated ones at either end left out.
 
-    So neither a saturated scale bar nor a hot pixel nor a padding decides how bright the specimen is. Values without a
-    finite one have the range (0, 0).
+    So neither a saturated scale bar nor a hot pixel nor a padding decides how bright the specimen is. inverted: 0 is
+    what a white scale bar has. Values without a finite one have the range (0, 0).
     """
     usable = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
     if not usable.any():
         return 0.0, 0.0
-    left = {True: ISOLATED[-1][1], False: ISOLATED[-1][1]}  # the share that may still be left out at either end
     low, high = _extremes(values, usable)
     for _ in range(ROUNDS):
         before = (low, high)
         for top in (True, False):
-            body = _without_extreme(values, usable, (low, high), top, left)
+            full = low == 0 if inverted and not top else (high in FULL and top and not inverted)
+            body = _without_extreme(values, usable, (low, high), top, full)
             if body is not None:
                 usable = body
                 low, high = _extremes(values, usable)
@@ -68,25 +71,33 @@ def _extremes(values: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
 
 
 def _without_extreme(
-    values: np.ndarray, usable: np.ndarray, bounds: tuple[float, float], top: bool, left: dict[bool, float]
+    values: np.ndarray, usable: np.ndarray, bounds: tuple[float, float], top: bool, full: bool
 ) -> np.ndarray | None:
-    """Return what is usable without the values at one end, or None where they are not isolated."""
+    """Return what is usable without the values at one end, or None where they are not isolated.
+
+    full: whether the value at that end is the largest that a camera or type has.
+    """
     low, high = bounds
     near = NEAR * (high - low)
     extreme = usable & ((values >= high - near) if top else (values <= low + near))
-    share = np.count_nonzero(extreme) / extreme.size
-    if share > left[top]:
+    count = np.count_nonzero(extreme)
+    share = count / extreme.size
+    if share > OUTSIDE[1]:
         return None
     body = usable & ~_widened(extreme)
     if not body.any():
         return None
     lowest, highest = _extremes(values, body)
     gap, size = (high - highest if top else lowest - low), highest - lowest
-    if not any(0 < times * size <= gap and share <= most for times, most in ISOLATED):
+    times = OUTSIDE[0]
+    if count <= LEAST or share <= FEW[1]:
+        times = FEW[0]
+    elif full and share <= SATURATED[1]:
+        times = SATURATED[0]
+    if not 0 < times * size <= gap:
         return None
     if len(np.unique(values[body][:: max(1, np.count_nonzero(body) // PIECE)])) < LEVELS:
         return None
-    left[top] -= share
     return body
 
 

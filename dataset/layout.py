@@ -45,9 +45,11 @@ def check_place(train: Path) -> None:
 
 
 def check_directory(train: Path) -> None:
-    """Raise ToolkitError where a directory is wanted and there is something else."""
+    """Raise ToolkitError, with nothing touched, where a file or something that is not ours lies in the way."""
     if train.exists() and not train.is_dir():
         raise ToolkitError(f"{train} is a file, not a directory", "train")
+    if not any((train / state).exists() for state in (BUILDING, LEAVING, ENTERING, DONE)):
+        _refuse_foreign(train)
 
 
 def recover(train: Path) -> None:

@@ -103,7 +103,7 @@ def warnings(classes: Mapping[str, ClassInfo], pictures: Sequence[Picture], want
         found.append("There is only one class: nothing to tell apart.")
     if single := [name for name, facts in classes.items() if facts.sources == 1]:
         found.append(f"All known sources are one for {_list(single)}: a model may learn the source.")
-    if unknown := sum(not picture.facts.get("source") for picture in pictures):
+    if unknown := sum(not picture.facts.get("source") and not picture.own for picture in pictures):
         found.append(f"{unknown} of {len(pictures)} pictures name no source.")
     if several := [name for name, facts in classes.items() if facts.also]:
         found.append(f"One class from several places in the classification: {_list(several)}.")

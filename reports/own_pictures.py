@@ -71,9 +71,8 @@ def name_own_pictures(folder: Path, settings: VisualiseSettings, model: LoadedMo
     )
     odd = remarks(named.pages, named.one_colour, page)
     learnt = _learnt_remark(classifier, named)
-    said = [classified, *_remarks(classifier, out_of_range, len(faults)), *odd, *learnt]
-    if listed.others:
-        said.append(f"{len(listed.others)} files are no pictures; {LEFT_OUT} says why.")
+    others = [f"{len(listed.others)} files are no pictures; {LEFT_OUT} says why."] if listed.others else []
+    said = [classified, *others, *odd, *learnt, *_remarks(classifier, out_of_range, len(faults))]
     return NamedFolder(said, len(faults))
 
 
