@@ -44,6 +44,12 @@ def run_script(name: str, work: Callable[[], int], when_interrupted: str) -> int
         except (ToolkitError, OSError) as error:
             print(f"{name}: {explain(error)}", file=sys.stderr)
             return 1
+        except UnicodeEncodeError as error:
+            print(
+                f"{name}: a name cannot be written in this system's encoding, {error.encoding}; set PYTHONUTF8=1",
+                file=sys.stderr,
+            )
+            return 1
         except RecursionError:
             print(f"{name}: something is nested too deeply, such as directories in a thousand others", file=sys.stderr)
             return 1
@@ -52,7 +58,7 @@ def run_script(name: str, work: Callable[[], int], when_interrupted: str) -> int
 @contextmanager
 def _tolerant_output() -> Iterator[None]:
     """Let no output that cannot be shown stop the work: a letter that a terminal lacks, or a pipe that was closed."""
-    streams = sys.stdout, sys.stderr
+    streams = sys.stdout or null_stream(), sys.stderr or null_stream()  # none where a shell has closed them
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

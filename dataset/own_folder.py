@@ -10,6 +10,7 @@ from common.files import in_one_line
 from common.folders import comparable, list_images
 from common.names import comparison_key, disambiguate
 from common.records import Lineage
+from common.remarks import listed
 from dataset.odd_names import clean_lineage
 from dataset.pictures import Excluded, ListedPicture, exclude
 
@@ -48,9 +49,9 @@ def list_own_pictures(folder: Path, skip: Iterable[Path] = ()) -> tuple[list[Lis
             f"{_first_reason(excluded)}",
             "folder",
         )
-    used = {parent for picture in pictures.values() for parent in _parents(picture.file)}
-    empty = [name for name in listing.directories if comparable(name) not in used]
-    notes = [f"There is no picture in {', '.join(map(in_one_line, empty))}."] if empty else []
+    filled = {parent for image in listing.images for parent in _parents(image.name)}
+    empty = [name for name in listing.directories if name not in filled and _parent(name) in {"", *filled}]
+    notes = [f"There is no picture in {listed([in_one_line(name) for name in empty])}."] if empty else []
     return [pictures[file] for file in sorted(pictures)], excluded, notes
 
 
@@ -145,6 +146,10 @@ def _as_unicode(name: str) -> str:
 def _parents(file: str) -> Iterable[str]:
     parts = file.split("/")[:-1]
     return ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
+
+
+def _parent(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _first_reason(excluded: Sequence[Excluded]) -> str:
