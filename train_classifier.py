@@ -73,15 +73,16 @@ def add_network(group: argparse._ArgumentGroup) -> None:
     add(
         "--freeze",
         choices=("features", "block", "none"),
+        default="none",
         help="what is not trained: features, all but the head; block, all but the last block of convolutions and the "
-        "head; none (with weights: up to two epochs of the head, then everything; without: everything)",
+        "head; none, nothing. With weights, the head is always solved first, which counts as an epoch (none)",
     )
     add(
         "--augmented_copies",
         type=whole_number(1),
         default=4,
         metavar="N",
-        help="versions in which frozen layers see each picture: as it is, then augmented; no more than epochs (4)",
+        help="versions in which frozen layers see each picture: as it is, then augmented (4)",
     )
     add(
         "--tta",
@@ -108,7 +109,7 @@ def add_schedule(group: argparse._ArgumentGroup) -> None:
         type=positive_float,
         metavar="X",
         help="highest rate of the schedule: warm-up, then a cosine down to nothing (0.02 from scratch; with weights "
-        "0.003 for the head alone, 0.0005 for more)",
+        "0.0005; a solved head needs none)",
     )
 
 
@@ -145,7 +146,8 @@ def add_images(group: argparse._ArgumentGroup) -> None:
         "--label_smoothing",
         type=share_or_none,
         metavar="X",
-        help="share of each label that is spread over all classes (with weights and ten classes or more 0.1, else 0)",
+        help="share of each label that is spread over all classes (with weights and ten classes or more 0.1, else 0; a "
+        "solved head tries both)",
     )
 
 

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from common import dataset_info
+from common import dataset_info, manifest
 from common.dataset_info import FROM_A_FOLDER, DatasetInfo, read_dataset_info
 from common.errors import ToolkitError
 from common.folders import LeftOut, comparable
 from common.image_folder import ImageFolder, list_image_folder
+from common.manifest import read_manifest
 from common.pages import Page
 from common.remarks import remarks
 from models.networks import size_step
@@ -50,14 +51,15 @@ class FilesRead:
 class TrainingData:
     """Both splits at one image size in pixels, how they are augmented, and what dataset.json knows of their classes.
 
-    lineages: full names by class, root first; digest: hash of the data set; both empty for a layout made by hand;
-    files: what was read, and what was not.
+    groups: by training image, what must stay together; lineages: full names by class, root first; digest: hash of the
+    data set; lineages and digest are empty for a layout made by hand; files: what was read, and what was not.
     """
 
     train: InMemoryImages
     validate: InMemoryImages
     classes: list[str]
     image_size: int
+    groups: list[str]
     augmentation: Augmentation = field(default_factory=Augmentation)
     lineages: dict[str, list[str]] = field(default_factory=dict)
     digest: str = ""
@@ -121,7 +123,18 @@ def read_dataset(settings: Settings) -> TrainingData:
     )
     augmentation = Augmentation(max_rotation(settings.rotation, train))
     lineages = {name: list(info.classes[name].lineage) for name in classes if info.classes}
-    return TrainingData(train, validate, classes, size, augmentation, lineages, info.hash, files)
+    groups = _groups(directory, train.paths)
+    return TrainingData(train, validate, classes, size, groups, augmentation, lineages, info.hash, files)
+
+
+def _groups(directory: Path, paths: Sequence[Path]) -> list[str]:
+    """Return the groups of images as the manifest knows them; an image that it does not name is its own."""
+    try:
+        known = {row.path: row.group for row in read_manifest(directory / manifest.NAME)}
+    except FileNotFoundError:  # of a layout made by hand
+        known = {}
+    names = [_name(directory, path) for path in paths]
+    return [known.get(name) or name for name in names]
 
 
 def _name(directory: Path, path: Path) -> str:

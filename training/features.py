@@ -1,40 +1,47 @@
-"""The features of a split: what the last layer of a network reads of each image, as it is or augmented."""
+"""Features of training images, copy by copy: what the last layer of a network reads of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from models.prediction import BATCH_SIZE, Prediction, Predictor
-from training.augmentation import Augmentation, augment
-from training.images import InMemoryImages
+from models.prediction import BATCH_SIZE, Predictor
+from training.augmentation import augment
+from training.dataset import TrainingData
 from training.ranks import Ranks
 
-OnProgress = Callable[[int], Any]
 
+class FeatureCopies:
+    """Computes the features of every `step`-th training image, first as they are, then augmented anew each time.
 
-class Features:
-    """Computes predictions and features of images on all ranks, each its slice of every batch."""
+    All ranks compute together, each its slice of a batch. `on_progress` is called with the number of images after each
+    batch.
+    """
 
-    def __init__(self, predictor: Predictor, ranks: Ranks, on_progress: OnProgress = lambda _: None):
+    def __init__(
+        self,
+        predictor: Predictor,
+        dataset: TrainingData,
+        ranks: Ranks,
+        step: int = 1,
+        on_progress: Callable[[int], Any] = lambda _: None,
+    ):
         self._predictor, self._ranks, self._on_progress = predictor, ranks, on_progress
+        self._images, self._augmentation = dataset.train[::step].pixels, dataset.augmentation
+        self._generator: Generator | None = None
 
-    def plain(self, images: InMemoryImages) -> Prediction:
-        """Return the predictions of the images as they are, in their order."""
-        return Prediction.concatenate(self._predict(batch, None) for batch in _batches(images))
+    def next(self) -> Tensor:
+        """Return the features of the images' next copy: float32 (n, d) on the CPU."""
+        copy = torch.cat([self._features(batch) for batch in self._images.split(BATCH_SIZE)])
+        self._generator = self._generator or Generator().manual_seed(0)
+        return copy
 
-    def augmented(self, images: InMemoryImages, augmentation: Augmentation, generator: Generator) -> Tensor:
-        """Return the features of the images, each augmented by the next parameters of the generator: (n, d)."""
-        parts = [self._predict(batch, augmentation.draw(len(batch), generator)) for batch in _batches(images)]
-        return torch.cat([part.features for part in parts])
-
-    def _predict(self, batch: Tensor, parameters: Tensor | None) -> Prediction:
+    def _features(self, batch: Tensor) -> Tensor:
         own = self._ranks.local_slice(len(batch))
-        local = self._predictor(batch[own] if parameters is None else augment(batch[own], parameters[own]))
+        images = batch[own]
+        if self._generator:
+            images = augment(images, self._augmentation.draw(len(batch), self._generator)[own])
+        features = self._ranks.gather(self._predictor(images).features, len(batch))
         self._on_progress(len(batch))
-        return Prediction(*(self._ranks.gather(part, len(batch)) for part in local))
-
-
-def _batches(images: InMemoryImages) -> Iterator[Tensor]:
-    yield from images.pixels.split(BATCH_SIZE)
+        return features

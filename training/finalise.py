@@ -4,17 +4,16 @@ from dataclasses import replace
 
 import torch
 from sklearn.metrics import confusion_matrix
-from torch import Generator, Tensor
+from torch import Tensor
 
 from evaluation.calibration import Calibration
 from evaluation.ood import OODDetector
 from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint
 from models.device import Device
-from models.prediction import BATCH_SIZE, MAX_TTA_VIEWS, Prediction, Predictor
-from training.augmentation import augment
+from models.prediction import MAX_TTA_VIEWS, Prediction, Predictor
 from training.dataset import TrainingData
-from training.images import InMemoryImages
+from training.features import FeatureCopies
 from training.loaders import predict_by_rank
 from training.orientation import FREE
 from training.ranks import Ranks
@@ -34,19 +33,23 @@ def tta_views(dataset: TrainingData, tta: bool) -> int:
 
 def images_predicted(dataset: TrainingData, tta: bool) -> int:
     """Return how many predictions of single images `finalise` makes."""
-    references, views = _references(dataset)
-    return (len(dataset.validate) + views * len(references)) * tta_views(dataset, tta)
+    step, views = references(len(dataset.train))
+    return (len(dataset.validate) + views * len(dataset.train[::step])) * tta_views(dataset, tta)
 
 
 def finalise(
-    checkpoint: Checkpoint, dataset: TrainingData, device: Device, ranks: Ranks
+    checkpoint: Checkpoint, dataset: TrainingData, device: Device, ranks: Ranks, reference: Tensor | None = None
 ) -> tuple[Checkpoint, Prediction]:
-    """Return a model with its scores and calibration, and its predictions of the validation images."""
+    """Return a model with its scores and calibration, and its predictions of the validation images.
+
+    reference: what `reference_features` would return, where it is known already.
+    """
     predictor = checkpoint.predictor(device)
     validate = predict_by_rank(ranks, predictor, dataset.validate)
     labels = dataset.validate.labels.cpu()
     taxonomy = Taxonomy.of(dataset.classes, dataset.lineages)
-    detector = OODDetector.fit(reference_features(predictor, dataset, ranks), validate.features)
+    reference = reference_features(predictor, dataset, ranks) if reference is None else reference
+    detector = OODDetector.fit(reference, validate.features)
     calibration = Calibration.fit(taxonomy, validate, labels, detector)
     confusion = confusion_matrix(labels, validate.logits.argmax(1), labels=range(dataset.num_classes))
     state = {**calibration.state(), "confusion": torch.from_numpy(confusion)}
@@ -59,19 +62,12 @@ def reference_features(predictor: Predictor, dataset: TrainingData, ranks: Ranks
 
     Without the augmented views, a new rotation or light of a known image would seem out of distribution.
     """
-    references, views = _references(dataset)
-    generator = Generator().manual_seed(0)
-    versions = (_augmented(dataset, references, generator) if view else references for view in range(views))
-    return torch.stack([predict_by_rank(ranks, predictor, images).features for images in versions])
+    step, views = references(len(dataset.train))
+    copies = FeatureCopies(predictor, dataset, ranks, step)
+    return torch.stack([copies.next() for _ in range(views)])
 
 
-def _references(dataset: TrainingData) -> tuple[InMemoryImages, int]:
-    """Return the training images that serve as references, evenly spread over the classes, and in how many views."""
-    references = dataset.train[:: -(-len(dataset.train) // MAX_REFERENCES)]
-    return references, min(VIEWS, MAX_VIEWS // len(references))
-
-
-def _augmented(dataset: TrainingData, images: InMemoryImages, generator: Generator) -> InMemoryImages:
-    parameters = dataset.augmentation.draw(len(images), generator)
-    batches = zip(images.pixels.split(BATCH_SIZE), parameters.split(BATCH_SIZE), strict=True)
-    return replace(images, pixels=torch.cat([augment(*batch).round().byte() for batch in batches]))
+def references(count: int) -> tuple[int, int]:
+    """Return every how many-th of `count` training images serves as a reference, and in how many views."""
+    step = -(-count // MAX_REFERENCES)
+    return step, min(VIEWS, MAX_VIEWS // -(-count // step))

@@ -1,5 +1,7 @@
 """Networks split in two: the front, which is frozen and runs once for each image, and the back, which learns.
 
+The back is the last block of convolutions and the head.
+
 Works for every network that calls its children one after the other, which all classifiers of torchvision do but
 those that `models.network_names` leaves out.
 """
@@ -22,8 +24,8 @@ class _Reached(Exception):
     """The front has done its part; what comes after it need not run."""
 
 
-def split_network(network: nn.Module, frozen: str, images: Tensor) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
-    """Split a network before its head (frozen="features") or before its last block of convolutions ("block").
+def split_network(network: nn.Module, images: Tensor) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
+    """Split a network before its last block of convolutions.
 
     Returns the front, a function from images to maps or features, and the back, a module from those to logits, which
     shares its parameters with `network`. The last block is what comes after the last halving of the map; in VGG11 it
@@ -32,27 +34,16 @@ def split_network(network: nn.Module, frozen: str, images: Tensor) -> tuple[Call
     """
     try:
         head = head_name(network).split(".")[0]
-        first = head if frozen == "features" else _last_block(network, head, images)
-        back = _Head(network.get_submodule(head)) if first == head else _without_front(network, head, first)
+        first = _last_block(network, head, images)
+        back = _without_front(network, head, first)
         with torch.inference_mode():
             features = _input_of(network, first, images)
             same = torch.allclose(back.eval()(features), network.eval()(images), rtol=1e-2, atol=1e-3)
     except (RuntimeError, LookupError, ValueError):
         same = False
     if not same:
-        raise ToolkitError(f"this network cannot be split to freeze its {frozen}", "freeze")
+        raise ToolkitError("this network cannot be split before its last block", "freeze")
     return lambda images: _input_of(network, first, images), back
-
-
-class _Head(nn.Module):
-    """A network's head alone, its output flattened as some networks do after it."""
-
-    def __init__(self, head: nn.Module):
-        super().__init__()
-        self.head = head
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.head(features).flatten(1)
 
 
 def _without_front(network: nn.Module, head: str, block: str) -> nn.Module:

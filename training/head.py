@@ -8,8 +8,9 @@ labels are smoothed, is chosen by cross-validation inside the training images, g
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,31 +82,36 @@ class Problem:
         return Problem(self.features[rows], self.labels[rows], self.num_classes, self.weights[rows], self.offsets)
 
 
-def solve_head(problem: Problem, chosen: Regularisation, iterations: int = ITERATIONS) -> LinearHead:
+def solve_head(problem: Problem, chosen: Regularisation, deadline: float | None = None) -> LinearHead:
     """Return the head that minimises the loss on standardised features, written for the features as they are.
 
-    With no smoothing it is scikit-learn's LogisticRegression(C=1 / (l2 * n)) behind a StandardScaler.
+    With no smoothing it is scikit-learn's LogisticRegression(C=1 / (l2 * n)) behind a StandardScaler. After `deadline`
+    (time.monotonic) it is as good as it has become by then.
     """
     mean, deviation = problem.features.mean(0), problem.features.std(0, correction=0)
     scale = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
     standardised = Problem(
         (problem.features - mean) / scale, problem.labels, problem.num_classes, problem.weights, problem.offsets
     )
-    rough = _minimise(standardised, chosen, None, iterations)
+    rough = _minimise(standardised, chosen, None, ITERATIONS, deadline)
     # In float32 the gradient's rounding ends the search too soon: probabilities would be wrong in the third digit.
-    exact = _minimise(standardised.double(), chosen, rough, iterations).to(rough.dtype)
+    exact = _minimise(standardised.double(), chosen, rough, ITERATIONS, deadline).to(rough.dtype)
     weight = exact[:, :-1] / scale
     return LinearHead(weight, exact[:, -1] - weight @ mean)
 
 
 def choose_regularisation(
-    problem: Problem, groups: Sequence[str], smoothings: Sequence[float] = SMOOTHINGS, deadline: float | None = None
+    problem: Problem,
+    groups: Sequence[str],
+    smoothings: Sequence[float] = SMOOTHINGS,
+    deadline: float | None = None,
+    on_progress: Callable[[int], Any] = lambda _: None,
 ) -> Regularisation:
     """Return the regularisation with the best mean of accuracy and macro-F1 on held-out groups of the images.
 
     groups: what each image must not be parted from, n texts; smoothings: what is tried; deadline: the moment
-    (time.monotonic) after which no further one is tried. Where classes are too small to hold some out, the default is
-    returned.
+    (time.monotonic) after which no further one is tried; on_progress: called with 1 after each of `trials`. Where
+    classes are too small to hold some out, the default is returned.
     """
     scores: dict[Regularisation, list[float]] = {}
     for rows, held_out in _folds(problem, groups):
@@ -122,12 +128,18 @@ def choose_regularisation(
                     break
                 tried = Regularisation(l2, smoothing)
                 start = _minimise(standardised, tried, start, TRIAL_ITERATIONS)
+                on_progress(1)
                 predicted = (inputs @ start[:, :-1].T + start[:, -1]).argmax(1).cpu().numpy()
                 scores.setdefault(tried, []).append(_merit(actual, predicted))
     complete = {tried: np.mean(found) for tried, found in scores.items() if len(found) == FOLDS}
     if not complete:
         return Regularisation(DEFAULT_STRENGTH, smoothings[0])
     return max(complete, key=lambda tried: (round(float(complete[tried]), 4), tried.l2))
+
+
+def trials(smoothings: Sequence[float]) -> int:
+    """Return how many solutions `choose_regularisation` compares."""
+    return FOLDS * len(STRENGTHS) * len(smoothings)
 
 
 def _merit(actual: np.ndarray, predicted: np.ndarray) -> float:
@@ -145,8 +157,13 @@ def _folds(problem: Problem, groups: Sequence[str]) -> Iterator[tuple[Tensor, Te
         yield torch.from_numpy(rows), torch.from_numpy(held_out)
 
 
-def _minimise(problem: Problem, chosen: Regularisation, start: Tensor | None, iterations: int) -> Tensor:
-    """Return weights and biases, (classes, d + 1) in the features' type, that minimise the loss of a problem; bias is not held."""
+def _minimise(
+    problem: Problem, chosen: Regularisation, start: Tensor | None, iterations: int, deadline: float | None = None
+) -> Tensor:
+    """Return weights and biases, (classes, d + 1) in the features' type, that minimise the loss of a problem.
+
+    Biases are not held to zero.
+    """
     features = problem.features
     device, dtype = features.device, features.dtype
     count, width = features.shape
@@ -166,5 +183,10 @@ def _minimise(problem: Problem, chosen: Regularisation, start: Tensor | None, it
 
     first = np.zeros(problem.num_classes * (width + 1)) if start is None else start.double().cpu().numpy().ravel()
     options = {"maxiter": iterations, "gtol": GRADIENT, "ftol": 1e-12}
-    found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options=options)
+
+    def stop_when_late(_: np.ndarray) -> None:
+        if deadline is not None and time.monotonic() > deadline:
+            raise StopIteration
+
+    found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options=options, callback=stop_when_late)
     return torch.from_numpy(found.x).to(device, dtype).view(problem.num_classes, width + 1)

@@ -2,73 +2,98 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
-from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
+from tqdm import tqdm
 
 from models.networks import head_name
-from models.prediction import Predictor
+from models.prediction import BATCH_SIZE, Predictor
 from models.preprocessing import IMAGENET
-from training.features import Features
-from training.head import SMOOTHINGS, LinearHead, Problem, choose_regularisation, solve_head
-from training.ranks import ONE_RANK
+from training.features import FeatureCopies
+from training.finalise import references
+from training.head import SMOOTHINGS, LinearHead, Problem, choose_regularisation, solve_head, trials
+from training.loaders import predict_by_rank
 from training.trainer import EpochResult, Trainer, score
 
-# So many rows of features, of all augmented copies together, are enough to solve a head from, and fit into memory.
-MAX_ROWS = 20_000
+LOG = logging.getLogger(__name__)
+
+# A step of L-BFGS multiplies images, features and classes; copies are added as long as the product is no larger.
+MAX_PRODUCT = 1_500_000_000
 SHOWN_TO_LIFT = 500
 
+# Of the time that is left, trials may take this share; trials and solution together have at least so many seconds.
+TRIAL_SHARE, MIN_SECONDS = 0.5, 4.0
 
-def solve_head_phase(trainer: Trainer, on_progress: Callable[[int], Any] = lambda _: None) -> EpochResult:
-    """Solve the head of a trainer's network on the features of its training images, and validate it.
 
-    The images are seen as they are, then augmented, as often as settings, memory and the phase's time allow.
-    `on_progress` is called with the number of images after each batch.
+def solve_head_phase(trainer: Trainer) -> EpochResult:
+    """Solve the head of a trainer's network on the features of its training images, install it and validate it.
+
+    The images are seen as they are, then augmented, as often as settings, memory and half of the phase's time allow.
     """
     start, dataset = time.monotonic(), trainer.dataset
-    features = Features(Predictor(trainer.network, IMAGENET, trainer.device), trainer.ranks, on_progress)
-    validate = features.plain(dataset.validate).features
-    copies = _copies(trainer, features)
+    predictor = Predictor(trainer.network, IMAGENET, trainer.device)
+    validate = predict_by_rank(trainer.ranks, predictor, dataset.validate).features
+    copies = _feature_copies(trainer, predictor)
     seconds = time.monotonic() - start
-    labels = dataset.train.labels.cpu()
-    problem = Problem.of(copies.flatten(0, 1), labels.repeat(len(copies)), dataset.num_classes, trainer.settings.balance)
-    head = trainer.ranks.broadcast(_solve(trainer, problem, copies[0]) if trainer.ranks.is_main else None)
+    head = trainer.ranks.broadcast(_solve(trainer, copies) if trainer.ranks.is_main else None)
     install(trainer.network, head)
     lift_above_rectifier(trainer)
-    trainer.reference_features = copies
-    train = score(head(problem.features), problem.labels)
-    images = len(dataset.validate) + copies.shape[0] * copies.shape[1]
+    seen = len(dataset.validate) + copies.shape[0] * copies.shape[1]
+    train = score(head(copies.flatten(0, 1)), dataset.train.labels.cpu().repeat(len(copies)))
     metrics = {name: train[name] for name in ("loss", "accuracy")}
-    metrics |= {"gradient_norm": 0.0, "learning_rate": 0.0, "images_per_second": images / seconds}
-    return trainer.record(metrics, head(validate), start)
+    metrics |= {"gradient_norm": 0.0, "learning_rate": 0.0, "images_per_second": seen / seconds}
+    result = trainer.record(metrics, head(validate), start)
+    step, views = references(len(dataset.train))
+    trainer.reference_features = None if trainer.settings.tta else copies[:views, ::step].clone()
+    return result
 
 
-def _copies(trainer: Trainer, features: Features) -> Tensor:
+def _feature_copies(trainer: Trainer, predictor: Predictor) -> Tensor:
     """Return the features of the training images, (copies, n, d): as they are, then augmented."""
-    train, wanted = trainer.dataset.train, trainer.settings.augmented_copies
-    copies = [features.plain(train).features]
-    generator = Generator().manual_seed(trainer.settings.seed)
-    while len(copies) < wanted and (len(copies) + 1) * len(train) <= MAX_ROWS and not trainer.half_is_over():
-        copies.append(features.augmented(train, trainer.dataset.augmentation, generator))
+    dataset, wanted = trainer.dataset, trainer.settings.augmented_copies
+    count = len(dataset.train)
+    with tqdm(total=wanted * count, desc="Running the frozen layers", unit=" pictures", leave=False) as bar:
+        source = FeatureCopies(predictor, dataset, trainer.ranks, on_progress=bar.update)
+        copies = [source.next()]
+        while (
+            len(copies) < wanted
+            and (len(copies) + 1) * copies[0].numel() * dataset.num_classes <= MAX_PRODUCT
+            and not trainer.half_is_over()
+        ):
+            copies.append(source.next())
     return torch.stack(copies)
 
 
-def _solve(trainer: Trainer, problem: Problem, plain: Tensor) -> LinearHead:
+def _solve(trainer: Trainer, copies: Tensor) -> LinearHead:
     """Choose how the head is held back on the images as they are, then solve it on all copies."""
     settings, dataset = trainer.settings, trainer.dataset
-    given = settings.label_smoothing
-    smoothings = SMOOTHINGS if given is None else (given,)
-    once = Problem.of(plain, dataset.train.labels.cpu(), dataset.num_classes, settings.balance)
-    chosen = choose_regularisation(once, dataset.groups, smoothings, trainer.choice_deadline())
-    return solve_head(problem, chosen)
+    labels, classes = dataset.train.labels.cpu(), dataset.num_classes
+    smoothings = SMOOTHINGS if settings.label_smoothing is None else (settings.label_smoothing,)
+    once = Problem.of(copies[0], labels, classes, settings.balance)
+    with tqdm(total=trials(smoothings), desc="Solving the head", unit=" trials", leave=False) as bar:
+        chosen = choose_regularisation(once, dataset.groups, smoothings, _deadline(trainer, TRIAL_SHARE), bar.update)
+        all_copies = Problem.of(copies.flatten(0, 1), labels.repeat(len(copies)), classes, settings.balance)
+        head = solve_head(all_copies, chosen, _deadline(trainer))
+    LOG.info(
+        "The head is solved on %d copies of each picture (L2 strength %g, label smoothing %g).",
+        *(len(copies), chosen.l2, chosen.smoothing),
+    )
+    return head
+
+
+def _deadline(trainer: Trainer, share: float = 1.0) -> float | None:
+    """Return the moment (time.monotonic) at which a share of the phase's time that is left will be over."""
+    end, now = trainer.deadline(), time.monotonic()
+    return None if end is None else now + share * max(end - now, MIN_SECONDS)
 
 
 def install(network: nn.Module, head: LinearHead) -> None:
     """Write a head into the last layer of a network, which is linear or a 1x1 convolution."""
     layer = network.get_submodule(head_name(network))
+    assert isinstance(layer, nn.Linear | nn.Conv2d) and layer.bias is not None
     with torch.no_grad():
         layer.weight.copy_(head.weight.view_as(layer.weight))
         layer.bias.copy_(head.bias)
@@ -77,17 +102,19 @@ def install(network: nn.Module, head: LinearHead) -> None:
 def lift_above_rectifier(trainer: Trainer) -> None:
     """Raise all biases of a convolutional head until what it computes of training images is nowhere negative.
 
-    SqueezeNet's head is followed by a rectifier, which would cut off negative logits; a constant that is added to all of
-    them changes no probability.
+    SqueezeNet's head is followed by a rectifier, which would cut off negative logits; a constant that is added to all
+    of them changes no probability.
     """
     layer = trainer.network.get_submodule(head_name(trainer.network))
-    if not isinstance(layer, nn.Conv2d):
+    if not isinstance(layer, nn.Conv2d) or layer.bias is None:
         return
     lowest: list[float] = []
-    hook = layer.register_forward_hook(lambda _, inputs, output: lowest.append(float(output.min())))
+    hook = layer.register_forward_hook(lambda _, _inputs, output: lowest.append(float(output.min())))
     try:
         some = trainer.dataset.train[:: -(-len(trainer.dataset.train) // SHOWN_TO_LIFT)]
-        Features(Predictor(trainer.network, IMAGENET, trainer.device), ONE_RANK).plain(some)
+        predictor = Predictor(trainer.network, IMAGENET, trainer.device)
+        for batch in some.pixels.split(BATCH_SIZE):
+            predictor(batch)
     finally:
         hook.remove()
     with torch.no_grad():

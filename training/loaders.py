@@ -69,13 +69,13 @@ class FeatureLoader:
         self._dataset, self._device, self._ranks = trainer.dataset, trainer.device, trainer.ranks
         train, validate = self._dataset.train, self._dataset.validate
         sample = self._device.place_images(IMAGENET.apply(train.pixels[:2]))
-        self._front, self.trainable = split_network(trainer.network, trainer.phase.frozen, sample)
+        self._front, self.trainable = split_network(trainer.network, sample)
         self.wrapped = self._ranks.wrap_ddp(self.trainable)
         self._labels, self._directory = train.labels.to(self._device.device), train.paths[0].parent
         self._validate = self._features(validate.pixels, on_progress)
         self._copies = [self._features(train.pixels, on_progress)]
         generator = Generator().manual_seed(trainer.settings.seed)
-        while len(self._copies) < copies and not self._half_is_over(trainer):
+        while len(self._copies) < copies and not trainer.half_is_over():
             self._copies.append(self._features(train.pixels, on_progress, generator))
 
     def train_mode(self) -> None:
@@ -97,10 +97,6 @@ class FeatureLoader:
         with self._device.autocast():
             parts = [self.trainable(_as_input(self._validate[rows])).float() for rows in own.split(BATCH_SIZE)]
         return self._ranks.gather(torch.cat(parts), count).cpu()
-
-    def _half_is_over(self, trainer: Trainer) -> bool:
-        clock = trainer.clock
-        return clock.end is not None and self._ranks.broadcast(trainer.seconds > clock.halfway())
 
     def _features(
         self, images: Tensor, on_progress: Callable[[int], Any], generator: Generator | None = None

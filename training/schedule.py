@@ -6,17 +6,18 @@ import math
 from dataclasses import dataclass
 
 from common.errors import ToolkitError
-from training.settings import HEAD_RATE, Settings
+from training.settings import Settings
 
 WHAT_LEARNS = {"features": "the head", "block": "the last block and the head", "none": "all layers"}
 
-# The head of a pretrained network learns first, on features computed once: else its random gradients would distort what
-# the layers before it know (Kumar et al., "Fine-tuning can distort pretrained features and underperform
-# out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054). Not for long: a head that overfits the images
-# leaves little to learn from to the layers before it (NOTES.md).
-HEAD_EPOCHS = 2
-HEAD_EPOCH_SHARE = 0.125
+# The head of a pretrained network comes first, solved on features computed once (`training.head`): it is what all else
+# has to beat, and a random one's gradients would distort what the layers before it know (Kumar et al., "Fine-tuning can
+# distort pretrained features and underperform out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054).
 HEAD_TIME_SHARE = 0.15
+
+# Other layers begin to learn only where so many epochs of them fit into the time budget.
+MIN_EPOCHS = 2
+LEARNING_COST = 3  # to learn from an image takes so many times as long as to predict it
 
 WARMUP_SHARE = 0.1
 WRITING_SECONDS = 5.0  # that are set aside of a time budget for reading and writing files
@@ -41,13 +42,16 @@ class Phase:
 
 
 def plan_phases(settings: Settings) -> list[Phase]:
-    """Return the phases of a run: of a pretrained network first the head and then everything, else one for all."""
+    """Return the phases of a run: of a pretrained network first the head, which counts as an epoch, then the rest."""
     epochs, rate = settings.epochs, settings.learning_rate
-    if settings.freeze or not settings.pretrained:
-        return [Phase(settings.freeze or "none", epochs, rate)]
-    head = HEAD_EPOCHS if epochs is None else min(HEAD_EPOCHS, round(epochs * HEAD_EPOCH_SHARE))
-    everything = Phase("none", None if epochs is None else epochs - head, rate)
-    return [Phase("features", head, HEAD_RATE, HEAD_TIME_SHARE), everything] if head else [everything]
+    if settings.freeze == "features":
+        return [Phase("features", 1, 0.0)]
+    if not settings.pretrained:
+        return [Phase(settings.freeze, epochs, rate)]
+    if epochs == 1:
+        return [Phase("features", 1, 0.0)]
+    rest = Phase(settings.freeze, None if epochs is None else epochs - 1, rate)
+    return [Phase("features", 1, 0.0, HEAD_TIME_SHARE), rest]
 
 
 @dataclass
@@ -71,10 +75,9 @@ class PhaseClock:
             return by_epoch
         return max(by_epoch, (seconds - self.learning_start) / max(self.end - self.learning_start, 1e-3))
 
-    def latest_start(self) -> float:
-        """Return the second by which learning must have begun: a first phase keeps half of its time for it."""
-        assert self.end is not None
-        return self.end if self.phase.is_last else self.halfway()
+    def epochs_are_over(self, epoch: int) -> bool:
+        """Tell whether the phase has had all its epochs when `epoch` epochs of the run are finished."""
+        return self.phase.epochs is not None and epoch - self.first_epoch >= self.phase.epochs
 
     def halfway(self) -> float:
         """Return the second at which half of the phase's time has passed, which is that of its learning."""
@@ -82,15 +85,19 @@ class PhaseClock:
         return (self.start + self.end) / 2
 
 
-def phase_end(settings: Settings, phase: Phase, final_seconds: float) -> float | None:
-    """Return the second of the run at which a phase ends, or None without a time budget.
+def phase_end(settings: Settings, phase: Phase) -> float:
+    """Return the second of a run with a time budget at which a phase before the last one ends."""
+    assert settings.time_budget is not None
+    return phase.time_share * 60 * settings.time_budget
 
-    final_seconds: what the last look at the trained model will take, which is left to the end of the run.
+
+def run_end(settings: Settings, final_seconds: float) -> float:
+    """Return the second of a run with a time budget by which learning ends.
+
+    final_seconds: what the last look at the trained model will take.
     """
-    if settings.time_budget is None:
-        return None
-    budget = 60 * settings.time_budget
-    return budget - WRITING_SECONDS - final_seconds if phase.is_last else phase.time_share * budget
+    assert settings.time_budget is not None
+    return 60 * settings.time_budget - WRITING_SECONDS - final_seconds
 
 
 def too_short(seconds: float) -> ToolkitError:

@@ -11,7 +11,6 @@ DEFAULT_EPOCHS = 16
 
 # The highest learning rates that a batch of 32 images bears, by measurement (NOTES.md).
 FROM_SCRATCH_RATE = 0.02
-HEAD_RATE = 0.003
 PRETRAINED_RATE = 0.0005
 
 # Labels are smoothed from so many classes on: sets of few classes are there to see the loss go to 0.
@@ -29,16 +28,16 @@ ASIDE = ("directory", "save_model", "log", "resume")
 class Settings:
     """Everything that the user decides about a run.
 
-    use_model: a name of `models.network_names`; weights: "imagenet", "none" or the path of a file; freeze: "features"
-    (all but the head stays as it is), "block" (all but the last block and the head), "none", or None for the head first
-    and then everything; augmented_copies: in how many versions frozen layers see each image; epochs: None for as many
-    as the time budget (in minutes) allows; patience: epochs without a better one after which the run ends, or None;
-    learning_rate: the highest of the schedule, of all phases but a first one of the head alone; balance: see
-    `training.class_balance`; label_smoothing: the share of each label that is spread over all classes, where there are
-    `smoothing_from` or more; rotation: "free", "slight", or "auto" to find out whether the images are oriented; tta:
-    whether the model predicts with test-time augmentation; image_size: the side in pixels, or None for the images' own
-    within `size_bounds`; page: which one of files with several (`common.pages`), or None for that which the data set
-    was made from; device: a name of torch's or None; precision: "auto", "fp32" or "bf16".
+    use_model: a name of `models.network_names`; weights: "imagenet", "none" or the path of a file; freeze:
+    "features" (all but the head stays as it is), "block" (all but the last block and the head) or "none";
+    augmented_copies: in how many versions frozen layers see each image; epochs: None for as many as the time budget
+    (in minutes) allows; patience: epochs without a better one after which the run ends, or None; learning_rate: the
+    highest of the schedule; balance: see `training.loss`; label_smoothing: the share of each label that is spread
+    over all classes, None for what suits (see `smoothing`; a solved head tries some); rotation: "free", "slight",
+    or "auto" to find out whether the images are oriented; tta: whether the model predicts with test-time
+    augmentation; image_size: the side in pixels, or None for the images' own within `size_bounds`; page: which one
+    of files with several (`common.pages`), or None for that which the data set was made from; device: a name of
+    torch's or None; precision: "auto", "fp32" or "bf16".
     """
 
     directory: Path
@@ -47,7 +46,7 @@ class Settings:
     resume: bool
     use_model: str
     weights: str
-    freeze: str | None
+    freeze: str
     augmented_copies: int
     epochs: int | None
     time_budget: float | None
@@ -55,8 +54,7 @@ class Settings:
     batch_size: int
     learning_rate: float
     balance: str
-    label_smoothing: float
-    smoothing_from: int
+    label_smoothing: float | None
     rotation: str
     tta: bool
     deterministic: bool
@@ -71,13 +69,9 @@ class Settings:
     def resolve(cls, options: Mapping[str, Any]) -> Settings:
         """Fill in the defaults that depend on other options, of which those left open are None."""
         pretrained, timed = options["weights"] != "none", options["time_budget"] is not None
-        default_rate = HEAD_RATE if options["freeze"] == "features" else PRETRAINED_RATE
-        smoothing = options["label_smoothing"]
         resolved = {
             "epochs": options["epochs"] or (None if timed else DEFAULT_EPOCHS),
-            "learning_rate": options["learning_rate"] or (default_rate if pretrained else FROM_SCRATCH_RATE),
-            "label_smoothing": (PRETRAINED_SMOOTHING if pretrained else 0.0) if smoothing is None else smoothing,
-            "smoothing_from": SMOOTHING_FROM if smoothing is None else 0,
+            "learning_rate": options["learning_rate"] or (PRETRAINED_RATE if pretrained else FROM_SCRATCH_RATE),
             "size_bounds": (
                 SMALLEST_PRETRAINED if pretrained else SMALLEST_FROM_SCRATCH,
                 LARGEST_IN_A_TIME_BUDGET if timed else LARGEST,
@@ -92,7 +86,9 @@ class Settings:
 
     def smoothing(self, num_classes: int) -> float:
         """Return the share of a label that is spread over `num_classes` classes."""
-        return self.label_smoothing if num_classes >= self.smoothing_from else 0.0
+        if self.label_smoothing is not None:
+            return self.label_smoothing
+        return PRETRAINED_SMOOTHING if self.pretrained and num_classes >= SMOOTHING_FROM else 0.0
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings that decide what comes out of a run, as plain values."""

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -17,14 +18,16 @@ from training.console import Console, progress_bar
 from training.dataset import TrainingData, read_dataset
 from training.errors import InterruptedRun
 from training.finalise import finalise, images_predicted, tta_views
+from training.head_phase import solve_head_phase
 from training.loaders import make_loader
 from training.pretrained import build_pretrained
 from training.ranks import Ranks
 from training.recorder import Recorder
 from training.run_folder import RunFolder, signals_delayed
 from training.sampling import smallest_batch
+from training.schedule import Phase
 from training.settings import Settings
-from training.trainer import Trainer
+from training.trainer import EpochResult, Trainer
 
 
 def train(settings: Settings, ranks: Ranks) -> Checkpoint:
@@ -50,22 +53,30 @@ def train(settings: Settings, ranks: Ranks) -> Checkpoint:
         recorder.run_begin(trainer)
 
     with saved_epochs_named(trainer, folder):
-        for _ in trainer.remaining_phases(lambda: final_seconds(trainer)):
-            trainer.begin(make_loader(trainer))
-            with progress_bar(trainer) as on_progress:
-                while trainer.phase_goes_on():
-                    result = trainer.train_epoch(on_progress)
-                    with signals_delayed():  # what is saved of an epoch and what is logged belong together
-                        for recorder in recorders:
-                            recorder.epoch_end(trainer, result)
+        for _ in trainer.remaining_phases(partial(final_seconds, trainer)):
+            for result in epochs(trainer):
+                with signals_delayed():  # what is saved of an epoch and what is logged belong together
+                    for recorder in recorders:
+                        recorder.epoch_end(trainer, result)
 
         trainer.release()
         best = ranks.broadcast(folder.load_best() if ranks.is_main else None)
         best.tta_views = tta_views(dataset, settings.tta)
-        checkpoint, validate = finalise(best, dataset, device, ranks)
+        checkpoint, validate = finalise(best, dataset, device, ranks, trainer.reference_features)
         for recorder in recorders:
             recorder.run_end(trainer, checkpoint, validate)
     return checkpoint
+
+
+def epochs(trainer: Trainer) -> Iterator[EpochResult]:
+    """Go through the phase that a trainer is in, and yield what each epoch came to; to solve the head counts as one."""
+    if trainer.phase.frozen == "features":
+        yield solve_head_phase(trainer)
+        return
+    trainer.begin(make_loader(trainer))
+    with progress_bar(trainer) as on_progress:
+        while trainer.phase_goes_on():
+            yield trainer.train_epoch(on_progress)
 
 
 def device_name(wanted: str | None, ranks: Ranks) -> str | None:
@@ -113,10 +124,15 @@ def make_recorders(settings: Settings, folder: RunFolder) -> list[Recorder]:
     return recorders
 
 
-def final_seconds(trainer: Trainer) -> float:
-    """Return how long the end of the run will take: to validate once more, and to finalise."""
-    dataset = trainer.dataset
-    return trainer.seconds_to_predict(len(dataset.validate) + images_predicted(dataset, trainer.settings.tta))
+def final_seconds(trainer: Trainer, phase: Phase) -> float:
+    """Return how long the end of a run takes that ends with a phase: to validate once more, and to finalise.
+
+    A solved head leaves the features of the images that it learnt from.
+    """
+    dataset, tta = trainer.dataset, trainer.settings.tta
+    if phase.frozen == "features" and not tta:
+        return trainer.seconds_to_predict(len(dataset.validate))
+    return trainer.seconds_to_predict(len(dataset.validate) + images_predicted(dataset, tta))
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -22,8 +24,21 @@ from training.loss import make_loss
 from training.optimizer import LOWEST_RATE, MAX_GRADIENT_NORM, make_optimizer, set_learning_rate
 from training.ranks import ONE_RANK, Ranks
 from training.sampling import epoch_batches
-from training.schedule import Phase, PhaseClock, learning_rate, phase_end, plan_phases, too_short
+from training.schedule import (
+    LEARNING_COST,
+    MIN_EPOCHS,
+    WHAT_LEARNS,
+    Phase,
+    PhaseClock,
+    learning_rate,
+    phase_end,
+    plan_phases,
+    run_end,
+    too_short,
+)
 from training.settings import Settings
+
+LOG = logging.getLogger(__name__)
 
 # What `Trainer.state_dict` holds besides the states of network and optimizer.
 PLACE = ("phase_number", "first_epoch", "phase_start", "learning_start", "seconds")
@@ -71,8 +86,9 @@ class Trainer:
     began: the moment (time.monotonic) from which a time budget counts, by default now.
     """
 
-    optimizer: torch.optim.Optimizer  # set by `begin`
+    optimizer: torch.optim.Optimizer  # both set by `begin`, for layers that learn in epochs
     loader: Loader
+    reference_features: Tensor | None = None  # of the best network, where a solved head left them: (views, m, d)
 
     def __init__(
         self,
@@ -110,28 +126,30 @@ class Trainer:
         """How many epochs are finished."""
         return len(self.history)
 
-    def remaining_phases(self, final_seconds: Callable[[], float]) -> Iterator[Phase]:
+    def remaining_phases(self, final_seconds: Callable[[Phase], float]) -> Iterator[Phase]:
         """Yield the phases that are left, one after the other; one that there is no time for is skipped.
 
-        final_seconds: how long the last look at the trained network will take, for a run with a time budget. Raises
-        ToolkitError where nothing can be learnt in the time budget.
+        final_seconds: how long the last look at the trained network takes where the run ends with a phase; only asked
+        for in a run with a time budget. Raises ToolkitError where nothing can be learnt in it.
         """
         for number in range(self.phase_number, len(self.phases)):
             phase = self.phases[number]
             if number > self.phase_number:
                 self.phase_number, self._resumed = number, None
                 self.clock = PhaseClock(phase, self.epoch, self.seconds)
-            timed = self.settings.time_budget is not None and phase.is_last
-            self.clock.end = self.ranks.broadcast(phase_end(self.settings, phase, final_seconds() if timed else 0.0))
-            if self.clock.end is None or self._resumed or self._has_time():
+            if self.clock.epochs_are_over(self.epoch):  # a resumed run has this phase behind it
+                continue
+            if self.settings.time_budget is None or self._fits(final_seconds) or self._resumed:
                 yield phase
+            else:
+                LOG.info("The time budget is too short for %s to learn.", WHAT_LEARNS[phase.frozen])
 
     def begin(self, loader: Loader) -> None:
         """Begin a phase with the batches of `loader`, or go on with it where an interrupted run left it."""
         self.loader = loader
         lowest = LOWEST_RATE if self.settings.pretrained and self.phase.frozen == "none" else 1.0
         self.optimizer = make_optimizer(loader.trainable, self.settings.pretrained, lowest)
-        if self._resumed:
+        if self._resumed and self._resumed["optimizer"]:
             self.optimizer.load_state_dict(self._resumed["optimizer"])
             self.clock.learning_start = self._resumed["learning_start"]
         else:
@@ -167,22 +185,25 @@ class Trainer:
         improved = not self.best or merit > (self.best["accuracy"], -self.best["loss"])
         if improved:
             self.best = {"epoch": self.epoch, **validate}
-            self.best_phase = self.phase_number
+            self.reference_features = None
         return EpochResult(row, train, validate, logits, improved)
 
     def seconds_to_predict(self, count: int) -> float:
-        """Return how long it takes all ranks together to predict so many images, measured on a batch of them now."""
-        predictor = Predictor(self.network, IMAGENET, self.device)
-        images = self.dataset.validate.pixels[:BATCH_SIZE]
-        for _ in range(2):  # the first one warms up
-            start = time.monotonic()
-            predictor(images)
-            seconds = time.monotonic() - start
-        return count * seconds / len(images) / self.ranks.size
+        """Return how long it takes all ranks together to predict so many images."""
+        return count * self._seconds_per_image / self.ranks.size
+
+    def half_is_over(self) -> bool:
+        """Tell whether half of the phase's time has passed; without a time budget it never has."""
+        return self.clock.end is not None and self.ranks.broadcast(self.seconds > self.clock.halfway())
+
+    def deadline(self) -> float | None:
+        """Return the moment (time.monotonic) at which the phase's time is over, None without a time budget."""
+        return None if self.clock.end is None else self._began + self.clock.end
 
     def release(self) -> None:
         """Free the memory of optimizer and gradients, for what comes after training."""
-        del self.optimizer, self.loader
+        for name in ("optimizer", "loader"):
+            self.__dict__.pop(name, None)
         self.network.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
@@ -190,7 +211,7 @@ class Trainer:
         place = (self.phase_number, self.clock.first_epoch, self.clock.start, self.clock.learning_start, self.seconds)
         return {
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict() if hasattr(self, "optimizer") else None,
             "history": self.history,
             "best": self.best,
             **dict(zip(PLACE, place, strict=True)),
@@ -242,14 +263,42 @@ class Trainer:
         progress = self.clock.progress(self.epoch + part, self.seconds)
         return progress if self.clock.end is None else self.ranks.broadcast(progress)
 
-    def _has_time(self) -> bool:
-        """Tell whether the phase can learn anything before it ends: frozen layers have to see all images first."""
-        images = 0 if self.phase.frozen == "none" else len(self.dataset.train) + len(self.dataset.validate)
-        needed = self.seconds_to_predict(images) if images else 0.0
-        lacking = self.ranks.broadcast(self.seconds + needed - self.clock.latest_start())
-        if lacking > 0 and self.phase.is_last and not self.history:
+    @cached_property
+    def _seconds_per_image(self) -> float:
+        """How long this rank takes to predict an image, measured on a batch."""
+        predictor = Predictor(self.network, IMAGENET, self.device)
+        images = self.dataset.validate.pixels[:BATCH_SIZE]
+        for _ in range(2):  # the first one warms up
+            start = time.monotonic()
+            predictor(images)
+            seconds = time.monotonic() - start
+        return seconds / len(images)
+
+    def _fits(self, final_seconds: Callable[[Phase], float]) -> bool:
+        """Tell whether what the phase takes at least fits into the time budget, and set when it ends.
+
+        Where no later phase fits behind it, it has all the time that there is. Raises ToolkitError where it does not
+        fit and nothing has been learnt yet.
+        """
+        end, last_end = (run_end(self.settings, final_seconds(phase)) for phase in (self.phase, self.phases[-1]))
+        needed = [self._seconds_needed(phase) for phase in self.phases[self.phase_number :]]
+        alone = self.phase.is_last or self.seconds + sum(needed) > last_end
+        lacking = self.seconds + needed[0] - end
+        lacking, self.clock.end = self.ranks.broadcast(
+            (lacking, end if alone else phase_end(self.settings, self.phase))
+        )
+        if lacking > 0 and not self.history:
             raise too_short(lacking)
         return lacking <= 0
+
+    def _seconds_needed(self, phase: Phase) -> float:
+        """Return what a phase takes at least: frozen layers see all images once, others learn for MIN_EPOCHS."""
+        train, validate = len(self.dataset.train), len(self.dataset.validate)
+        if phase.frozen != "none":
+            return self.seconds_to_predict(train + validate)
+        if not self.settings.pretrained:
+            return 0.0
+        return MIN_EPOCHS * self.seconds_to_predict(LEARNING_COST * train + validate)
 
     def _is_stuck(self) -> bool:
         """Tell whether the last `patience` epochs, all of this phase, brought nothing better."""
