@@ -44,9 +44,12 @@ class Classifier:
         options = [confidence, IN_DISTRIBUTION_SHARE, age, sorted(self.ranges.items())]
         self.fingerprint = fingerprint(model.checkpoint, *options, *([page] if page != 1 else []))
 
-    def rows(self, images: Sequence[OwnImage], squares: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-        """Return a row for each image of a batch, of which the squares are uint8 (size, size, 3)."""
-        prediction = self.model.predictor(as_batch(squares))
+    def predict(self, squares: Sequence[np.ndarray]) -> Prediction:
+        """Predict a batch of images that were read into squares, uint8 (size, size, 3) each."""
+        return self.model.predictor(as_batch(squares))
+
+    def rows(self, images: Sequence[OwnImage], prediction: Prediction) -> list[dict[str, Any]]:
+        """Return a row for each image of a batch, by the network's prediction of them."""
         return [self._row(*each) for each in zip(images, *self._answers(prediction), strict=True)]
 
     def _answers(self, prediction: Prediction) -> tuple[np.ndarray, list[SupportedTaxon]]:

@@ -5,7 +5,7 @@ import torch
 
 from common.errors import ToolkitError
 from tests.training_runs import CPU, drawn_data, settings
-from training.schedule import Phase, PhaseClock, learning_rate, phase_end, plan_phases
+from training.schedule import Phase, PhaseClock, learning_rate, phase_end, plan_phases, run_end
 from training.trainer import Trainer
 
 SCRATCH, WEIGHTS = ["--weights", "none"], ["--weights", "imagenet"]
@@ -14,13 +14,15 @@ SCRATCH, WEIGHTS = ["--weights", "none"], ["--weights", "imagenet"]
 @pytest.mark.parametrize(
     "arguments, frozen, epochs, rates",
     [
-        (WEIGHTS, ["features", "none"], [2, 14], [0.003, 0.0005]),
-        ([*WEIGHTS, "--epochs", "100"], ["features", "none"], [2, 98], [0.003, 0.0005]),
-        ([*WEIGHTS, "--time_budget", "5"], ["features", "none"], [2, None], [0.003, 0.0005]),
-        ([*WEIGHTS, "--learning_rate", "0.1"], ["features", "none"], [2, 14], [0.003, 0.1]),
-        ([*WEIGHTS, "--epochs", "1"], ["none"], [1], [0.0005]),
-        ([*WEIGHTS, "--freeze", "block"], ["block"], [16], [0.0005]),
-        ([*WEIGHTS, "--freeze", "features"], ["features"], [16], [0.003]),
+        (WEIGHTS, ["features", "none"], [1, 15], [0, 0.0005]),
+        ([*WEIGHTS, "--epochs", "100"], ["features", "none"], [1, 99], [0, 0.0005]),
+        ([*WEIGHTS, "--time_budget", "5"], ["features", "none"], [1, None], [0, 0.0005]),
+        ([*WEIGHTS, "--learning_rate", "0.1"], ["features", "none"], [1, 15], [0, 0.1]),
+        ([*WEIGHTS, "--epochs", "1"], ["features"], [1], [0]),
+        ([*WEIGHTS, "--freeze", "block"], ["features", "block"], [1, 15], [0, 0.0005]),
+        ([*WEIGHTS, "--freeze", "features"], ["features"], [1], [0]),
+        ([*SCRATCH, "--freeze", "features"], ["features"], [1], [0]),
+        ([*SCRATCH, "--freeze", "block"], ["block"], [16], [0.02]),
         (SCRATCH, ["none"], [16], [0.02]),
     ],
 )
@@ -64,12 +66,11 @@ def test_a_phase_goes_by_what_is_further():
     assert PhaseClock(Phase("none", 8, 0.1), 0, 0).progress(2, 1e9) == 0.25
 
 
-def test_the_last_phase_leaves_time_to_the_end_of_the_run():
+def test_learning_leaves_time_to_the_end_of_the_run():
     timed = settings(*WEIGHTS, "--time_budget", "10")
-    head, everything = plan_phases(timed)
-    assert phase_end(timed, head, 0) == 90
-    assert phase_end(timed, everything, 20) == 600 - 5 - 20
-    assert phase_end(settings(*WEIGHTS), head, 0) is None
+    head, _ = plan_phases(timed)
+    assert phase_end(timed, head) == 90
+    assert run_end(timed, 20) == 600 - 5 - 20
 
 
 def test_the_rate_warms_up_and_ends_at_nothing():
@@ -81,18 +82,22 @@ def test_the_rate_warms_up_and_ends_at_nothing():
 
 
 def phases_begun(monkeypatch, seconds_an_image, budget, history=()):
-    """Return what is frozen in the phases that a run of so many minutes begins, where predictions take so long."""
+    """Return what is frozen in the phases that a run of so many minutes begins, where predictions take so long.
+
+    It learns from 40 images and validates 10.
+    """
     monkeypatch.setattr(Trainer, "seconds_to_predict", lambda _, count: count * seconds_an_image)
     timed = settings(*WEIGHTS, "--time_budget", budget)
     trainer = Trainer(torch.nn.Identity(), timed, drawn_data(40, 10), CPU)
     trainer.history += history
-    return [phase.frozen for phase in trainer.remaining_phases(lambda: 0.0)]
+    return [(phase.frozen, trainer.clock.end) for phase in trainer.remaining_phases(lambda _: 0.0)]
 
 
-def test_a_phase_whose_frozen_layers_would_take_too_long_is_left_out(monkeypatch):
-    # 25 seconds of frozen layers; half of the head's 15 % of the time is 30 or 22.5 seconds.
-    assert phases_begun(monkeypatch, 0.5, 60 / 9) == ["features", "none"]
-    assert phases_begun(monkeypatch, 0.5, 5) == ["none"]
+def test_what_does_not_fit_into_the_time_is_not_begun(monkeypatch):
+    # Frozen layers take 50 predictions, all layers 2 * 130, and 5 seconds are set aside.
+    assert phases_begun(monkeypatch, 0.1, 0.7) == [("features", pytest.approx(0.15 * 42)), ("none", 37)]
+    assert phases_begun(monkeypatch, 0.1, 0.6) == [("features", 31), ("none", 31)]
+    assert phases_begun(monkeypatch, 0.1, 0.6, [{}]) == [("none", 31)]
 
 
 def test_a_run_without_time_to_learn_is_refused_unless_it_has_learnt(monkeypatch):

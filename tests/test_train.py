@@ -347,7 +347,7 @@ def test_a_time_budget_is_kept_and_the_schedule_ends_in_it(pretrained, monkeypat
 def test_a_budget_goes_on_where_it_was_interrupted(pretrained, monkeypatch):
     """The rate falls on after --resume, and does not rise once more."""
     monkeypatch.setattr("training.schedule.WRITING_SECONDS", 1.0)
-    options = [*PRETRAINED, "--freeze", "none", "--time_budget", "0.12", "--save_model", "resumed/model"]
+    options = [*PRETRAINED, "--time_budget", "0.12", "--save_model", "resumed/model"]
     with monkeypatch.context() as patch:
         interrupt_when(patch, lambda trainer: trainer.seconds > 3)
         assert train(pretrained, *options).status == 130

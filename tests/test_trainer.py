@@ -26,11 +26,10 @@ LARGE = pytest.param("vgg11", marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("name", [LARGE, "vgg11_adaptive", "squeezenet1_1", "mobilenet_v3_small", "resnet18"])
-@pytest.mark.parametrize("frozen", ["features", "block"])
-def test_front_and_back_compute_what_the_whole_network_does(name, frozen):
+def test_front_and_back_compute_what_the_whole_network_does(name):
     network = build_network(name, 3, 64)
     images = torch.rand(2, 3, 64, 64)
-    front, back = split_network(network, frozen, images)
+    front, back = split_network(network, images)
     with torch.inference_mode():
         assert torch.allclose(back.eval()(front(images)), network.eval()(images), atol=1e-5)
     trainable, all_of_it = {id(p) for p in back.parameters()}, {id(p) for p in network.parameters()}
@@ -40,14 +39,14 @@ def test_front_and_back_compute_what_the_whole_network_does(name, frozen):
 
 @pytest.mark.slow
 def test_the_block_of_vgg11_begins_after_the_fourth_pooling():
-    front, _ = split_network(build_network("vgg11", 3, 120), "block", torch.rand(1, 3, 120, 120))
+    front, _ = split_network(build_network("vgg11", 3, 120), torch.rand(1, 3, 120, 120))
     assert front(torch.rand(1, 3, 120, 120)).shape == (1, 512, 7, 7)
 
 
 @pytest.mark.slow
 def test_a_network_without_a_last_block_is_refused_with_a_sentence():
-    with pytest.raises(ToolkitError, match="cannot be split to freeze its block") as refusal:
-        split_network(build_network("vit_b_16", 3, 64), "block", torch.rand(1, 3, 64, 64))
+    with pytest.raises(ToolkitError, match="cannot be split before its last block") as refusal:
+        split_network(build_network("vit_b_16", 3, 64), torch.rand(1, 3, 64, 64))
     assert refusal.value.settings == ("freeze",)
 
 
@@ -112,7 +111,7 @@ def test_references_are_training_images_as_they_are_and_augmented(monkeypatch, l
         monkeypatch.setattr(finalise, name, limit)
     pixels = torch.randint(0, 256, (7, 3, 64, 64), dtype=torch.uint8, generator=Generator().manual_seed(0))
     images = InMemoryImages(pixels, torch.arange(7) % 2, [None] * 7)
-    data = TrainingData(images, images[:2], ["dark", "light"], 64)
+    data = TrainingData(images, images[:2], ["dark", "light"], 64, list("abcdefg"))
     predictor = Predictor(build_network("squeezenet1_1", 2, 64).eval(), IMAGENET, CPU)
     features = reference_features(predictor, data, ONE_RANK)
     references = pixels[:: 3 if limits[0] == 3 else 1]

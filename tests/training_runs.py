@@ -99,7 +99,9 @@ def drawn_data(count: int = 40, validate: int = 10, side: int = 8, value: int = 
     """Return data of two classes with images of one grey."""
     pixels = torch.full((count, 3, side, side), value, dtype=torch.uint8)
     images = InMemoryImages(pixels, torch.arange(count) % 2, [Path(f"{number}.png") for number in range(count)])
-    return TrainingData(images, images[:validate], ["dark", "light"], side)
+    return TrainingData(
+        images, images[:validate], ["dark", "light"], side, [f"{number}.png" for number in range(count)]
+    )
 
 
 def write_pretrained(directory: Path, train: int = 6, validate: int = 3) -> Path:

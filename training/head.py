@@ -26,7 +26,7 @@ DEFAULT_STRENGTH = 0.01  # where nothing can be tried
 FOLDS = 3
 
 # L-BFGS stops where no gradient is larger, or after so many iterations; a choice between strengths needs less.
-GRADIENT, ITERATIONS, TRIAL_ITERATIONS = 3e-7, 1000, 60
+GRADIENT, ITERATIONS, TRIAL_ITERATIONS = 1e-7, 1000, 60
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _minimise(
         return float(loss), gradient.double().cpu().numpy().ravel()
 
     first = np.zeros(problem.num_classes * (width + 1)) if start is None else start.double().cpu().numpy().ravel()
-    options = {"maxiter": iterations, "gtol": GRADIENT, "ftol": 1e-12}
+    options = {"maxiter": iterations, "gtol": GRADIENT, "ftol": 1e-14}
 
     def stop_when_late(_: np.ndarray) -> None:
         if deadline is not None and time.monotonic() > deadline:
