@@ -28,7 +28,7 @@ from common.command_line import (
     silence_non_main_ranks,
     whole_number,
 )
-from models.network_names import network_names
+from models.network_names import is_network, network_names
 
 SCRIPT = "train_classifier.py"
 
@@ -61,13 +61,14 @@ def add_network(group: argparse._ArgumentGroup) -> None:
         default="vgg11",
         metavar="NAME",
         help="vgg11; vgg11_adaptive, which takes pictures of any size and learns from scratch on a laptop; or any "
-        "classifier of torchvision, such as squeezenet1_1, mobilenet_v2 or resnet50 (vgg11)",
+        "classifier of torchvision, such as squeezenet1_1, mobilenet_v2 or resnet50; or timm/NAME, any of timm, such as "
+        "timm/vit_small_patch14_dinov2 (vgg11)",
     )
     add(
         "--weights",
         default="imagenet",
         metavar="WHICH",
-        help="imagenet: pretrained weights, a download of up to 0.5 GB; none: from scratch; or a file: a state dict of "
+        help="imagenet: pretrained weights, a download of mostly up to 0.5 GB (of a network of timm, its own); none: from scratch; or a file: a state dict of "
         "the same network, or a model of this toolkit (imagenet)",
     )
     add(
@@ -167,9 +168,8 @@ def add_machine(group: argparse._ArgumentGroup) -> None:
 
 def check(options: argparse.Namespace) -> str:
     """Return what is wrong with the command line, in a sentence, or "" if nothing is."""
-    names = network_names()
-    if options.use_model not in names:
-        return f"--use_model: there is no network {options.use_model}{nearest(options.use_model, names)}"
+    if not is_network(options.use_model):
+        return f"--use_model: there is no network {options.use_model}{nearest(options.use_model, network_names())}"
     return ""
 
 

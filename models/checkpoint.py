@@ -21,6 +21,7 @@ from common.errors import ToolkitError
 from common.files import write_whole
 from common.fingerprints import BYTES
 from models.device import Device
+from models.network_names import TIMM
 from models.networks import build_network
 from models.prediction import MAX_TTA_VIEWS, Predictor
 from models.preprocessing import IMAGENET, Normalisation
@@ -84,7 +85,9 @@ class Checkpoint:
     def network(self) -> nn.Module:
         """Build the network with its weights, ready to predict. Raises CheckpointError where they do not fit."""
         try:
-            with torch.device("meta"):  # no memory and no time for random weights that are replaced at once
+            # No memory and no time for random weights that are replaced at once; timm's networks also have tensors that
+            # are not among them.
+            with torch.device("cpu" if self.architecture.startswith(TIMM) else "meta"):
                 network = build_network(self.architecture, len(self.classes), self.image_size)
             network.load_state_dict(self.weights, assign=True)
         except (RuntimeError, ValueError) as error:

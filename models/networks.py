@@ -1,4 +1,7 @@
-"""Networks by name: our VGG11s and all classifiers of torchvision, each with a head for our classes."""
+"""Networks by name: our VGG11s, all classifiers of torchvision, and timm's, each with a head for our classes.
+
+timm is imported only for a network of its own: that takes seconds.
+"""
 
 from collections import OrderedDict
 from typing import Any
@@ -9,7 +12,8 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 
 from common.errors import ToolkitError
 from models import vgg
-from models.network_names import network_names
+from models.network_names import TIMM, is_network
+from models.preprocessing import IMAGENET, Normalisation
 
 # The network of torchvision whose ImageNet weights fit ours.
 SAME_FEATURES = {"vgg11_adaptive": "vgg11_bn"}
@@ -28,8 +32,12 @@ def build_network(name: str, num_classes: int, image_size: int) -> nn.Module:
         return vgg.vgg11(num_classes, image_size)
     if name == "vgg11_adaptive":
         return vgg.vgg11_adaptive(num_classes)
-    if name not in network_names():
+    if not is_network(name):
         raise ValueError(f"there is no network {name}")
+    if name.startswith(TIMM):
+        from models.timm_networks import build_timm
+
+        return build_timm(name, num_classes, image_size)
     options: dict[str, Any] = {"image_size": image_size} if name.startswith("vit_") else {}
     return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
 
@@ -37,6 +45,24 @@ def build_network(name: str, num_classes: int, image_size: int) -> nn.Module:
 def size_step(name: str) -> int:
     """Return the number of pixels of which an image's side should be a multiple: the patch size of a ViT, else 8."""
     return int(name.rsplit("_", 1)[1]) if name.startswith("vit_") else 8
+
+
+def own_image_size(name: str) -> int | None:
+    """Return the side in pixels that a network prefers, None where it is that of the images."""
+    if not name.startswith(TIMM):
+        return None
+    from models.timm_networks import timm_image_size
+
+    return timm_image_size(name)
+
+
+def normalisation(name: str) -> Normalisation:
+    """Return the normalisation of the images that a network takes."""
+    if not name.startswith(TIMM):
+        return IMAGENET
+    from models.timm_networks import timm_normalisation
+
+    return timm_normalisation(name)
 
 
 def imagenet_weights(name: str) -> dict[str, Tensor]:
@@ -90,5 +116,12 @@ def _fold(weight: Tensor, target: Tensor) -> Tensor:
 
 
 def head_name(network: nn.Module) -> str:
-    """Return the name of the last layer with weights: the one whose output is the logits."""
+    """Return the name of the last layer with weights: the one whose output is the logits.
+
+    Raises ValueError for a network of timm that has several.
+    """
+    if hasattr(network, "get_classifier"):
+        from models.timm_networks import head_of_timm
+
+        return head_of_timm(network)
     return [name for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))][-1]

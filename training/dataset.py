@@ -21,7 +21,7 @@ from common.image_folder import ImageFolder, list_image_folder
 from common.manifest import read_manifest
 from common.pages import Page
 from common.remarks import remarks
-from models.networks import size_step
+from models.networks import own_image_size, size_step
 from models.preprocessing import native_size
 from training.augmentation import Augmentation
 from training.images import InMemoryImages, ReadImages, read_images
@@ -101,9 +101,8 @@ def read_dataset(settings: Settings) -> TrainingData:
     _refuse_empty(directory, {split: folder.empty for split, folder in folders.items()})
     info = _described(directory / dataset_info.NAME, classes)
     page = settings.page if settings.page is not None else info.page
-    size = settings.image_size or native_size(
-        [path for path, _ in samples], *settings.size_bounds, size_step(settings.use_model)
-    )
+    size = settings.image_size or own_image_size(settings.use_model)
+    size = size or native_size([path for path, _ in samples], *settings.size_bounds, size_step(settings.use_model))
     both = [*samples, *folders["validate"].samples]
     with tqdm(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
         read = read_images(both, size, bar.update, page)

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from models.networks import head_name
 from models.prediction import BATCH_SIZE, Predictor
-from models.preprocessing import IMAGENET
 from training.features import FeatureCopies
 from training.finalise import references
 from training.head import SMOOTHINGS, LinearHead, Problem, choose_regularisation, solve_head, trials
@@ -34,7 +33,7 @@ def solve_head_phase(trainer: Trainer) -> EpochResult:
     The images are seen as they are, then augmented, as often as settings, memory and half of the phase's time allow.
     """
     start, dataset = time.monotonic(), trainer.dataset
-    predictor = Predictor(trainer.network, IMAGENET, trainer.device)
+    predictor = Predictor(trainer.network, trainer.normalisation, trainer.device)
     validate = predict_by_rank(trainer.ranks, predictor, dataset.validate).features
     copies = _feature_copies(trainer, predictor)
     seconds = time.monotonic() - start
@@ -112,7 +111,7 @@ def lift_above_rectifier(trainer: Trainer) -> None:
     hook = layer.register_forward_hook(lambda _, _inputs, output: lowest.append(float(output.min())))
     try:
         some = trainer.dataset.train[:: -(-len(trainer.dataset.train) // SHOWN_TO_LIFT)]
-        predictor = Predictor(trainer.network, IMAGENET, trainer.device)
+        predictor = Predictor(trainer.network, trainer.normalisation, trainer.device)
         for batch in some.pixels.split(BATCH_SIZE):
             predictor(batch)
     finally:

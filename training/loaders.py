@@ -8,7 +8,6 @@ from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
 from models.prediction import BATCH_SIZE, Prediction, Predictor, predict
-from models.preprocessing import IMAGENET
 from training.augmentation import augment
 from training.frozen_layers import split_network
 from training.images import InMemoryImages
@@ -37,6 +36,7 @@ class ImageLoader:
         self.trainable, self.wrapped = trainer.network, trainer.ranks.wrap_ddp(trainer.network)
         self._pretrained = trainer.settings.pretrained
         self._dataset, self._device, self._ranks = trainer.dataset, trainer.device, trainer.ranks
+        self._normalisation = trainer.normalisation
 
     def train_mode(self) -> None:
         """Put the network into training mode."""
@@ -49,12 +49,12 @@ class ImageLoader:
         parameters = self._dataset.augmentation.draw(len(indices), generator)
         own = self._ranks.local_slice(len(indices))
         train, chosen = self._dataset.train, indices[own].to(self._dataset.train.pixels.device)
-        images = IMAGENET.apply(augment(train.pixels[chosen], parameters[own]))
+        images = self._normalisation.apply(augment(train.pixels[chosen], parameters[own]))
         return self._device.place_images(images), train.labels[chosen].to(self._device.device)
 
     def validation_logits(self) -> Tensor:
         """Return the network's logits for the validation images: float32 (n, classes) on the CPU."""
-        predictor = Predictor(self.trainable, IMAGENET, self._device)
+        predictor = Predictor(self.trainable, self._normalisation, self._device)
         return predict_by_rank(self._ranks, predictor, self._dataset.validate).logits
 
 
@@ -67,8 +67,9 @@ class FeatureLoader:
 
     def __init__(self, trainer: Trainer, copies: int, on_progress: Callable[[int], Any] = lambda _: None):
         self._dataset, self._device, self._ranks = trainer.dataset, trainer.device, trainer.ranks
+        self._normalisation = trainer.normalisation
         train, validate = self._dataset.train, self._dataset.validate
-        sample = self._device.place_images(IMAGENET.apply(train.pixels[:2]))
+        sample = self._device.place_images(self._normalisation.apply(train.pixels[:2]))
         self._front, self.trainable = split_network(trainer.network, sample)
         self.wrapped = self._ranks.wrap_ddp(self.trainable)
         self._labels, self._directory = train.labels.to(self._device.device), train.paths[0].parent
@@ -112,7 +113,7 @@ class FeatureLoader:
             parameters = self._dataset.augmentation.draw(len(part), generator)[own] if generator else None
             values = part[own] if parameters is None else augment(part[own], parameters)
             with self._device.autocast():
-                computed = self._front(self._device.place_images(IMAGENET.apply(values)))
+                computed = self._front(self._device.place_images(self._normalisation.apply(values)))
             computed = self._ranks.gather(computed.to(self._device.dtype), len(part))
             computed = computed.permute(0, 2, 3, 1) if computed.ndim == 4 else computed
             if features is None:

@@ -2,16 +2,19 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from common.errors import ToolkitError
+from common.files import in_one_line
 from common.fingerprints import BYTES
-from models.checkpoint import FORMAT, load_tensors
+from models.checkpoint import FORMAT, CheckpointError, load_tensors
 from models.device import is_out_of_memory
-from models.networks import build_network, imagenet_weights, transfer
+from models.network_names import TIMM
+from models.networks import WeightsError, build_network, head_name, imagenet_weights, transfer
 
 LOG = logging.getLogger(__name__)
 
@@ -25,6 +28,8 @@ def build_pretrained(name: str, num_classes: int, size: int, weights: str) -> nn
     network = build_fitting_network(name, num_classes, size)
     if weights == "none":
         return network
+    if name.startswith(TIMM):
+        return _timm_with_weights(name, num_classes, size, weights)
     pretrained = imagenet_weights(name) if weights == "imagenet" else file_weights(Path(weights))
     fresh = transfer(network, pretrained)
     LOG.info("Pretrained weights (%s); starting at random: %s", weights, ", ".join(fresh))
@@ -35,6 +40,7 @@ def build_fitting_network(name: str, num_classes: int, size: int) -> nn.Module:
     """Build the network `name` and show it one image. Raises ToolkitError where it takes none of `size` pixels."""
     try:
         network = build_network(name, num_classes, size).eval()
+        head_name(network)
         with torch.inference_mode():
             network(torch.zeros(1, 3, size, size))
     except (RuntimeError, AssertionError, ValueError) as error:
@@ -42,6 +48,24 @@ def build_fitting_network(name: str, num_classes: int, size: int) -> nn.Module:
             raise
         reason = str(error).splitlines()[0]
         raise ToolkitError(f"{name} takes no pictures of {size} pixels ({reason})", "image_size") from error
+    return network
+
+
+def _timm_with_weights(name: str, num_classes: int, size: int, weights: str) -> nn.Module:
+    """Build a network of timm with the weights that it downloads, or those of a file; its head is random."""
+    from models.timm_networks import build_timm
+
+    source = "hub" if weights == "imagenet" else file_weights(Path(weights))
+    try:
+        network = build_timm(name, num_classes, size, source)
+    except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
+        if is_out_of_memory(error):
+            raise
+        reason = in_one_line(str(error))
+        if weights != "imagenet":
+            raise WeightsError(f"the weights do not fit {name} ({reason})", "weights") from error
+        raise WeightsError(f"the weights of {name} could not be downloaded ({reason})", "weights") from error
+    LOG.info("Pretrained weights (%s); starting at random: the head, %s", weights, head_name(network))
     return network
 
 
@@ -65,12 +89,22 @@ def weights_fingerprints(weights: str, model: Path) -> np.ndarray:
 
 
 def file_weights(path: Path) -> dict[str, Tensor]:
-    """Return the state dict in a file of torch.save, or in a model that train_classifier.py wrote.
+    """Return the state dict in a file of torch.save or safetensors, or in a model that train_classifier.py wrote.
 
     Half-precision tensors become float32. Raises CheckpointError where it is not a file of tensors.
     """
-    content = load_tensors(path)
+    content = _safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
     if content.get("format") == FORMAT:
         content = content["weights"]
     tensors = {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be read as safetensors ({in_one_line(str(error))})") from error

@@ -139,6 +139,8 @@ class RunFolder(Recorder):
             image_size=dataset.image_size,
             classes=dataset.classes,
             weights={name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()},
+            mean=trainer.normalisation.mean,
+            std=trainer.normalisation.std,
             lineages=dataset.lineages,
             scores=trainer.best,
             options=self._settings.recorded() | {"page": dataset.files.page if dataset.files else 1},

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from common.errors import ToolkitError
 from evaluation.metrics import summary
 from models.device import Device
+from models.networks import normalisation
 from models.prediction import BATCH_SIZE, Predictor
-from models.preprocessing import IMAGENET
 from training.dataset import TrainingData
 from training.loss import make_loss
 from training.optimizer import LOWEST_RATE, MAX_GRADIENT_NORM, make_optimizer, set_learning_rate
@@ -101,6 +101,7 @@ class Trainer:
     ):
         self.network, self.settings, self.dataset = network, settings, dataset
         self.device, self.ranks = device, ranks
+        self.normalisation = normalisation(settings.use_model)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
         self.phases = plan_phases(settings)
@@ -266,7 +267,7 @@ class Trainer:
     @cached_property
     def _seconds_per_image(self) -> float:
         """How long this rank takes to predict an image, measured on a batch."""
-        predictor = Predictor(self.network, IMAGENET, self.device)
+        predictor = Predictor(self.network, self.normalisation, self.device)
         images = self.dataset.validate.pixels[:BATCH_SIZE]
         for _ in range(2):  # the first one warms up
             start = time.monotonic()
