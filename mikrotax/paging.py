@@ -1,0 +1,70 @@
+"""Lists of taxa that the site cuts into several pages, and where the rest of one stands."""
+
+import re
+from dataclasses import dataclass
+
+from bs4 import Tag
+
+from common.names import same_name
+from mikrotax.links import Link, LinkError, page_link
+from mikrotax.markup import attribute, tidy
+
+# "Higher taxa has 53 sub-taxa these are grouped in 2 pages"; "page 1 of 2"; "showing 1-50 of 93".
+TAXA = re.compile(r"\b(\d{1,5}) (?:sub-?taxa|daughter taxa|daughters)\b", re.IGNORECASE)
+PAGES = re.compile(
+    r"\b(?:grouped|divided|split) (?:in|into|on) (\d{1,3}) pages\b|\bpage \d+ of (\d{1,3})\b", re.IGNORECASE
+)
+SHOWN = re.compile(r"\b(?:showing|displaying|taxa) \d+ ?(?:-|–|to) ?\d+ of (\d{1,5})\b", re.IGNORECASE)
+HINT = re.compile(r"pages?\b|\bshowing\b|\bdisplaying\b|\d (?:sub-?taxa|daughter)", re.IGNORECASE)
+PAGE_NUMBER = re.compile(r"[?&;]((?!id=|taxon=|module=|dir=)[A-Za-z_]\w*=\d{1,4})(?=[&#;]|$)")
+
+
+@dataclass(frozen=True)
+class Paging:
+    """What a page says of the length of its list: `taxa` and `pages` in all, 0 where it does not say; `more`: addresses
+    of pages that hold the rest.
+    """
+
+    taxa: int = 0
+    pages: int = 1
+    more: tuple[str, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether the list goes on elsewhere."""
+        return self.pages > 1 or bool(self.more)
+
+
+def read_paging(page: Tag, url: str) -> Paging:
+    """Return what the page at `url` says of its list of taxa, which is whole where it says nothing."""
+    text = " ".join(page.get_text(" ").split())
+    taxa, pages, shown = TAXA.search(text), PAGES.search(text), SHOWN.search(text)
+    if not pages and not shown:
+        return Paging()
+    number = int(pages.group(1) or pages.group(2)) if pages else 2
+    total = int(shown.group(1)) if shown else int(taxa.group(1)) if taxa else 0
+    more = _other_pages(page, url)
+    if len(more) >= number:  # the page's own number is a link, too
+        more = more[1:]
+    return Paging(total, number, tuple(more)) if number > 1 else Paging()
+
+
+def _other_pages(page: Tag, url: str) -> list[str]:
+    """Return the addresses at which links lead to this taxon once more, with the number of a page in them."""
+    own = page_link(url, url)
+    found = []
+    for a in page.find_all("a", href=True):
+        href = attribute(a, "href")
+        number = PAGE_NUMBER.search(href)
+        if number and number.group(1) not in url and _same_page(own, url, href, tidy(a.get_text())):
+            found.append(f"{own.url}{'&' if '?' in own.url else '?'}{number.group(1)}")
+    return list(dict.fromkeys(found))
+
+
+def _same_page(own: Link, url: str, href: str, text: str) -> bool:
+    """Tell whether a link on the page at `url` leads to the same taxon."""
+    try:
+        link = page_link(url, href, text)
+    except LinkError:
+        return href.startswith("?")  # nothing but the number of a page
+    return link.url == own.url or bool(own.taxon and same_name(link.taxon, own.taxon))
