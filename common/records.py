@@ -6,6 +6,7 @@ whole. All else is what the scraper knows besides.
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ Lineage = tuple[str, ...]
 
 # What a page says of a picture, in the words of the record.
 PICTURE_FIELDS = ("source", "caption", "status", "notes", "location", "sample", "age")
+
+
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON writes one
 
 
 class RecordError(ToolkitError):
@@ -103,9 +107,12 @@ def read_record(path: Path) -> Record | None:
     Other values of wrong types count as not known.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError:
-        raise RecordError("it is not UTF-8") from None
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text)
+        if SURROGATE.search(text):  # one half of a pair alone is no text that could be written again
+            json.dumps(content, ensure_ascii=False).encode("utf-8")
+    except UnicodeError:
+        raise RecordError("it is not UTF-8, or names half of a character") from None
     except OSError as error:
         raise RecordError(f"it cannot be opened: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

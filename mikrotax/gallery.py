@@ -16,6 +16,7 @@ from mikrotax.markup import LINK, all_text, attribute, read_lines, tidy
 from mikrotax.picture_sources import THUMBS, Picture, image_sources, link_sources, thumb_and_full, unite
 
 HIDDEN = {"hidden", "deleted", "sandbox"}  # the editors' attic, which is not for visitors
+BELOW_HIDDEN = "below hidden"
 PICTURE_NAME = re.compile(ENDING, re.IGNORECASE)
 GALLERY = re.compile(r"gallery|lightbox|carousel|slideshow", re.IGNORECASE)
 # What makes a link open its picture in a box on the page: lightbox, fancybox, photoswipe and their like.
@@ -91,7 +92,7 @@ class GalleryReader:
         for unit in units:
             picture = self._picture(unit, unread)
             if picture and {part.casefold() for part in picture.lineage} & HIDDEN:
-                self.findings.left_out.append((picture.thumb, "below hidden"))
+                self.findings.left_out.append((picture.thumb, BELOW_HIDDEN))
             elif picture:
                 found.append(picture)
         for reason, number in unread.items():

@@ -12,8 +12,8 @@ from mikrotax.picture_sources import Picture
 def label_type_images(pictures: Iterable[Picture], lineage: Lineage) -> Iterator[Picture]:
     """Yield the pictures that a page shows of the taxon of `lineage`; type images out of a catalogue get that lineage.
 
-    The folder of such a picture tells how it was once described, as this taxon or as one of its synonyms. A catalogue is
-    known by its name, or as another module whose pictures stand under the heading `Type images`.
+    The folder of such a picture tells how it was once described, as this taxon or as one of its synonyms. A catalogue
+    is known by its name, or as another module whose pictures stand under the heading `Type images`.
     """
     for picture in pictures:
         foreign = bool(picture.lineage) and not _same_module(picture.lineage[0], lineage[0])

@@ -14,6 +14,13 @@ DIRECTORIES |= {"rads_": "radiolaria"}
 # What one module has been called over the years. The page itself says what it is called now.
 ALIASES = (("ntax_cenozoic", "Coccolithophores", "ntax_main"), ("ntax_mesozoic", "Mesozoic"))
 
+# Modules that the site is known to have, or to have had.
+MODULES = (
+    *("ntax_cenozoic", "Coccolithophores", "ntax_main", "ntax_mesozoic", "Mesozoic", "ntax_non_cocco", "pf_cenozoic"),
+    *("pf_mesozoic", "rads_cenozoic", "rads_mesozoic", "bf_main", "ct_main", "dtax_dflgs", "diatoms", "Acritax_JWIP"),
+    "Acritax_Camb",
+)
+
 # Scans of original descriptions, which are no pages of taxa, and the modules that hold them.
 CATALOGUE = re.compile(r"/catalog|/farinacci|_cat\b|module=ntax_farinacci|\.pdf\b", re.IGNORECASE)
 CATALOGUE_MODULE = re.compile(r"_cat$|catalog|farinacci", re.IGNORECASE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from bs4 import Tag
 
 from common.names import same_name
-from mikrotax.gallery import HIDDEN, PICTURE_NAME, Findings, GalleryReader, is_gallery
+from mikrotax.gallery import BELOW_HIDDEN, HIDDEN, PICTURE_NAME, Findings, GalleryReader, is_gallery
 from mikrotax.links import Link, LinkError, other_names, page_link
 from mikrotax.markup import all_text, attribute, tidy
 from mikrotax.picture_sources import Picture
@@ -97,7 +97,7 @@ class Listing:
         """
         tables = [table for table in page.find_all("table") if table.tr]
         # Tags are told apart by identity: two are equal where their markup is the same.
-        headed = {id(table) for table in tables if AGE_WINDOW.search(all_text(table.tr))}
+        headed = {id(table) for table in tables if table.tr and AGE_WINDOW.search(all_text(table.tr))}
         beside = {id(table) for table in tables if id(table) in headed for table in table.find_all("table")}
         found = {}
         for table in tables:
@@ -153,15 +153,19 @@ class Listing:
                 continue
             name = link.taxon or text
             if name.casefold() in HIDDEN:
-                self.findings.left_out.append((link.url, "below hidden"))
-                self.findings.left_out.extend((picture.thumb, "below hidden") for picture in pictures)
+                self.findings.left_out.append((link.url, BELOW_HIDDEN))
+                self.findings.left_out.extend((picture.thumb, BELOW_HIDDEN) for picture in pictures)
                 return []
             if name:
-                below = {other.url for each in _links(row) if each is not a and (other := self._link(each))}
-                return [Daughter(name, link.url, tuple(pictures), len(below - {link.url}))]
+                return [Daughter(name, link.url, tuple(pictures), self._below(row, link))]
         if pictures and len(self.findings.left_out) == left_out:
             self.findings.not_understood.append(f"a row of {len(pictures)} pictures names no taxon")
         return []
+
+    def _below(self, row: Tag, daughter: Link) -> int:
+        """Return how many taxa of the daughter's module a row names besides the daughter."""
+        links = [link for a in _links(row) if (link := self._link(a)) and link.url != daughter.url]
+        return len({link.url for link in links if same_name(link.module, daughter.module)})
 
     def _link(self, a: Tag) -> Link | None:
         """Return what a link means, None if it leads to a picture or to no taxon."""

@@ -29,8 +29,16 @@ LINK = re.compile(r"\x02(\d+)\x03")  # where a link begins, in the text of `read
 BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
+class ForeignAnswer(ToolkitError):
+    """An answer that is nothing of the site's, such as a log-in page; the message says what it lacks."""
+
+
 class PageError(ToolkitError):
     """A page that cannot be used; the message says why."""
+
+
+class NoPageError(PageError, ForeignAnswer):
+    """What is not the page of a taxon at all."""
 
 
 def decode(content: bytes) -> str:
@@ -87,9 +95,9 @@ def parse_html(page: str) -> Tag:
     try:
         soup = BeautifulSoup(markup, "lxml", from_encoding="utf-8", multi_valued_attributes=None)
     except (ParserRejectedMarkup, LxmlError, ValueError, AssertionError) as error:
-        raise PageError(f"it cannot be read as HTML: {error}") from None
+        raise NoPageError(f"it cannot be read as HTML: {error}") from None
     if soup.html is None:
-        raise PageError("it cannot be read as HTML: it is empty")
+        raise NoPageError("it cannot be read as HTML: it is empty")
     depth = {id(soup.html): 1}  # by identity: two tags are equal where their markup is the same
     for tag in soup.html.find_all(True):
         depth[id(tag)] = depth[id(tag.parent)] + 1

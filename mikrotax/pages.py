@@ -18,7 +18,7 @@ from mikrotax.gallery import HIDDEN, Findings
 from mikrotax.labels import label_type_images
 from mikrotax.links import ENDING, LinkError, link_id, page_link
 from mikrotax.listing import Daughter, Listing
-from mikrotax.markup import BODY_END, LINK, PageError, page_proper, parse_html, read_lines, tidy
+from mikrotax.markup import BODY_END, LINK, NoPageError, PageError, page_proper, parse_html, read_lines, tidy
 from mikrotax.paging import HINT, Paging, read_paging
 from mikrotax.picture_sources import Picture
 from mikrotax.ranges import read_range
@@ -27,7 +27,8 @@ from mikrotax.sections import read_text
 MAX_PAGE = 2_000_000  # characters (and bytes); the largest pages of the site have some hundred thousand
 MAX_DEPTH = 25  # names in a lineage; the site's deepest have about ten
 
-LINEAGE = re.compile(r"\b(?:Classification|Ancestry|Higher levels)\s*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
+LINEAGE_LABEL = re.compile(r"\b(?:Classification|Ancestry|Higher levels)\s*:", re.IGNORECASE)
+LINEAGE = re.compile(LINEAGE_LABEL.pattern + r"\s*(.+)$", re.IGNORECASE | re.MULTILINE)
 ARROW = re.compile(r"-+>|\s>\s|→|»|›")
 SIBLINGS = re.compile(r"(?:Sister taxa|Other pages this level)\s*:(.*)", re.IGNORECASE)
 SHORTENED = re.compile(r"([A-Z][a-z]{0,2})\.\s+(.+)")  # S.  arethusae
@@ -86,7 +87,8 @@ def parse_page(text: str, url: str) -> Page:
         raise PageError(f"it has {len(text):,} characters; a page of the site has some hundred thousand")
     page = page_proper(text)
     if not BODY_END.search(page) and not re.search(r"</body>\s*</html>\s*\Z", text[-200:], re.IGNORECASE):
-        raise PageError("it has no </body>: cut off, or the answer to a taxon asked for in the wrong module")
+        kind = PageError if LINEAGE_LABEL.search(page) else NoPageError
+        raise kind("it has no </body>: cut off, or the answer to a taxon asked for in the wrong module")
     tree = parse_html(page)
     findings = Findings()
     listing = Listing(url, findings)
@@ -144,7 +146,7 @@ def _lineage(lines: str, hrefs: list[str], url: str, tree: Tag) -> tuple[tuple[s
             names.append(name)
             ids.append(number)
     if not names:
-        raise PageError("it has no Classification")
+        raise NoPageError("it has no Classification")
     if len(names) > MAX_DEPTH:
         raise PageError(f"its Classification has {len(names)} levels; {MAX_DEPTH} are the limit")
     if {name.casefold() for name in names} & HIDDEN:

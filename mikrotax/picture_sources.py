@@ -21,8 +21,8 @@ LAZY = re.compile(r"^data-.*(?:src|original|lazy|image|full|thumb|zoom|large|hre
 class Picture:
     """One picture: addresses of thumbnail and full size, lineage (from its folder), and what the site says of it.
 
-    other: what it says under labels that have no field here; catalogue: whether it is a type image out of a catalogue of
-    original descriptions, so that its folder is not its lineage.
+    other: what it says under labels that have no field here; catalogue: whether it is a type image out of a catalogue
+    of original descriptions, so that its folder is not its lineage.
     """
 
     thumb: str
@@ -58,7 +58,7 @@ def link_sources(link: Tag) -> list[str]:
 
 def image_sources(images: list[Tag]) -> list[str]:
     """Return where images may be loaded from, now or when a script wants them."""
-    sources = []
+    sources: list[str] = []
     for image in images:
         lazy = [name for name in image.attrs if LAZY.search(name)]
         picture = image.find_parent("picture") if image.parent and image.parent.name == "picture" else None

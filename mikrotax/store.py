@@ -14,6 +14,7 @@ from common.errors import ToolkitError
 from common.locks import exclusive_lock
 
 NAME = "pages.sqlite"
+SHRUNK = "shrunk "  # stands before the address where an answer is kept beside the stored one
 
 
 class PageStore:
@@ -42,6 +43,25 @@ class PageStore:
             self._cache.responses[_key(url)] = stored
         return stored
 
+    def get_shrunk(self, url: str) -> CachedResponse | None:
+        """Return the last answer to `url` that told much less than the stored one and does not stand for it yet."""
+        return self.get(SHRUNK + url)
+
+    def save_shrunk(self, url: str, response: Response) -> None:
+        """Store an answer beside the one to `url`, which stays."""
+        self.save(SHRUNK + url, response)
+
+    def remove_shrunk(self, url: str) -> None:
+        """Forget what `save_shrunk` has stored."""
+        with self._explained():
+            if self._cache:
+                self._cache.responses.pop(_key(SHRUNK + url), None)
+
+    def urls(self) -> list[str]:
+        """Return the addresses of all stored pages."""
+        with self._explained():
+            return [str(response.url) for response in self._cache.responses.values()] if self._cache else []
+
     def close(self) -> None:
         """Close the file, and let other processes have it."""
         self._resources.close()
@@ -59,9 +79,17 @@ class PageStore:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise ToolkitError(
-                f"the store of pages {self.path} cannot be used ({error}): move it away", "cache"
-            ) from None
+            raise ToolkitError(f"the store of pages {self.path} {_trouble(error)}", "cache") from None
+
+
+def _trouble(error: Exception) -> str:
+    """Return what is wrong with a store: it cannot be written, is in use, or is none."""
+    if "locked" in str(error):
+        return f"is in use by another program ({error}); let it finish"
+    if isinstance(error, OSError) or any(word in str(error) for word in ("readonly", "full", "unable to open")):
+        reason = error.strerror if isinstance(error, OSError) else error
+        return f"cannot be written ({reason}): see to its permissions, and to the space on the disk"
+    return f"cannot be read ({error}): move it away"
 
 
 def _key(url: str) -> str:
