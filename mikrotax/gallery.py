@@ -22,6 +22,7 @@ GALLERY = re.compile(r"gallery|lightbox|carousel|slideshow", re.IGNORECASE)
 # What makes a link open its picture in a box on the page: lightbox, fancybox, photoswipe and their like.
 BOX = re.compile(r"(?:light|fancy|color|thick|media|shadow|slim)box|gallery|swipe|magnific|lightcase", re.IGNORECASE)
 TYPE_IMAGES = re.compile(r"(?:primary |original )?type (?:image|figure|specimen|illustration)", re.IGNORECASE)
+HEADINGS = frozenset(["b", "strong", "i", "em", "h2", "h3", "h4"])
 HOLDERS = ["li", "figure", "td", "dd", "div"]  # what may hold a picture and its caption
 # Reasons that tell of an address, and not of a form of page that we do not know.
 FOREIGN = ("off the host", "graphics", "out of its directory")
@@ -79,7 +80,7 @@ class GalleryReader:
         """Return the pictures on a page, each once, in its order, and take them and their captions out of it."""
         galleries = _outermost(page.find_all(is_gallery))
         inside = {id(tag): gallery for gallery in galleries for tag in gallery.find_all(["a", "img"])}
-        types = {id(gallery) for gallery in galleries if _shows_types(gallery)}
+        types = _type_galleries(page, galleries)
         pictures = self._read([_placed(unit, inside, types) for unit in _units(page, shown=False)])
         for tag in [*galleries, *self._read_tags]:
             tag.clear()
@@ -159,19 +160,26 @@ def is_boxed(link: Tag) -> bool:
 
 def is_gallery(tag: Tag) -> bool:
     """Tell whether a tag says of itself that it holds a gallery."""
-    return tag.name != "a" and bool(GALLERY.search(attribute(tag, "class")))
+    return tag.name not in ("a", "img") and bool(GALLERY.search(attribute(tag, "class")))
 
 
-def _shows_types(gallery: Tag) -> bool:
-    """Tell whether the heading of a gallery says that it shows type images."""
-    heading = gallery.find_previous(["b", "strong", "h2", "h3", "h4", "i", "em"])
-    return heading is not None and TYPE_IMAGES.match(tidy(heading.get_text())) is not None
+def _type_galleries(page: Tag, galleries: list[Tag]) -> set[int]:
+    """Return which of the galleries, by identity, stand below a heading that says that they show type images."""
+    places = {id(gallery) for gallery in galleries}
+    found, heading = set(), None
+    for tag in page.find_all(True) if places else ():
+        if tag.name in HEADINGS:
+            heading = tag
+        elif id(tag) in places and heading is not None and TYPE_IMAGES.match(tidy(heading.get_text())):
+            found.add(id(tag))
+    return found
 
 
 def _placed(unit: Unit, galleries: Mapping[int, Tag], types: set[int]) -> Unit:
     """Return a unit with what the gallery tells that it stands in."""
     gallery = galleries.get(id(unit.tag))
-    return replace(unit, shown=gallery is not None, types=gallery is not None and id(gallery) in types)
+    shown = gallery is not None or GALLERY.search(attribute(unit.tag, "class")) is not None
+    return replace(unit, shown=shown, types=gallery is not None and id(gallery) in types)
 
 
 def _outermost(tags: Iterable[Tag]) -> list[Tag]:
