@@ -12,7 +12,7 @@ from bs4 import Tag
 
 from mikrotax.captions import SURE, read_caption
 from mikrotax.links import ENDING, LinkError, picture_lineage, picture_url
-from mikrotax.markup import LINK, all_text, attribute, read_lines, tidy
+from mikrotax.markup import LINK, all_text, attribute, read_lines, tags, tidy
 from mikrotax.picture_sources import THUMBS, Picture, image_sources, link_sources, thumb_and_full, unite
 
 HIDDEN = {"hidden", "deleted", "sandbox"}  # the editors' attic, which is not for visitors
@@ -78,9 +78,8 @@ class GalleryReader:
 
     def read_page(self, page: Tag) -> list[Picture]:
         """Return the pictures on a page, each once, in its order, and take them and their captions out of it."""
-        galleries = _outermost(page.find_all(is_gallery))
-        inside = {id(tag): gallery for gallery in galleries for tag in gallery.find_all(["a", "img"])}
-        types = _type_galleries(page, galleries)
+        galleries, types = _galleries(page)
+        inside = {id(tag): gallery for gallery in galleries for tag in tags(gallery, "a", "img")}
         pictures = self._read([_placed(unit, inside, types) for unit in _units(page, shown=False)])
         for tag in [*galleries, *self._read_tags]:
             tag.clear()
@@ -160,19 +159,25 @@ def is_boxed(link: Tag) -> bool:
 
 def is_gallery(tag: Tag) -> bool:
     """Tell whether a tag says of itself that it holds a gallery."""
-    return tag.name not in ("a", "img") and bool(GALLERY.search(attribute(tag, "class")))
+    name = attribute(tag, "class")
+    return bool(name) and tag.name not in ("a", "img") and GALLERY.search(name) is not None
 
 
-def _type_galleries(page: Tag, galleries: list[Tag]) -> set[int]:
-    """Return which of the galleries, by identity, stand below a heading that says that they show type images."""
-    places = {id(gallery) for gallery in galleries}
-    found, heading = set(), None
-    for tag in page.find_all(True) if places else ():
+def _galleries(page: Tag) -> tuple[list[Tag], set[int]]:
+    """Return the outermost galleries, and which of them (by identity) stand below a heading `Type images`."""
+    galleries: list[Tag] = []
+    inside: set[int] = set()
+    types: set[int] = set()
+    heading: Tag | None = None
+    for tag in page.find_all(True):
         if tag.name in HEADINGS:
             heading = tag
-        elif id(tag) in places and heading is not None and TYPE_IMAGES.match(tidy(heading.get_text())):
-            found.add(id(tag))
-    return found
+        elif is_gallery(tag) and id(tag) not in inside:
+            galleries.append(tag)
+            inside.update(map(id, tag.find_all(True)))
+            if heading is not None and TYPE_IMAGES.match(tidy(heading.get_text())):
+                types.add(id(tag))
+    return galleries, types
 
 
 def _placed(unit: Unit, galleries: Mapping[int, Tag], types: set[int]) -> Unit:
@@ -182,30 +187,30 @@ def _placed(unit: Unit, galleries: Mapping[int, Tag], types: set[int]) -> Unit:
     return replace(unit, shown=shown, types=gallery is not None and id(gallery) in types)
 
 
-def _outermost(tags: Iterable[Tag]) -> list[Tag]:
-    """Return those of the tags, which come in the order of the page, that are not in one of the others."""
-    found: list[Tag] = []
-    inside: set[int] = set()
-    for tag in tags:
-        if id(tag) not in inside:
-            found.append(tag)
-            inside.update(id(below) for below in tag.find_all(True))
-    return found
-
-
 def _units(place: Tag, shown: bool) -> list[Unit]:
     """Return each link in a part of a page that may show a picture, and each image without such a link."""
-    units = []
-    linked: set[int] = set()
-    for tag in [place, *place.find_all(["a", "img"])]:
+    units: list[Unit] = []
+    linked: dict[int, Unit] = {}
+    for tag in [place, *tags(place, "a", "img")]:
         if tag.name == "a" and tag.attrs:
-            images = tag.find_all("img")
-            linked.update(map(id, images))
-            if images or PICTURE_NAME.search(attribute(tag, "href")) or is_boxed(tag):
-                units.append(Unit(tag, images, shown))
-        elif tag.name == "img" and id(tag) not in linked:
-            units.append(Unit(None, [tag], shown))
-    return units
+            linked[id(tag)] = Unit(tag, [], shown)
+        elif tag.name == "img":
+            link = next((above for above in tag.parents if id(above) in linked or above is place), None)
+            if link is not None and id(link) in linked:
+                linked[id(link)].images.append(tag)
+            else:
+                units.append(Unit(None, [tag], shown))
+                continue
+        else:
+            continue
+        if tag.name == "a":
+            units.append(linked[id(tag)])
+    return [unit for unit in units if unit.link is None or _may_show(unit)]
+
+
+def _may_show(unit: Unit) -> bool:
+    """Tell whether a link can show a picture: one is in it, or it names one, or it opens in a box."""
+    return bool(unit.images) or bool(unit.link and PICTURE_NAME.search(attribute(unit.link, "href"))) or unit.boxed
 
 
 def _caption_beside(unit: Unit) -> list[Tag]:

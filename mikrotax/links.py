@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from common.errors import ToolkitError
@@ -28,6 +29,7 @@ CATALOGUE_MODULE = re.compile(r"_cat$|catalog|farinacci", re.IGNORECASE)
 ENDING = r"\.(?:jpe?g|jpe|jfif|mpo|a?png|gif|tiff?|bmp|dib|webp|avifs?|jp2|jpx|jpf|j2[ck]|p[bgpn]m|tga|qoi|pcx|psd|sgi)"
 PICTURE = re.compile(rf"{ENDING}$", re.IGNORECASE)
 PICTURE_IN_QUERY = re.compile(rf"(?:^|[=/])(images/.+?{ENDING})(?=$|[&#])", re.IGNORECASE)
+PLAIN_PATH = re.compile(r"/(?!/)[^#;\\]*")  # one that begins at the root of the site
 # A parameter begins the query, or follows a `&` without a blank; a `&` with one belongs to a name.
 PARAMETER = re.compile(r"(?:^|[&;](?:amp;)?)([A-Za-z_][\w.-]*)=")
 FLAG = re.compile(r"&[A-Za-z_][\w.-]*$")  # a parameter without a value, or the end of a name
@@ -158,19 +160,30 @@ def _on_this_host(base: str, href: str) -> str:
     """Return `href` as an absolute address with an encoded path and a raw query; LinkError if it leaves the host."""
     # As browsers do: line breaks in an address and blanks at its ends do not count, blanks within it do.
     raw, question, query = re.sub(r"[\t\r\n]", "", href).strip(" ").partition("?")
-    try:
-        url = urljoin(base.partition("?")[0], raw.replace(" ", "%20"))
-        parts = urlsplit(url)
-        elsewhere = parts.scheme not in ("http", "https") or host(url) != host(base) or parts.username is not None
-    except ValueError:
-        raise LinkError("it is not an address") from None
-    if elsewhere:
-        raise LinkError("it leads off the host")
-    here = urlsplit(base)
+    if PLAIN_PATH.fullmatch(raw):
+        path = raw
+    else:
+        try:
+            url = urljoin(base.partition("?")[0], raw.replace(" ", "%20"))
+            parts = urlsplit(url)
+            elsewhere = parts.scheme not in ("http", "https") or host(url) != host(base) or parts.username is not None
+        except ValueError:
+            raise LinkError("it is not an address") from None
+        if elsewhere:
+            raise LinkError("it leads off the host")
+        path = parts.path
     # Not urljoin's doing: an encoded `..` would be a way out as well.
-    if ".." in unquote(parts.path).split("/"):
+    path = unquote(path)
+    if ".." in path.split("/"):
         raise LinkError("it leads out of its directory")
-    return f"{here.scheme}://{here.netloc}{quote(unquote(parts.path))}{question}{query}"
+    return f"{_place(base)}{quote(path)}{question}{query}"
+
+
+@lru_cache
+def _place(base: str) -> str:
+    """Return scheme and host of an address."""
+    here = urlsplit(base)
+    return f"{here.scheme}://{here.netloc}"
 
 
 def _plain(value: str, text: str = "") -> str:

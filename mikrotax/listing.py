@@ -13,12 +13,14 @@ from bs4 import Tag
 from common.names import same_name
 from mikrotax.gallery import BELOW_HIDDEN, HIDDEN, PICTURE_NAME, Findings, GalleryReader, is_gallery
 from mikrotax.links import Link, LinkError, other_names, page_link
-from mikrotax.markup import all_text, attribute, tidy
+from mikrotax.markup import all_text, attribute, holds, tidy
 from mikrotax.picture_sources import Picture
 
 AGE_WINDOW = re.compile(r"age[\s-]*window", re.IGNORECASE)
 DAUGHTER = re.compile(r"_m(?: |$)")  # the class of a daughter's name: taxon_m, smallcaps_m
 GRANDDAUGHTER = re.compile(r"_s(?: |$)")
+MODULE = re.compile(r"[?&]module=([^&#]*)")
+TAXON = re.compile(r"[?&](?:taxon|id)=[^&#]")
 GRANDDAUGHTERS = re.compile("GDscroll")  # the class of their cell
 NAVIGATION = re.compile(
     r"(?:Classification|Ancestry|Higher levels|Sister taxa|Other pages this level)\s*:", re.IGNORECASE
@@ -123,7 +125,7 @@ class Listing:
     def _take_blocks(self, page: Tag) -> list[Daughter]:
         """Return taxa that are listed with pictures but without a table, in a list or in blocks; and empty these."""
         blocks: dict[int, Tag] = {}
-        for link in page.find_all(_shows_picture):
+        for link in filter(_shows_picture, page.find_all("a")):
             block = link.find_parent(BLOCKS)
             if block is not None and not any(map(self._link, _links(block))):
                 block = block.find_parent(BLOCKS)
@@ -141,7 +143,8 @@ class Listing:
 
     def _row(self, row: Tag) -> list[Daughter]:
         pictures = self.gallery.read_row(row)
-        links = [a for a in _links(row) if not (a.img or a.find_parent(class_=GRANDDAUGHTERS) or _is_picture(a))]
+        others = [a for a in _links(row) if not (_is_picture(a) or holds(a, "img"))]
+        links = [a for a in others if not _in_granddaughters(a, row)]
         marked = [a for a in links if _has_class(a, DAUGHTER)]
         left_out = len(self.findings.left_out)
         for a in marked or [a for a in links if not _has_class(a, GRANDDAUGHTER)][:1]:
@@ -157,19 +160,21 @@ class Listing:
                 self.findings.left_out.extend((picture.thumb, BELOW_HIDDEN) for picture in pictures)
                 return []
             if name:
-                return [Daughter(name, link.url, tuple(pictures), self._below(row, link))]
+                return [Daughter(name, link.url, tuple(pictures), self._below(others, a))]
         if pictures and len(self.findings.left_out) == left_out:
             self.findings.not_understood.append(f"a row of {len(pictures)} pictures names no taxon")
         return []
 
-    def _below(self, row: Tag, daughter: Link) -> int:
-        """Return how many taxa of the daughter's module a row names besides the daughter."""
-        links = [link for a in _links(row) if (link := self._link(a)) and link.url != daughter.url]
-        return len({link.url for link in links if same_name(link.module, daughter.module)})
+    def _below(self, links: list[Tag], daughter: Tag) -> int:
+        """Return how many taxa of the daughter's module are linked to besides the daughter."""
+        own = attribute(daughter, "href")
+        module = MODULE.search(own)
+        others = {attribute(a, "href") for a in links} - {own}
+        return sum(bool(TAXON.search(href)) and _same(MODULE.search(href), module) for href in others)
 
     def _link(self, a: Tag) -> Link | None:
         """Return what a link means, None if it leads to a picture or to no taxon."""
-        if a.img or _is_picture(a):
+        if _is_picture(a) or holds(a, "img"):
             return None
         try:
             return page_link(self.url, attribute(a, "href"), tidy(a.get_text()))
@@ -177,18 +182,31 @@ class Listing:
             return None
 
 
+def _same(one: re.Match[str] | None, other: re.Match[str] | None) -> bool:
+    return (one and one.group(1)) == (other and other.group(1))
+
+
+def _in_granddaughters(a: Tag, row: Tag) -> bool:
+    """Tell whether a link in a row stands in the cell of the granddaughters."""
+    for above in a.parents:
+        if above is row:
+            return False
+        if GRANDDAUGHTERS.search(attribute(above, "class")):
+            return True
+    return False
+
+
 def _rows(table: Tag) -> list[Tag]:
     return [row for row in table.find_all("tr") if row.find_parent("table") is table]
 
 
-def _links(tag: Tag) -> Iterable[Tag]:
-    return tag.find_all("a", href=True)
+def _links(tag: Tag) -> list[Tag]:
+    return [a for a in tag.find_all("a") if "href" in a.attrs]
 
 
 def _shows_picture(tag: Tag) -> bool:
-    """Tell whether a tag is a link to a picture, with an image in it, outside of galleries."""
-    shows = tag.name == "a" and tag.img is not None and _is_picture(tag)
-    return shows and not any(is_gallery(above) for above in tag.parents)
+    """Tell whether a link leads to a picture, with an image in it, outside of galleries."""
+    return _is_picture(tag) and holds(tag, "img") and not any(is_gallery(above) for above in tag.parents)
 
 
 def _is_picture(a: Tag) -> bool:
@@ -206,4 +224,4 @@ def _is_marked(table: Tag) -> bool:
 
 def _has_class(tag: Tag, pattern: re.Pattern[str]) -> bool:
     """Tell whether a tag, or one in it, has a class that ends as the pattern says."""
-    return bool(pattern.search(attribute(tag, "class")) or tag.find(class_=pattern))
+    return any(pattern.search(attribute(each, "class")) for each in (tag, *tag.find_all(True)))

@@ -15,7 +15,7 @@ PAGES = re.compile(
     r"\b(?:grouped|divided|split) (?:in|into|on) (\d{1,3}) pages\b|\bpage \d+ of (\d{1,3})\b", re.IGNORECASE
 )
 SHOWN = re.compile(r"\b(?:showing|displaying|taxa) \d+ ?(?:-|–|to) ?\d+ of (\d{1,5})\b", re.IGNORECASE)
-HINT = re.compile(r"pages?\b|\bshowing\b|\bdisplaying\b|\d (?:sub-?taxa|daughter)", re.IGNORECASE)
+HINT = re.compile(r"\b(?:grouped|divided|split|showing|displaying|page\W{1,9}\d|taxa \d)", re.IGNORECASE)
 PAGE_NUMBER = re.compile(r"[?&;]((?!id=|taxon=|module=|dir=)[A-Za-z_]\w*=\d{1,4})(?=[&#;]|$)")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from bs4 import Tag
 
-from mikrotax.markup import LINE_ENDS, tidy
+from mikrotax.markup import LINE_ENDS, attribute, tidy
 
 GROUP = re.compile(r"(?:^|(?<=[\s,;]))((?=[A-Z0-9/-]{2})[A-Z][A-Z0-9]*(?:[-/][A-Z0-9]+)*)\s*:")
 MICRON = "\u00b5m|\u03bcm|um|microns?|micrometers?|micrometres?"
@@ -20,7 +20,9 @@ Metrics = dict[str, tuple[float, float]]
 
 def read_rows(page: Tag) -> Iterator[tuple[str, str]]:
     """Yield label and text of each row of the search data; a `<br>` in it is a line break."""
-    for row in page.find_all("tr", class_="char-matrix-data"):
+    for row in page.find_all("tr"):
+        if attribute(row, "class") != "char-matrix-data":
+            continue
         label, *cells = row.find_all(["td", "th"])
         text = "\n".join(_lines(cell) for cell in cells)
         yield tidy(label.get_text()).rstrip(":").strip().casefold(), text
