@@ -42,6 +42,7 @@ def plainly(error: Exception) -> str:
         ("refused", "it refuses connections"),
         ("resolve", "its name is not known: is the network there?"),
         ("ConnectionError", "the connection broke"),
+        ("failed to decode", "its answer cannot be unpacked"),
         ("ChunkedEncoding", "its answer was cut off"),
     ):
         if sign in text:

@@ -101,7 +101,7 @@ class Scraper:
 
     def _fetch_pictures(self) -> None:
         """Fetch the pictures that are not here yet, or count them where nothing is to be fetched."""
-        if self.records and not self.pool.listed and not self.outcome.left_out:
+        if self.records and not self.pool.listed:
             self.outcome.not_understood["no picture was found at all"] += list(self.records)
         fetcher = PictureFetcher(self.settings, self.outcome, self.clock)
         missing = fetcher.missing(self.pool.listed.values(), self.failed_before)

@@ -114,7 +114,8 @@ class PoliteSession(LimiterSession):
             raise
         try:
             value = read(response)
-        except ForeignAnswer:
+        except ForeignAnswer as error:
+            self._failed |= dict.fromkeys(visited, str(error))
             self._refusals.refused(describe(response))
             raise
         except ToolkitError:
@@ -126,6 +127,8 @@ class PoliteSession(LimiterSession):
     def _follow(self, url: str, limit: int, visited: set[str], robots: Robots) -> Response:
         while True:
             if url in self._failed:
+                if visited:  # the site has answered, by a redirect to it
+                    self._refusals.refused("a redirect to what failed before")
                 raise FetchError(self._failed[url])
             if not robots.allows(url):
                 raise FetchError(FORBIDDEN)
