@@ -96,7 +96,7 @@ class GalleryReader:
             elif picture:
                 found.append(picture)
         for reason, number in unread.items():
-            self.findings.not_understood.append(f"{number} of its pictures could not be read, each {reason}")
+            self.findings.not_understood.append(f"{number} of its pictures could not be read ({reason})")
         return unite(found)
 
     def _picture(self, unit: Unit, unread: Counter[str]) -> Picture | None:

@@ -1,7 +1,8 @@
 """A run of the scraper: the pages of each module become records, then the pictures that they list are fetched."""
 
 import logging
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from datetime import date
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from mikrotax.changes import changes, write_changes
 from mikrotax.clock import Clock, OutOfTime
 from mikrotax.crawl import Failure, Walk, first_page
 from mikrotax.fetching import PictureFetcher
-from mikrotax.links import MODULES, Link, is_page, link_id, page_link, site_directory
+from mikrotax.links import MODULES, Link, LinkError, is_page, link_id, page_link, site_directory
 from mikrotax.markup import PageError
 from mikrotax.outcome import Outcome
 from mikrotax.reader import Reader, Visit
@@ -153,16 +154,10 @@ class Scraper:
 
     def _suggestion(self, module: str) -> str:
         """Return names like those that were asked for, among what is stored and known; "" where there are none."""
-        modules = suggestion(module, {*MODULES, *self.files.modules(), *self.records})
-        if modules or not self.settings.taxon:
-            return modules
-        known = self.files.taxa()
-        return suggestion(self.settings.taxon, known) or suggestion(self.settings.taxon, known | self._stored_taxa())
-
-    def _stored_taxa(self) -> set[str]:
-        """Return the names in the addresses of all stored pages."""
-        urls = [url for url in self.store.urls() if "taxon=" in url]
-        return {page_link(url, url).taxon for url in urls}
+        stored = list(_links(self.store.urls()))
+        taxa = self.files.taxa() | {link.taxon for link in stored}
+        modules = {*MODULES, *self.files.modules(), *(link.module for link in stored)}
+        return (self.settings.taxon and suggestion(self.settings.taxon, taxa)) or suggestion(module, modules)
 
     def _add(self, visit: Visit) -> None:
         """Take in one page that was read, and write its record if there is none yet."""
@@ -208,3 +203,10 @@ class Scraper:
         robots = self._last_robots()
         tables.write(self.files.present(self.records), self.pool.listed.values(), robots.no_training if robots else "")
         self.outcome.tables = True
+
+
+def _links(urls: Iterable[str]) -> Iterator[Link]:
+    """Yield what addresses of pages say, of those that name a taxon."""
+    for url in urls:
+        with suppress(LinkError):
+            yield page_link(url, url)

@@ -11,11 +11,11 @@ MOST = 3
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return the known names most like `name`, as a part of a sentence; "" where it is known itself, or none is near.
 
-    Case, blanks and `_` do not count, and a name that holds the other one is near, too.
+    Without case, blanks and `_` they are compared, and a name that holds the other one is near, too.
     """
     names = {comparison_key(each): each for each in sorted(known) if each.strip()}
     key = comparison_key(name)
-    if not key or key in names:
+    if not key or name in names.values():
         return ""
     close = get_close_matches(key, names, n=MOST, cutoff=0.6)
     holding = sorted((each for each in names if len(key) > 2 and (key in each or each in key)), key=len)

@@ -169,9 +169,9 @@ def test_an_answer_that_drips_ends_at_the_time_limit(answer, quick):
 
 def test_a_robots_txt_that_drips_stops_the_run(quick, monkeypatch):
     monkeypatch.setattr(session_module, "ROBOTS_SLOWEST", 1)
-    with RawSite({"/robots.txt": DRIPS["in the body"]}) as site:
-        with PoliteSession(site.url, 0) as session, pytest.raises(SiteError, match="took longer than 1 seconds"):
-            session.fetch(site.url + "/good", 100)
+    site = RawSite({"/robots.txt": DRIPS["in the body"]})
+    with site, PoliteSession(site.url, 0) as session, pytest.raises(SiteError, match="took longer than 1 seconds"):
+        session.fetch(site.url + "/good", 100)
     assert site.paths == ["/robots.txt"]
 
 
