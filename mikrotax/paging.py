@@ -21,13 +21,15 @@ PAGE_NUMBER = re.compile(r"[?&;]((?!id=|taxon=|module=|dir=)[A-Za-z_]\w*=\d{1,4}
 
 @dataclass(frozen=True)
 class Paging:
-    """What a page says of the length of its list: `taxa` and `pages` in all, 0 where it does not say; `more`: addresses
-    of pages that hold the rest.
+    """What a page says of the length of its list: `taxa` and `pages` in all, 0 where it does not say.
+
+    more: addresses of pages that hold the rest; own: the one that leads to the page itself, where there is one.
     """
 
     taxa: int = 0
     pages: int = 1
     more: tuple[str, ...] = ()
+    own: str = ""
 
     @property
     def several(self) -> bool:
@@ -44,9 +46,9 @@ def read_paging(page: Tag, url: str) -> Paging:
     number = int(pages.group(1) or pages.group(2)) if pages else 2
     total = int(shown.group(1)) if shown else int(taxa.group(1)) if taxa else 0
     more = _other_pages(page, url)
-    if len(more) >= number:  # the page's own number is a link, too
-        more = more[1:]
-    return Paging(total, number, tuple(more)) if number > 1 else Paging()
+    # Where there are as many links as pages, the first one leads to the page itself.
+    own = more.pop(0) if len(more) >= number else ""
+    return Paging(total, number, tuple(more), own) if number > 1 else Paging()
 
 
 def _other_pages(page: Tag, url: str) -> list[str]:

@@ -113,7 +113,8 @@ class Reader:
                 failed.append(f"another page of its list could not be read: {error}")
                 continue
             parts.append(part)
-            urls += [more for more in part.page.paging.more if more not in urls and len(urls) < MAX_PARTS]
+            known = {*urls, visit.page.paging.own}
+            urls += [more for more in part.page.paging.more if more not in known][: MAX_PARTS - len(urls)]
         page = _joined([part.page for part in parts])
         troubles = dict.fromkeys([part.trouble for part in parts if part.trouble] + failed)
         shrunk, new = any(part.shrunk for part in parts), any(part.new for part in parts)
