@@ -9,8 +9,9 @@ from mikrotax.links import Link, other_names, page_link, page_url
 from mikrotax.markup import PageError
 from mikrotax.pages import MAX_DEPTH, Page
 from mikrotax.reader import Reader, Visit
-from mikrotax.session import FetchError
+from mikrotax.session import FetchError, SiteError
 
+STOPPED = "the run stopped when the site refused it"
 MAX_LINKS = 100_000  # pages that are listed in one walk; the largest module has some thousand
 
 
@@ -69,9 +70,11 @@ class Walk:
                 visit = self.reader.read(pending.link, pending.below)
                 self._check(visit.page, pending.depth)
             except (FetchError, PageError) as error:
-                link = pending.link
-                self.failures.append(Failure("page", link.taxon or link.url, link.url, str(error), pending.listed_on))
+                self._fail(pending, str(error))
                 continue
+            except SiteError:
+                self._fail(pending, STOPPED)
+                raise
             if _page_key(visit.page) in known:
                 continue
             known.add(_page_key(visit.page))
@@ -79,6 +82,10 @@ class Walk:
             page = self._with_full_names(visit.page, pending.below)
             self._add(page, pending.depth + 1, asked)
             yield replace(visit, page=page)
+
+    def _fail(self, pending: Pending, reason: str) -> None:
+        link = pending.link
+        self.failures.append(Failure("page", link.taxon or link.url, link.url, reason, pending.listed_on))
 
     def _with_full_names(self, page: Page, below: int) -> Page:
         """Return a page with the names that its ancestors' own pages have, where it links to them by their ids."""

@@ -7,13 +7,13 @@ from tqdm import tqdm
 
 from common.files import write_bytes
 from mikrotax.clock import Clock
-from mikrotax.crawl import Failure
+from mikrotax.crawl import STOPPED, Failure
 from mikrotax.outcome import Outcome
 from mikrotax.pictures import MAX_BYTES, PictureError, check_picture, is_whole
 from mikrotax.records import Listed
 from mikrotax.robots import Robots
 from mikrotax.selection import reason_against
-from mikrotax.session import FetchError, PoliteSession
+from mikrotax.session import FetchError, PoliteSession, SiteError
 from mikrotax.settings import ScrapeSettings
 
 
@@ -51,8 +51,14 @@ class PictureFetcher:
                 write_bytes(self.settings.images / entry.file, session.fetch(entry.url, MAX_BYTES, _content))
                 self.outcome.counts["pictures", "new"] += 1
             except (FetchError, PictureError) as error:
-                taxon = entry.picture.lineage[-1]
-                self.outcome.failures.append(Failure("picture", taxon, entry.url, str(error), entry.page))
+                self._note(entry, str(error))
+            except SiteError:
+                self._note(entry, STOPPED)
+                raise
+
+    def _note(self, entry: Listed, reason: str) -> None:
+        taxon = entry.picture.lineage[-1]
+        self.outcome.failures.append(Failure("picture", taxon, entry.url, reason, entry.page))
 
 
 def _content(response: Response) -> bytes:

@@ -201,7 +201,9 @@ class Scraper:
         """Write what goes with the records: how to cite, credits, taxa, what failed, what a person should look at."""
         tables = Tables(self.settings, self.outcome)
         robots = self._last_robots()
-        tables.write(self.files.present(self.records), self.pool.listed.values(), robots.no_training if robots else "")
+        no_training = robots.no_training if robots else ""
+        tried = self.session.tried if self.session else set()
+        tables.write(self.files.present(self.records), self.pool.listed.values(), no_training, tried)
         self.outcome.tables = True
 
 

@@ -69,6 +69,7 @@ class PoliteSession(LimiterSession):
         self.site = site
         self.delay = delay
         self.asked = 0
+        self.tried: set[str] = set()  # addresses
         self._unanswered = 0
         self._refusals = Refusals()
         self._failed: dict[str, str] = {}
@@ -133,6 +134,7 @@ class PoliteSession(LimiterSession):
             if not robots.allows(url):
                 raise FetchError(FORBIDDEN)
             visited.add(url)
+            self.tried.add(url)
             response = self._ask(url, limit)
             if not response.is_redirect:
                 if response.status_code != 200:

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -56,16 +56,22 @@ class Tables:
         self.settings = settings
         self.outcome = outcome
 
-    def write(self, records: Mapping[Path, Record], listed: Iterable[Listed], no_training: str) -> None:
-        """Write all of them: about all records that are there, and the pictures that this run has seen."""
+    def write(
+        self, records: Mapping[Path, Record], listed: Iterable[Listed], no_training: str, tried: Set[str]
+    ) -> None:
+        """Write all of them: about all records that are there, and the pictures that this run has seen.
+
+        tried: the addresses that it asked for.
+        """
         data, images = self.settings.data, self.settings.images
         parts = urlsplit(self.settings.site)
+        unfinished = tried if self.outcome.stopped else None
         site = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         for path, write in {
             data / "CITATION.txt": lambda path: write_citation(path, site, fetch_dates(records.values()), no_training),
             data / "taxa.csv": lambda path: write_taxa(path, records.values()),
             images / "credits.csv": lambda path: write_credits(path, images, listed),
-            data / "failures.csv": lambda path: write_failures(path, self.outcome.failures),
+            data / "failures.csv": lambda path: write_failures(path, self.outcome.failures, unfinished),
             data / "notices.csv": lambda path: write_notices(path, self.outcome.not_understood, self.outcome.notices),
         }.items():
             if path.is_dir():
@@ -99,9 +105,15 @@ def write_credits(path: Path, images: Path, listed: Iterable[Listed]) -> None:
         write_csv(path, CREDITS, table)
 
 
-def write_failures(path: Path, failures: Iterable[Failure]) -> None:
-    """Write the table of what could not be fetched; without any, an old table is removed."""
-    _write_or_remove(path, FAILURES, [asdict(failure) for failure in failures])
+def write_failures(path: Path, failures: Iterable[Failure], tried: Set[str] | None = None) -> None:
+    """Write the table of what could not be fetched; without any, an old table is removed.
+
+    Where `tried` is given, for a run that came to no end, rows of the old table stay whose addresses are not among it.
+    """
+    rows = [asdict(failure) for failure in failures]
+    known = {row["url"] for row in rows}
+    earlier = [] if tried is None else [{name: row.get(name) or "" for name in FAILURES} for row in read_table(path)]
+    _write_or_remove(path, FAILURES, rows + [row for row in earlier if row["url"] not in known | (tried or set())])
 
 
 def write_notices(path: Path, *notices: Mapping[str, Iterable[str]]) -> None:

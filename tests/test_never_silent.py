@@ -3,7 +3,7 @@
 import pytest
 
 from tests.scraping import records, rows, scrape
-from tests.tree_site import MODULE, TREE, TreeSite
+from tests.tree_site import MODULE, TREE, TreeSite, grown
 
 
 def run(site, folder, *options):
@@ -132,7 +132,7 @@ class Paged(TreeSite):
     numbers = (0, 1, 2)
 
     def __init__(self):
-        super().__init__(TREE | {"Aus": (names := [f"Aus n{n:02}" for n in range(25)])} | {name: [] for name in names})
+        super().__init__(grown(25))
 
     def table(self, taxon, query):
         if taxon != "Aus":

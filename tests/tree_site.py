@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from tests.scraping import picture
 
 MODULE = "bf_own"
+HTML = {"Content-Type": "text/html; charset=utf-8"}
 TREE = {
     MODULE: ["Aaceae"],
     "Aaceae": ["Aus"],
@@ -14,7 +15,12 @@ TREE = {
     "Aus unus": [],
     "Aus duus": [],
 }
-HTML = {"Content-Type": "text/html; charset=utf-8"}
+
+
+def grown(number):
+    """Return a tree with so many species in its one genus."""
+    species = [f"Aus n{each:02}" for each in range(number)]
+    return {MODULE: ["Aaceae"], "Aaceae": ["Aus"], "Aus": species} | {name: [] for name in species}
 
 
 class TreeSite:
