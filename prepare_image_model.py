@@ -24,9 +24,9 @@ def build_parser() -> argparse.ArgumentParser:
     """Describe the command line. Its defaults are those of PrepareSettings."""
     parser = make_parser(__doc__)
     where = parser.add_argument_group("where")
-    where.add_argument("--data", type=Path, help="directory with the JSON files, at any depth (data)")
-    where.add_argument("--images", type=Path, help="directory with the picture files (images)")
-    where.add_argument("--train", type=Path, help="directory to lay out train/ and validate/ in (.)")
+    where.add_argument("--data", type=Path, metavar="DIR", help="directory with the JSON files, at any depth (data)")
+    where.add_argument("--images", type=Path, metavar="DIR", help="directory with the picture files (images)")
+    where.add_argument("--train", type=Path, metavar="DIR", help="directory to lay out train/ and validate/ in (.)")
     where.add_argument(
         "--link",
         choices=LINKS,
@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="what stays in one split; near-duplicates always do (specimen)",
     )
     split.add_argument("--hold_out_types", action="store_true", help="keep type specimens out of train")
-    split.add_argument("--seed", type=int, help="another number gives another split (0)")
+    split.add_argument("--seed", type=int, metavar="N", help="another number gives another split (0)")
     parser.set_defaults(**vars(PrepareSettings()))
     return parser
 

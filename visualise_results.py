@@ -35,8 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--report",
         type=Path,
         metavar="DIR",
-        help="write report.html with tables and figures into this directory; with --images, where the answers go "
-        f"(default: {OWN_PICTURES})",
+        help="write report.html with tables and figures into this directory (default: no report); with --images, where "
+        f"the answers go (default: {OWN_PICTURES})",
     )
     add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: data)")
     add(

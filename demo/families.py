@@ -134,7 +134,8 @@ def placolith(
         z = np.maximum(z, core * 0.1 * inside(0.35 - np.abs((y * grill / 2) % 1 - 0.5), 0.2))
     if bridge is not None:
         z = np.maximum(z, core * bar(x, y, math.radians(bridge), bridge_width) * 0.34)
-    return Relief(z, t + swing * (1 - r), delay * solid(z) * ring(r, *bright, 0.12))
+    inner, outer = bright
+    return Relief(z, t + swing * (1 - r), delay * solid(z) * ring(r, inner, outer, 0.12))
 
 
 def helicolith(x, y, *, ellipticity, wing, blanket, pore, apart, bridge, ribs=70):

@@ -34,7 +34,7 @@ def row(action: argparse.Action) -> str:
         value = action.metavar or ("|".join(action.choices) if action.choices else action.dest.upper())
     names = ", ".join(f"`{name} {value}`".replace(" `", "`") for name in action.option_strings)
     text = (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
-    cells = [" ".join(cell.split()).replace("|", "\\|") for cell in (names, text)]
+    cells = [" ".join(cell.split()).replace("|", "\\|") for cell in (names, text.replace("<", "&lt;"))]
     return f"| {cells[0]} | {cells[1]} |"
 
 

@@ -125,6 +125,7 @@ def test_images_read_into_a_file_are_those_read_into_memory(tmp_path, monkeypatc
     assert in_memory.pixels.stride() == mapped.pixels.stride()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", ["features", "block"])
 def test_a_run_with_little_memory_is_the_same_run_and_leaves_no_file(tmp_path, monkeypatch, frozen):
     write_pretrained(tmp_path, train=3, validate=2)

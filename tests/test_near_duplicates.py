@@ -94,6 +94,7 @@ def test_one_image_or_none_has_no_pairs(pairs_of):
     assert pairs_of([]) == pairs_of([picture(0)]) == []
 
 
+@pytest.mark.slow
 def test_known_copies_among_real_pictures_are_found():
     if not SHARED.is_dir():
         pytest.skip("../shared/pictures is absent: real pictures are not part of the project")

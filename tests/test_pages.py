@@ -132,6 +132,7 @@ def test_a_species_page_of_our_own():
 # The wordings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wording", ["2018", "later"])
 def test_every_page_of_the_demo_is_read_whole(wording):
     """All that the demo's tree holds comes back out of its pages, in both wordings alike."""

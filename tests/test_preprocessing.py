@@ -113,6 +113,7 @@ def test_views_are_all_different_and_begin_with_the_mirror_image():
     assert len({tuple(view.flatten().tolist()) for view in eight}) == 8
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_vit_fit_other_sizes():
     whole = build_network("vit_b_32", 5, 224)
     network = build_network("vit_b_32", 3, 96)

@@ -48,7 +48,7 @@ def test_a_huge_16_bit_image_takes_a_few_times_its_size(tmp_path):
     values = np.arange(6000 * 5000, dtype=np.uint16).reshape(5000, 6000)
     Image.fromarray(values).save(tmp_path / "huge.tif")
     taken = peak_of(lambda: read_image(tmp_path / "huge.tif"))
-    assert values.nbytes < taken < 5 * values.nbytes
+    assert 0.9 * values.nbytes < taken < 5 * values.nbytes
 
 
 def test_transparent_parts_are_black():

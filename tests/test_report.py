@@ -257,6 +257,7 @@ def test_no_group_calibrates_itself():
     assert one | other == set(groups) and not one & other
 
 
+@pytest.mark.slow
 def test_a_second_report_is_the_same_to_the_byte(report_set, tmp_path):
     options = ["--model", report_set / "model", "--validate", report_set / "validate", "--report", tmp_path / "again"]
     assert run(*options, "--output", tmp_path / "test.png", "--data", report_set / "data", "--device", "cpu") == 0
@@ -292,6 +293,7 @@ def small_set(directory, each):
     return [*options, "--report", directory / "report", "--data", directory / "none", "--device", "cpu"]
 
 
+@pytest.mark.slow
 def test_one_picture_of_each_class_is_enough_and_unseen_taxa_are_said_not_to_be_detected(report_set, tmp_path):
     assert run(*small_set(tmp_path, 1)) == 0
     pages = [" ".join((each / "report" / "report.html").read_text().split()) for each in (report_set, tmp_path)]

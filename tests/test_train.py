@@ -45,6 +45,7 @@ def pretrained(tmp_path_factory):
     return write_pretrained(tmp_path_factory.mktemp("pretrained"), train=2, validate=2)
 
 
+@pytest.mark.slow
 def test_a_run_writes_model_history_and_last(trained):
     directory, run = trained
     model = load_checkpoint(directory / "model")
@@ -61,6 +62,7 @@ def test_a_run_writes_model_history_and_last(trained):
     assert not list(directory.glob(".*"))
 
 
+@pytest.mark.slow
 def test_the_saved_model_is_the_best_one(trained):
     directory, _ = trained
     model = load_checkpoint(directory / "model")
@@ -70,6 +72,7 @@ def test_the_saved_model_is_the_best_one(trained):
     assert right.double().mean().item() == pytest.approx(model.scores["accuracy"])
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_every_series(trained):
     directory, _ = trained
     (run,) = (directory / "logs").iterdir()
@@ -92,6 +95,7 @@ def test_tensorboard_reads_every_series(trained):
     assert gradients.num == 3 * 512 and gradients.min < 0 < gradients.max
 
 
+@pytest.mark.slow
 def test_logged_images_are_undone_from_normalisation(trained):
     directory, _ = trained
     (run,) = (directory / "logs").iterdir()
@@ -104,6 +108,7 @@ def test_logged_images_are_undone_from_normalisation(trained):
         assert max(abs(one - other) for one, other in pairs) <= 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(trained, tmp_path):
     directory, _ = trained
     write_image_folders(tmp_path, train=4)
@@ -152,12 +157,14 @@ def test_what_torch_refuses_is_said_in_a_sentence():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
 
+@pytest.mark.slow
 def test_resuming_with_other_options_is_refused(trained):
     directory, _ = trained
     run = train(directory, *SMALL, "--epochs", "5", "--resume")
     assert run.status == 1 and "by a run with epochs 4, not 5" in run.stderr
 
 
+@pytest.mark.slow
 def test_resuming_on_other_images_is_refused(trained, tmp_path):
     directory, _ = trained
     write_image_folders(tmp_path, train=2, validate=1, shapes=("disc", "bar"))
@@ -257,6 +264,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_says_what_to_do(tmp_path):
     assert "the loss became nan in epoch 1; try another --learning_rate" in run.stderr
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run_that_gets_no_better(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1)
     run = train(tmp_path, *SMALL, "--learning_rate", "1e-12", "--epochs", "50", "--patience", "2")
@@ -282,6 +290,7 @@ def test_images_that_were_moved_by_hand_are_not_gone_on_with(tmp_path):
     assert run.status == 1 and "was saved by a run on other pictures" in run.stderr
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_last_row_was_written_writes_it_when_resumed(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1)
     assert train(tmp_path, *SMALL, "--epochs", "2").status == 0

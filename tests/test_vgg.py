@@ -35,7 +35,8 @@ def imagenet_like():
     return network
 
 
-@pytest.mark.parametrize("size", [120, *(pytest.param(size, marks=pytest.mark.slow) for size in (96, 128, 160, 224))])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [96, 120, 128, 160, 224])
 def test_vgg11_with_the_fold_equals_torchvisions(imagenet_like, size):
     network = vgg11(num_classes=10, image_size=size).double().eval()
     random = transfer(network, imagenet_like.state_dict())

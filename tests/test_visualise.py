@@ -152,7 +152,8 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(directory, t
         (1, "empty holds no classes", [*model, "--validate", "empty"]),
         (1, "has the class cube, which is not one of the 3 known", [*model, "--validate", "other"]),
         (1, "there is no directory lost; try another --images", [*model, "--images", "lost"]),
-        (1, "there is no device abacus", [*model, *validate, "--device", "abacus"]),
+        (1, "there is no device xpu", [*model, *validate, "--device", "xpu"]),
+        (2, "it must be the name of a device", [*model, *validate, "--device", "abacus"]),
         (1, "there is no directory data, where the ages of taxa", [*model, "--images", "empty", "--age", "3"]),
         (2, "a whole number above 0", ["--num_images", "0"]),
         (2, "invalid choice: 'nicest'", ["--select", "nicest"]),
@@ -195,6 +196,7 @@ def test_every_format_that_is_offered_can_be_written(directory, tmp_path):
         assert (tmp_path / f"grid.{kind}").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_files_with_odd_names_are_shown_and_written(directory, tmp_path):
     """A name that is not UTF-8, with a line break and a backslash, in grid, tables and page."""
     shutil.copytree(directory / "validate", tmp_path / "validate")

@@ -42,8 +42,8 @@ class Augmentation:
 def augment(images: Tensor, parameters: Tensor) -> Tensor:
     """Rotate, mirror, scale, shift and relight each image of a batch by its row of `parameters` (see `Augmentation`).
 
-    Takes uint8 (n, 3, s, s), returns float32 of that shape in [0, 255]. Mirroring is always right: a coccolith may lie
-    on either side. What comes in from outside the image has the colour of its border.
+    Takes uint8 (n, 3, s, s), returns float32 of that shape in [0, 255]. Mirroring suits most microfossils, which are
+    photographed from either side. What comes in from outside the image has the colour of its border.
     """
     if not len(images):  # a rank's slice of a batch may be empty
         return images.float()
