@@ -29,7 +29,7 @@ class Robots:
     def __init__(self, content: bytes = b""):
         text = decode(content[:MAX_ROBOTS]).lstrip("\ufeff")
         if len(content) > MAX_ROBOTS:  # the last line may be cut
-            text = re.sub(r"[^\r\n]*\Z", "", text)
+            text = text[: max(text.rfind("\r"), text.rfind("\n")) + 1]
         self._rules = Protego.parse(text)
         self.delay = self._rules.crawl_delay(PROGRAM) or 0.0
         self.no_training = next((line for line in _signals(text) if NO_TRAINING.search(line)), "")
