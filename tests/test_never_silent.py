@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.scraping import records, rows, scrape
+from tests.scraping import quick_first, records, rows, scrape
 from tests.tree_site import MODULE, TREE, TreeSite, grown
 
 
@@ -57,7 +57,7 @@ class PlainIds(NoMarks):
         return f"{self.directory}?id={self.ids[taxon]}"
 
 
-@pytest.mark.parametrize("kind", [NoMarks, NoHead, ListOfBlocks, PlainIds])
+@pytest.mark.parametrize("kind", quick_first(NoMarks, NoHead, ListOfBlocks, PlainIds, quick=2))
 def test_a_list_of_taxa_is_known_by_what_it_holds(kind, tmp_path):
     assert run(kind(), tmp_path) == 0
     assert len(records(tmp_path)) == 5 and [
@@ -88,11 +88,11 @@ class Nothing(TreeSite):
 
 @pytest.mark.parametrize(
     ("kind", "name", "told"),
-    [
+    quick_first(
         (LinksAlone, MODULE, "a table that names taxa could not be read: 'Lower taxa"),
         (Sentence, "Aus", "2 taxa are named below it elsewhere, and it lists none"),
         (Nothing, MODULE, "it is the page of a module, and lists no taxa"),
-    ],
+    ),
 )
 def test_what_is_not_understood_is_told_by_name(kind, name, told, tmp_path, capsys):
     assert run(kind(), tmp_path) == 1
@@ -144,6 +144,7 @@ class Paged(TreeSite):
         return f"{words}<table>{self.head(taxon)}{shown}</table>"
 
 
+@pytest.mark.slow
 def test_a_list_in_several_pages_is_followed(tmp_path):
     site = Paged()
     assert run(site, tmp_path) == 0
@@ -153,6 +154,7 @@ def test_a_list_in_several_pages_is_followed(tmp_path):
     assert scrape(site, tmp_path, "--module", MODULE, "--offline") == 0 and len(site.paths) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", [(), (1,)])
 def test_the_missing_rest_of_a_list_is_told(numbers, tmp_path, capsys):
     site = Paged()
@@ -176,7 +178,7 @@ def shots(**attributes):
 
 @pytest.mark.parametrize(
     "image",
-    [
+    quick_first(
         "<img src='/thumbnails/{file}'>",
         "<img src='/system/resize.php?file={full}&w=120'>",
         "<img src='/images_120/bf_own/{file}'>",
@@ -189,7 +191,7 @@ def shots(**attributes):
         "<span class='thumb' style='background-image: url(/t/{file})'></span>",
         "<img src='/images/ui/spinner.gif'>",
         "",
-    ],
+    ),
 )
 def test_a_picture_counts_by_its_link_however_its_thumbnail_is_loaded(image, tmp_path):
     assert run(shots(image=image)(), tmp_path) == 0
@@ -201,14 +203,14 @@ def test_a_picture_counts_by_its_link_however_its_thumbnail_is_loaded(image, tmp
 
 @pytest.mark.parametrize(
     "box",
-    [
+    quick_first(
         "data-lightbox='x' data-title",
         "data-fancybox='x' data-caption",
         "class='glightbox' data-description",
         "class='fancybox' title",
         "rel='prettyPhoto-lightbox' title",
         "data-gallery aria-label",
-    ],
+    ),
 )
 def test_other_boxes_are_read_as_galleries(box, tmp_path):
     class Boxes(TreeSite):
@@ -225,7 +227,7 @@ def test_other_boxes_are_read_as_galleries(box, tmp_path):
     assert found["page"]["taxonomic_discussion"] == ""
 
 
-@pytest.mark.parametrize("ending", ["webp", "avif", "jp2", "JPEG", "tif", "jfif"])
+@pytest.mark.parametrize("ending", quick_first("webp", "avif", "jp2", "JPEG", "tif", "jfif"))
 def test_endings_that_pillow_reads(ending, tmp_path):
     class Endings(TreeSite):
         def file(self, taxon, number):
@@ -236,11 +238,11 @@ def test_endings_that_pillow_reads(ending, tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [
+    quick_first(
         (lambda text: text.replace("/images/", "/archive/"), "could not be read (not a picture of a taxon"),
         (lambda text: text.replace(".png", ".zoom"), "could not be read (not a picture of a taxon"),
         (lambda text: text.replace("<a href='/images", "<b data-x='/images"), "names pictures, and none could be read"),
-    ],
+    ),
 )
 def test_pictures_that_are_not_understood_are_told(change, told, tmp_path, capsys):
     class Changed(TreeSite):
@@ -264,13 +266,13 @@ def test_a_run_without_any_picture_is_told(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "shot",
-    [
+    quick_first(
         "<figure><a href='{full}'><img src='{thumb}'></a><figcaption>{title}</figcaption></figure>",
         "<div><a href='{full}'><img src='{thumb}'></a><p>{title}</p></div>",
         "<a href='{full}'><img src='{thumb}' alt='{title}'></a>",
         "<a href='{full}' rel='lightbox[x]' title='{quote}'><img src='{thumb}'></a>",
         '<a title="{double}" rel="lightbox[x]" href="{full}"><img src="{thumb}"></a>',
-    ],
+    ),
 )
 def test_captions_in_other_places_keep_all_fields(shot, tmp_path):
     title = "<br>Image Source: {0}<br>Caption in source: a: b<br>Status: holotype<br>Notes: one<br>two<br>Sample: S1"
@@ -304,7 +306,7 @@ def test_captions_that_are_not_understood_are_told(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "href",
-    [
+    quick_first(
         "{0}?taxon={1}&module=bf_own&lang=en",
         "{0}?PHPSESSID=ab12&taxon={1}&module=bf_own",
         "{0}?taxon={1}&view=list&module=bf_own&sort[]=name",
@@ -312,7 +314,7 @@ def test_captions_that_are_not_understood_are_told(tmp_path, capsys):
         "{0}?taxon={1};module=bf_own;v=2",
         "{0}?taxon={1}&module=bf_own&print",
         "{0}?module=bf_own&taxon={1}&nocache",
-    ],
+    ),
 )
 def test_unknown_parameters_are_no_part_of_a_name(href, tmp_path):
     class Parameters(TreeSite):

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from mikrotax.shrinking import Size, shrinkage
-from tests.scraping import records, rows, scrape
+from tests.scraping import quick_first, records, rows, scrape
 from tests.tree_site import MODULE, TreeSite, grown
 
 MANY = grown(12)
@@ -40,7 +40,7 @@ def gone(folder):
     return sorted(path.name for path in (folder / "data").rglob("*.gone"))
 
 
-@pytest.mark.parametrize("keep", [{MODULE: 0}, {"Aaceae": 0}, {"Aus": 0}, {"Aus": 3}, {"Aus": 8}])
+@pytest.mark.parametrize("keep", quick_first({"Aus": 0}, {MODULE: 0}, {"Aaceae": 0}, {"Aus": 3}, {"Aus": 8}))
 def test_a_shrunken_page_puts_nothing_aside_and_the_plain_command_finds_all(keep, tmp_path, capsys):
     with Hiccup() as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 0
@@ -60,7 +60,7 @@ def test_a_shrunken_page_puts_nothing_aside_and_the_plain_command_finds_all(keep
         assert update(site, tmp_path) == 0 and not gone(tmp_path)
 
 
-@pytest.mark.parametrize("accept", [(), ("--accept_shrunk",)])
+@pytest.mark.parametrize("accept", quick_first("--accept_shrunk", ""))
 def test_a_second_run_or_a_word_makes_it_true(accept, tmp_path):
     with Hiccup() as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 0
@@ -68,11 +68,12 @@ def test_a_second_run_or_a_word_makes_it_true(accept, tmp_path):
         if not accept:
             assert update(site, tmp_path, "--dry_run") == 1  # which is no run that counts
             assert update(site, tmp_path) == 1 and not gone(tmp_path)
-        assert update(site, tmp_path, *accept) == 0
+        assert update(site, tmp_path, *accept.split()) == 0
     assert len(gone(tmp_path)) == 8 and len(records(tmp_path)) == len(MANY) - 8
     assert sum(line["change"] == "gone taxon" for line in rows(tmp_path / "data" / "changes.csv")) == 8
 
 
+@pytest.mark.slow
 def test_a_page_that_shrinks_in_another_way_the_second_time_is_not_believed(tmp_path):
     with Hiccup() as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 0
@@ -81,6 +82,7 @@ def test_a_page_that_shrinks_in_another_way_the_second_time_is_not_believed(tmp_
             assert update(site, tmp_path) == 1 and not gone(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_was_put_aside_is_taken_later_without_a_question_to_the_site(tmp_path):
     with Hiccup() as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 0
@@ -91,6 +93,7 @@ def test_what_was_put_aside_is_taken_later_without_a_question_to_the_site(tmp_pa
     assert len(records(tmp_path)["bf_own/Aus.json"]["samples"]) == 4
 
 
+@pytest.mark.slow
 def test_without_stored_pages_the_records_tell_what_was_there(tmp_path):
     for name in (MODULE, "Aus"):
         folder = tmp_path / name
@@ -103,6 +106,7 @@ def test_without_stored_pages_the_records_tell_what_was_there(tmp_path):
             assert len(records(folder)["bf_own/Aus.json"]["samples"]) == 12
 
 
+@pytest.mark.slow
 def test_galleries_that_are_gone_are_noticed_too(tmp_path):
     with Hiccup() as site:
         site.shots = 4

@@ -10,11 +10,11 @@ import pytest
 from mikrotax.refusals import PATIENCE, Refusals, SiteError
 from mikrotax.robots import MAX_ROBOTS, Robots
 from tests.raw_site import RawSite
-from tests.scraping import picture, records, rows, scrape, tree
+from tests.scraping import picture, quick_first, records, rows, scrape, tree
 from tests.tree_site import HTML, MODULE, TREE, TreeSite, grown
 
 ROOT = Path(__file__).parents[1]
-MANY = grown(25)
+MANY = grown(12)
 
 
 def html(text):
@@ -52,10 +52,11 @@ class Closing(TreeSite):
         return super().answer(target)
 
 
-@pytest.mark.parametrize("kind", ["taxon=", "/thumbs/"])
-@pytest.mark.parametrize("told", LOOKS)
+@pytest.mark.parametrize(
+    ("told", "kind"), quick_first(*[(told, kind) for told in LOOKS for kind in ("taxon=", "/thumbs/")], quick=2)
+)
 def test_the_run_stops_after_ten_refusals_in_a_row(told, kind, tmp_path, capsys):
-    with Closing(LOOKS[told], 5, kind) as site:
+    with Closing(LOOKS[told], 4, kind) as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 1
         assert PATIENCE <= site.refused <= PATIENCE + 1
         err = capsys.readouterr().err
@@ -67,9 +68,10 @@ def test_the_run_stops_after_ten_refusals_in_a_row(told, kind, tmp_path, capsys)
         assert scrape(site, tmp_path, "--module", MODULE) == 0
     again = site.paths[before:]
     assert len(records(tmp_path)) == len(MANY) and len(again) == len(set(again))
-    assert set(site.paths[1:5]).isdisjoint(again)
+    assert set(site.paths[1:4]).isdisjoint(again)
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_no_refusal_and_a_good_answer_begins_the_count_anew(tmp_path):
     class Gaps(TreeSite):
         def answer(self, target):
@@ -78,11 +80,12 @@ def test_what_is_missing_is_no_refusal_and_a_good_answer_begins_the_count_anew(t
                 return 404, {}, b"not here"
             return (403, {}, b"") if number in (17, 18, 20, 21, 22) else super().answer(target)
 
-    with Gaps(MANY) as site:
+    with Gaps(grown(25)) as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 1
-    assert len(rows(tmp_path / "data" / "failures.csv")) == 40 and len(records(tmp_path)) == len(MANY)
+    assert len(rows(tmp_path / "data" / "failures.csv")) == 40 and len(records(tmp_path)) == 28
 
 
+@pytest.mark.slow
 def test_a_run_is_not_held_up_by_the_same_refusals_for_ever(tmp_path):
     """What failed in the last run comes last in the next."""
 
@@ -90,7 +93,7 @@ def test_a_run_is_not_held_up_by_the_same_refusals_for_ever(tmp_path):
         def answer(self, target):
             return html("<html>no such picture") if "thumbs/Aus_n0" in target else super().answer(target)
 
-    with Holes(MANY) as site:
+    with Holes(grown(25)) as site:
         for _ in range(3):  # twenty of them are missing, so two runs stop before the others
             assert scrape(site, tmp_path, "--module", MODULE) == 1
     assert len(rows(tmp_path / "data" / "failures.csv")) == 20
@@ -191,6 +194,7 @@ def test_a_dry_run_counts_what_robots_txt_forbids(tmp_path, capsys):
 # What it never sends
 
 
+@pytest.mark.slow
 def test_passwords_stay_at_home_and_proxies_work(tmp_path):
     """The site has no address: it is reached by a proxy alone, and ~/.netrc has a password for it."""
     (tmp_path / ".netrc").write_text(
