@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timezone
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from common.errors import ToolkitError
 from common.locks import exclusive_lock
 
 NAME = "pages.sqlite"
+PATIENCE = 2  # seconds, with another program that is writing
 SHRUNK = "shrunk "  # stands before the address where an answer is kept beside the stored one
 
 
@@ -41,6 +42,10 @@ class PageStore:
         with self._explained():
             # Not by save_response, which puts the parameters of the address into another order.
             self._cache.responses[_key(url)] = stored
+            # The library passes over a disk that is full.
+            kept = self._cache.get_response(_key(url))
+            if kept is None or kept.created_at != stored.created_at:
+                raise sqlite3.OperationalError("what was written is not there: the disk may be full")
         return stored
 
     def get_shrunk(self, url: str) -> CachedResponse | None:
@@ -69,6 +74,7 @@ class PageStore:
     def _open(self) -> SQLiteCache:
         with self._explained(), ExitStack() as resources:
             resources.enter_context(exclusive_lock(self.path.parent))
+            _check_writable(self.path)
             cache = SQLiteCache(self.path, serializer="json")
             resources.callback(cache.close)
             self._resources = resources.pop_all()
@@ -80,6 +86,13 @@ class PageStore:
             yield
         except (sqlite3.Error, OSError) as error:
             raise ToolkitError(f"the store of pages {self.path} {_trouble(error)}", "cache") from None
+
+
+def _check_writable(path: Path) -> None:
+    """Raise sqlite3.Error unless the file can be written; the library would wait for that without end."""
+    with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
 
 
 def _trouble(error: Exception) -> str:
