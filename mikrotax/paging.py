@@ -13,7 +13,8 @@ from mikrotax.markup import attribute, tidy
 TAXON_WORD = r"(?:sub-?taxa|daughter taxa|daughters|taxa)"
 TAXA = re.compile(rf"\b(\d{{1,5}}) {TAXON_WORD}\b", re.IGNORECASE)
 PAGES = re.compile(
-    rf"\b(?:(?:grouped|divided|split)|{TAXON_WORD}) (?:in|into|on) (\d{{1,3}}) pages\b|\bpage \d+ (?:of|/) (\d{{1,3}})\b",
+    rf"\b(?:(?:grouped|divided|split)|{TAXON_WORD}) (?:in|into|on) (\d{{1,3}}) pages\b"
+    r"|\bpage \d+ (?:of|/) (\d{1,3})\b",
     re.IGNORECASE,
 )
 SHOWN = re.compile(
