@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from bs4 import Tag
 
-from mikrotax.captions import SURE, read_caption
+from mikrotax.captions import SURE, WORDS, read_caption
 from mikrotax.links import ENDING, LinkError, picture_lineage, picture_url
 from mikrotax.markup import LINK, all_text, attribute, read_lines, tags, tidy
 from mikrotax.picture_sources import THUMBS, Picture, image_sources, link_sources, thumb_and_full, unite
@@ -23,7 +23,17 @@ GALLERY = re.compile(r"gallery|lightbox|carousel|slideshow", re.IGNORECASE)
 BOX = re.compile(r"(?:light|fancy|color|thick|media|shadow|slim)box|gallery|swipe|magnific|lightcase", re.IGNORECASE)
 TYPE_IMAGES = re.compile(r"(?:primary |original )?type (?:image|figure|specimen|illustration)", re.IGNORECASE)
 HEADINGS = frozenset(["b", "strong", "i", "em", "h2", "h3", "h4"])
-HOLDERS = ["li", "figure", "td", "dd", "div"]  # what may hold a picture and its caption
+HOLDERS = [
+    "li",
+    "figure",
+    "td",
+    "dd",
+    "div",
+    "p",
+    "span",
+    "article",
+    "section",
+]  # what may hold a picture and its caption
 # Reasons that tell of an address, and not of a form of page that we do not know.
 FOREIGN = ("off the host", "graphics", "out of its directory")
 
@@ -132,8 +142,9 @@ class GalleryReader:
             texts += [text for tag in beside for text in (*map(str, tag.attrs.values()), _text(tag))]
             self._read_tags += beside
         caption = read_caption(texts)
-        if caption.unread:
-            self.findings.not_understood.append(f"a caption that could not be read: {caption.unread!r}")
+        unread = caption.unread or next((tidy(text)[:80] for text in texts if WORDS.search(text)), "")
+        if unread and not caption.fields:
+            self.findings.not_understood.append(f"a caption that could not be read: {unread!r}")
         self.findings.notices += [f"unknown field of a picture: {label!r}" for label in caption.other]
         return {**caption.fields, "other": caption.other}
 
@@ -216,16 +227,23 @@ def _may_show(unit: Unit) -> bool:
 def _caption_beside(unit: Unit) -> list[Tag]:
     """Return the tag beside a picture that holds its caption, and no other picture's, if there is one."""
     holder = unit.tag.find_parent(HOLDERS)
-    for _ in range(2):
+    for _ in range(3):
         if holder is None or len(holder.find_all("img", limit=len(unit.images) + 2)) > max(len(unit.images), 1):
             return []
-        if SURE.search(all_text(holder)):
+        text = all_text(holder)
+        if SURE.search(text) or WORDS.search(text):
             return [holder]
         holder = holder.find_parent(HOLDERS)
     return []
 
 
 def _text(tag: Tag) -> str:
-    """Return the text of a tag with a line for each of its parts."""
+    """Return the text of a tag with a line for each of its parts; names in tables and lists get their colon."""
+    for name in tags(tag, "th", "dt"):
+        text = name.get_text().strip()
+        if text and not text.endswith(":"):
+            name.append(":")
+    for row in [*tags(tag, "tr", "dd")]:
+        row.append("\n")
     lines, _ = read_lines(tag)
     return LINK.sub("", lines).replace("\x04", "")

@@ -14,6 +14,7 @@ from bs4 import Tag
 
 from common.names import same_name
 from common.taxon_text import TaxonText
+from mikrotax.captions import SURE
 from mikrotax.gallery import HIDDEN, Findings
 from mikrotax.labels import label_type_images
 from mikrotax.links import ENDING, LinkError, link_id, page_link
@@ -97,6 +98,8 @@ def parse_page(text: str, url: str) -> Page:
     listed = listing.take_daughters(tree)
     pictures = listing.gallery.read_page(tree)
     lines, hrefs = read_lines(tree)
+    if SURE.search(lines) and not all(picture.richness[0] for picture in pictures):
+        findings.not_understood.append("captions stand apart from their pictures")
     lineage, ids = _lineage(lines, hrefs, url, tree)
     below = listing.within_module(_below(listed, lineage, lines, hrefs, url), lineage[0])
     daughters = tuple(_with_labels(daughter, lineage) for daughter in below)

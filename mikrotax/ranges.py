@@ -11,7 +11,7 @@ LIVING = re.compile(r"(?:is |still )?(?:extant|recent|living|modern)\b", re.IGNO
 NUMBER = r"(\d{1,4}(?:[.,]\d{1,6})?)"
 # "33.9-56Ma", "33.9 Ma – 56 Ma"; and each single age: "1.9Ma", "top=0.00Ma".
 SPAN_MA = re.compile(rf"{NUMBER} ?(?:[Mm]a)? ?(?:-+>?|[–—→]|to) ?{NUMBER} ?[Mm]a\b")
-SINGLE_MA = re.compile(rf"(?<![\d.,]){NUMBER} ?[Mm]a\b")
+SINGLE_MA = re.compile(rf"(?<![\d.,]){NUMBER}(?: ?[Mm]a\b|(?<=[\d.,])(?=,? base ?=))")
 STAGE = re.compile(r"""\bin ["“”'‘’]?([^"“”'‘’(),;=]{2,40}?)["“”'‘’]? stage\b""", re.IGNORECASE)
 
 # What stands before the name of an interval: "at top of", "in lower part of", "is within", "near the base of".
@@ -23,6 +23,7 @@ POSITION = re.compile(
 KIND = re.compile(
     r"\s*\b((?:sub|super|bio|epi)*-?(?:zone|stage|epoch|period|era|eon|series|system|age|chron))$", re.IGNORECASE
 )
+CODE = re.compile(r"[A-Z]{1,4}\d{1,2}[a-z]?\d?(?:/[A-Z]{0,4}\d{1,2}[a-z]?)?")  # of a zone: NN18, CC26, PT1a
 KIND_FIRST = re.compile(r"(?:sub|bio)*zone\s+(?=\S)", re.IGNORECASE)
 
 
@@ -69,10 +70,10 @@ def zone_and_stage(words: str) -> tuple[str, str]:
     interval = POSITION.sub("", interval, count=1) if POSITION.match(interval) else interval
     kind = KIND.search(interval)
     name = interval[: kind.start()] if kind else KIND_FIRST.sub("", interval)
-    zonal = "zone" in kind.group(1).casefold() if kind else name != interval
-    stage = STAGE.search(words)
-    if stage:
-        return (name if zonal else ""), stage.group(1).strip()
+    zonal = "zone" in kind.group(1).casefold() if kind else name != interval or bool(CODE.fullmatch(name))
+    if stages := STAGE.findall(words):
+        stage = stages[-1].strip()
+        return (name if zonal else ""), (POSITION.sub("", stage, count=1) if POSITION.match(stage) else stage)
     return (name if zonal else ""), (name if kind and kind.group(1).casefold() == "stage" else "")
 
 

@@ -272,6 +272,9 @@ def test_a_run_without_any_picture_is_told(tmp_path, capsys):
         "<a href='{full}'><img src='{thumb}' alt='{title}'></a>",
         "<a href='{full}' rel='lightbox[x]' title='{quote}'><img src='{thumb}'></a>",
         '<a title="{double}" rel="lightbox[x]" href="{full}"><img src="{thumb}"></a>',
+        "<span title='{title}'><a href='{full}' data-lightbox='x'><img src='{thumb}'></a></span>",
+        "<div><a href='{full}'><img src='{thumb}'></a><table><tr><th>Image Source<td>Coll. X<tr><th>Caption in source"
+        "<td>a: b<tr><th>Status<td>holotype<tr><th>Notes<td>one two<tr><th>Sample<td>S1</table></div>",
     ),
 )
 def test_captions_in_other_places_keep_all_fields(shot, tmp_path):
@@ -290,6 +293,22 @@ def test_captions_in_other_places_keep_all_fields(shot, tmp_path):
     for each in records(tmp_path)["bf_own/Ausunus.json"]["pictures"].values():
         assert each["source"].endswith("Coll. X") and each["notes"] == "one two" and each["sample"] == "S1"
         assert each["status"] == "holotype" and each["caption"] == "a: b"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("apart", [True, False])
+def test_captions_that_are_elsewhere_or_for_a_program_are_told(apart, tmp_path, capsys):
+    class Apart(TreeSite):
+        def shot(self, taxon, number):
+            data = "" if apart else """data-info='{"Image Source": "Coll. X", "Sample": "S1"}'"""
+            return f"<a href='{self.full(taxon, number)}' rel='lightbox[x]' {data}>{self.image(taxon, number)}</a>"
+
+        def text(self, taxon):
+            return super().text(taxon) + "<p>Fig. 1<br>Image Source: Coll. X<br>Sample: S1</p>" * apart
+
+    assert run(Apart(), tmp_path) == 1
+    told = "captions stand apart from their pictures" if apart else "a caption that could not be read: '{"
+    assert told in capsys.readouterr().out
 
 
 def test_captions_that_are_not_understood_are_told(tmp_path, capsys):
