@@ -22,7 +22,7 @@ FIELDS = {
     "geological age": "age",
     "age": "age",
 }
-WORDS = re.compile(
+WORDS = re.compile(r"\b(?:Image[ _]Source|Caption[ _]in[ _]source|Geological[ _]Age)", re.IGNORECASE)  # in no other text
     r"\b(?:Image[ _]Source|Caption[ _]in[ _]source|Geological[ _]Age)\b", re.IGNORECASE
 )  # in no other text
 SURE = re.compile(r"\b(?:Image Source|File ?name|Caption in source|Geological Age)\s*:", re.IGNORECASE)
