@@ -22,9 +22,8 @@ FIELDS = {
     "geological age": "age",
     "age": "age",
 }
-WORDS = re.compile(r"\b(?:Image[ _]Source|Caption[ _]in[ _]source|Geological[ _]Age)", re.IGNORECASE)  # in no other text
-    r"\b(?:Image[ _]Source|Caption[ _]in[ _]source|Geological[ _]Age)\b", re.IGNORECASE
-)  # in no other text
+# These stand in no other text.
+WORDS = re.compile(r"\b(?:Image[ _]Source|Caption[ _]in[ _]source|Geological[ _]Age)", re.IGNORECASE)
 SURE = re.compile(r"\b(?:Image Source|File ?name|Caption in source|Geological Age)\s*:", re.IGNORECASE)
 # A field begins behind a line break, with a few words and a colon; words of a new one begin with a capital letter.
 LINE_BREAK = re.compile(
