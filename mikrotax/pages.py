@@ -106,8 +106,11 @@ def parse_page(text: str, url: str) -> Page:
     features = _features(lines)
     words, unknown = read_text(tree, lines, lineage[-1], features)
     findings.notices += [f"unknown heading: {heading!r}" for heading in unknown]
-    if not daughters and not pictures:
-        _note_empty_page(findings, listing.unread_tables(tree, lineage), text)
+    if not daughters:
+        tables = listing.unread_tables(tree, lineage)
+        findings.not_understood += [f"a table that names taxa could not be read: {head!r}" for head in tables]
+        if not pictures:
+            _note_empty_page(findings, text)
     return Page(
         url=url,
         lineage=lineage,
@@ -186,10 +189,9 @@ def _with_labels(daughter: Daughter, lineage: tuple[str, ...]) -> Daughter:
     return replace(daughter, pictures=tuple(label_type_images(daughter.pictures, own)))
 
 
-def _note_empty_page(findings: Findings, tables: list[str], text: str) -> None:
+def _note_empty_page(findings: Findings, text: str) -> None:
     """Note that a page has neither daughters nor pictures, and what speaks against that."""
     findings.notices.append("neither pictures nor daughters")
-    findings.not_understood += [f"a table that names taxa could not be read: {head!r}" for head in tables]
     named = set() if findings.left_out else set(NAMED_PICTURE.findall(BODY_END.split(text)[0]))
     if named:
         findings.not_understood.append("it names pictures, and none could be read")

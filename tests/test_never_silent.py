@@ -105,6 +105,18 @@ def test_what_is_not_understood_is_told_by_name(kind, name, told, tmp_path, caps
     ).items()
 
 
+@pytest.mark.slow
+def test_a_table_beside_pictures_of_the_page_is_told_as_well(tmp_path, capsys):
+    class Both(LinksAlone):
+        def gallery(self, taxon):
+            return super().gallery("Aus unus") if taxon == "Aus" else super().gallery(taxon)
+
+    tree = {MODULE: ["Aus"], "Aus": ["Aus unus"], "Aus unus": []}
+    both = Both(tree)
+    assert run(both, tmp_path, "--taxon", "Aus") == 1
+    assert "a table that names taxa could not be read: 'Lower taxa" in capsys.readouterr().out
+
+
 def test_a_table_of_sisters_is_not_one_of_daughters(tmp_path):
     class Compared(TreeSite):
         def page(self, taxon, query):
