@@ -106,6 +106,8 @@ def read_record(path: Path) -> Record | None:
     Raises RecordError where the file cannot be read, is no JSON, or one of the two is missing or of a wrong type.
     Other values of wrong types count as not known.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe would wait for a writer
+        raise RecordError("it is not a regular file")
     try:
         text = path.read_text(encoding="utf-8-sig")
         content = json.loads(text)

@@ -119,7 +119,7 @@ class RecordFiles:
                 record = read_record(path)
             except RecordError as error:
                 self.problems.append(f"{path}: {error}")
-                if path.is_dir():
+                if path.exists() and not path.is_file():
                     yield path.name, None
                 continue
             if record:

@@ -1,6 +1,7 @@
 """The record of a taxon as the scraper writes it and as it is read again, and which file each one has."""
 
 import json
+import os
 from dataclasses import fields
 
 import pytest
@@ -76,6 +77,13 @@ def test_json_that_does_not_claim_to_be_a_record_is_none(tmp_path, text):
 def test_a_broken_record_says_why(tmp_path, text, why):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(RecordError, match=why):
+        read_record(tmp_path / "a.json")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(RecordError, match="not a regular file"):
         read_record(tmp_path / "a.json")
 
 
