@@ -5,9 +5,10 @@
     python prepare_image_model.py --depth species --min_samples 10   ranks by name, where the site gives them
     python prepare_image_model.py --class_limit 20 --sample_limit 200
     python prepare_image_model.py --group_by source --test_share 0.2 the honest "new source" test
-    python prepare_image_model.py --data my/data --images my/images --train my/set
+    python prepare_image_model.py --folder my_pictures               your own pictures, in a sub-folder for each class
+    python prepare_image_model.py --data data --folder my_pictures   those and the records together
 
-Reads the records that scrape_mikrotax.py wrote (or that were written by hand) and writes below --train: train/ and
+Reads the records that scrape_mikrotax.py wrote, or a folder of pictures, and writes below --train: train/ and
 validate/ (and test/) with a directory for each class, dataset.json (what was done), manifest.csv (each picture used),
 excluded.csv (each picture left out, and why) and dataset.png (all classes at a glance).
 """
@@ -16,55 +17,101 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.command_line import make_parser, run_script, share_or_none, whole_number
-from dataset.settings import GROUPINGS, LINKS, RARE, TECHNIQUES, PrepareSettings
+from common.command_line import make_parser, page_number, run_script, share_or_none, whole_number
+from dataset.settings import GROUPINGS, LINKS, RARE, RECORDS, TECHNIQUES, PrepareSettings
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line. Its defaults are those of PrepareSettings."""
     parser = make_parser(__doc__)
-    where = parser.add_argument_group("where")
-    where.add_argument("--data", type=Path, metavar="DIR", help="directory with the JSON files, at any depth (data)")
-    where.add_argument("--images", type=Path, metavar="DIR", help="directory with the picture files (images)")
-    where.add_argument("--train", type=Path, metavar="DIR", help="directory to lay out train/ and validate/ in (.)")
-    where.add_argument(
+    add_places(parser.add_argument_group("where"))
+    add_classes(parser.add_argument_group("classes"))
+    add_pictures(parser.add_argument_group("pictures"))
+    add_split(parser.add_argument_group("split"))
+    parser.set_defaults(**{**vars(PrepareSettings()), "data": None})
+    return parser
+
+
+def add_places(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say what is read and written."""
+    add = group.add_argument
+    add("--data", type=Path, metavar="DIR", help="directory with the JSON files, at any depth (data)")
+    add("--images", type=Path, metavar="DIR", help="directory with the picture files of the records (images)")
+    add(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="your own pictures: each sub-folder is a class, nested ones are its lineage; records only with --data",
+    )
+    add("--train", type=Path, metavar="DIR", help="directory to lay out train/ and validate/ in (.)")
+    add(
         "--link",
         choices=LINKS,
         help="how pictures get into the layout; hard links take no room; a copy where none can be (hard)",
     )
-    classes = parser.add_argument_group("classes")
-    classes.add_argument(
+
+
+def add_classes(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say what is a class."""
+    add = group.add_argument
+    add(
         "--depth",
         type=_depth,
         metavar="N|RANK",
-        help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … (3)",
+        help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … (3; of "
+        "your own pictures the folder that they lie in)",
     )
-    classes.add_argument("--class_limit", type=whole_number(1), metavar="N", help="only the N largest classes")
-    classes.add_argument("--sample_limit", type=whole_number(2), metavar="N", help="at most N pictures a class")
-    classes.add_argument("--min_samples", type=whole_number(1), metavar="N", help="fewer make a class rare (2)")
-    classes.add_argument(
+    add("--class_limit", type=whole_number(1), metavar="N", help="only the N largest classes")
+    add("--sample_limit", type=whole_number(2), metavar="N", help="at most N pictures a class")
+    add("--min_samples", type=whole_number(1), metavar="N", help="fewer make a class rare (2)")
+    add(
         "--rare",
         choices=RARE,
         help="what becomes of rare classes: left out, or pooled into 'other <parent>' (drop)",
     )
-    pictures = parser.add_argument_group("pictures")
-    pictures.add_argument(
-        "--technique", choices=TECHNIQUES, help="only electron (SEM) or light microscope (LM) pictures"
+
+
+def add_pictures(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say which pictures are used, and how they are read."""
+    add = group.add_argument
+    add("--technique", choices=TECHNIQUES, help="only electron (SEM) or light microscope (LM) pictures")
+    add("--guess_technique", action="store_true", help="guess the technique of your own pictures, too")
+    add(
+        "--page",
+        type=page_number,
+        metavar="PAGE",
+        help="which page of files with several: first, a number, or sharpest (first)",
     )
-    pictures.add_argument("--keep_drawings", action="store_true", help="use drawings, maps and plots too")
-    pictures.add_argument("--keep_unidentified", action="store_true", help="use pictures of 'sp.' too")
-    split = parser.add_argument_group("split")
-    split.add_argument("--validate_share", type=share_or_none, metavar="X", help="share to validate on (0.2)")
-    split.add_argument("--test_share", type=share_or_none, metavar="X", help="share to test on at the end (0)")
-    split.add_argument(
+    add(
+        "--corrections",
+        type=Path,
+        metavar="FILE",
+        help="CSV table of file, label (a taxon, or drop) and note: what a person says of pictures",
+    )
+    add("--keep_drawings", action="store_true", help="use drawings, maps and plots too")
+    add("--keep_unidentified", action="store_true", help="use pictures of 'sp.' too")
+
+
+def add_split(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say how the pictures are split."""
+    add = group.add_argument
+    add("--validate_share", type=share_or_none, metavar="X", help="share to validate on (0.2)")
+    add("--test_share", type=share_or_none, metavar="X", help="share to test on at the end (0)")
+    add(
         "--group_by",
         choices=GROUPINGS,
-        help="what stays in one split; near-duplicates always do (specimen)",
+        help="what stays in one split; near-duplicates always do; folder: of your own pictures those of one sub-folder "
+        "(specimen)",
     )
-    split.add_argument("--hold_out_types", action="store_true", help="keep type specimens out of train")
-    split.add_argument("--seed", type=int, metavar="N", help="another number gives another split (0)")
-    parser.set_defaults(**vars(PrepareSettings()))
-    return parser
+    add("--groups", type=Path, metavar="FILE", help="CSV table of file and group: what stays in one split besides")
+    add(
+        "--like",
+        type=Path,
+        metavar="FILE",
+        help="manifest.csv of a data set whose split is kept (that of the data set in place, if its seed is the same)",
+    )
+    add("--hold_out_types", action="store_true", help="keep type specimens out of train")
+    add("--seed", type=int, metavar="N", help="another number gives another split (0)")
 
 
 def _depth(text: str) -> int | str:
@@ -73,11 +120,24 @@ def _depth(text: str) -> int | str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script. Returns 0, 1 for work that could not be done, 2 for a wrong command line, 130 for Ctrl-C."""
+    settings = read_settings(argv)
+    return run_script("prepare_image_model.py", lambda: work(settings), "interrupted; no half-made data set is left")
+
+
+def read_settings(argv: list[str] | None = None) -> PrepareSettings:
+    """Read the command line; a mistake in it ends the script with status 2."""
     parser = build_parser()
-    settings = PrepareSettings(**vars(parser.parse_args(argv)))
+    options = vars(parser.parse_args(argv))
+    if options["data"] is None and options["folder"] is None:
+        options["data"] = RECORDS
+    settings = PrepareSettings(**options)
+    if settings.group_by == "folder" and settings.folder is None:
+        parser.error("--group_by folder goes with --folder, the folder of your own pictures")
+    if settings.data is None and isinstance(settings.depth, str):
+        parser.error("--depth must be a number where there are only your own pictures, which have no ranks")
     if settings.validate_share <= 0 or settings.validate_share + settings.test_share >= 1:
         parser.error("--validate_share must be above 0, and --validate_share and --test_share together below 1")
-    return run_script("prepare_image_model.py", lambda: work(settings), "interrupted; no half-made data set is left")
+    return settings
 
 
 def work(settings: PrepareSettings) -> int:

@@ -21,6 +21,7 @@ from common.command_line import (
     explain,
     make_parser,
     nearest,
+    page_number,
     positive_float,
     run_script,
     share_or_none,
@@ -120,6 +121,12 @@ def add_images(group: argparse._ArgumentGroup) -> None:
         metavar="PIXELS",
         help="side of the square into which each picture is fitted, whole and undistorted (the pictures' own, up to "
         "224, or 160 with a time budget; with weights at least 120)",
+    )
+    add(
+        "--page",
+        type=page_number,
+        metavar="PAGE",
+        help="which page of files with several: first, a number, or sharpest (that which the data set was made from)",
     )
     add(
         "--rotation",

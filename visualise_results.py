@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.command_line import device_name, make_parser, positive_float, run_script, share, whole_number
+from common.command_line import device_name, make_parser, page_number, positive_float, run_script, share, whole_number
 from reports.settings import GRID_FORMATS, OWN_PICTURES, SELECTIONS, VisualiseSettings
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: 0.9)",
     )
     add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder instead")
+    add(
+        "--page",
+        type=page_number,
+        metavar="PAGE",
+        help="which page of files with several: first, a number, or sharpest (default: as in training)",
+    )
     add("--age", type=positive_float, metavar="MA", help="with --images: the samples' age in millions of years")
     add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
     parser.set_defaults(**vars(VisualiseSettings()))
@@ -78,7 +84,7 @@ def show(settings: VisualiseSettings, model: "LoadedModel") -> int:
     from reports.overview import write_overview
     from reports.splits import predict_split
 
-    validate = predict_split(model, settings.validate)
+    validate = predict_split(model, settings.validate, page=settings.page)
     print(write_overview(settings, model, validate))
     if settings.report:
         from reports.report import write_report

@@ -25,7 +25,7 @@ from scipy import stats
 
 from common.dataset_info import NAME as DATASET_INFO
 from common.dataset_info import SPLITS, ClassInfo, DatasetInfo, read_dataset_info, write_dataset_info
-from common.images import list_image_folder
+from common.image_folder import list_image_folder
 from common.manifest import NAME as MANIFEST
 from demo.coccoliths import SPECIES, draw
 from demo.pictures import modules
@@ -170,7 +170,8 @@ def unseen_figures(taxa: list[SupportedTaxon], lineages: list[Node]) -> list[flo
 def one_run(source: Path, seed: int, confidence: float, training: list[str]) -> list[float]:
     """Leave out, train, and measure: the figures of COLUMNS."""
     info = read_dataset_info(source / DATASET_INFO)
-    samples, classes = list_image_folder(source / "train")
+    known = list_image_folder(source / "train")
+    samples, classes = known.samples, known.classes
     taxonomy = Taxonomy.of(classes, {name: info.classes[name].lineage for name in classes})
     chosen = choose_unseen(taxonomy, np.bincount([label for _, label in samples]), seed)
     unseen = {classes[index]: taxonomy.lineages[index] for index in chosen}

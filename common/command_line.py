@@ -1,19 +1,23 @@
 """What the scripts' command lines share; imports nothing that would keep --help or a mistake waiting."""
 
 import argparse
+import io
 import logging
 import math
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from common import __version__
 from common.errors import ToolkitError
+
+SHARPEST = "sharpest"  # the page with the finest detail
 
 
 def make_parser(docstring: str) -> argparse.ArgumentParser:
@@ -26,21 +30,74 @@ def make_parser(docstring: str) -> argparse.ArgumentParser:
 def run_script(name: str, work: Callable[[], int], when_interrupted: str) -> int:
     """Do the work of a script; return its exit status: what `work` returns, 1 after an error, 130 after Ctrl-C.
 
-    What the library has to say by `logging` goes to standard output meanwhile, between the progress bars; an error that
-    is the user's business ends as one sentence on standard error, with the script's name before it.
+    What the library has to say by `logging` goes to standard output meanwhile, between the progress bars, and warnings
+    go to standard error; an error that is the user's business ends as one sentence there, with the script's name before
+    it. Output that cannot be shown is lost, and costs nothing else.
     """
     show_log()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that this terminal cannot show is no reason to stop
+    with _tolerant_output():
+        try:
+            return work()
+        except KeyboardInterrupt:
+            print(f"\n{name}: {when_interrupted}", file=sys.stderr)
+            return 128 + signal.SIGINT
+        except (ToolkitError, OSError) as error:
+            print(f"{name}: {explain(error)}", file=sys.stderr)
+            return 1
+        except UnicodeEncodeError as error:
+            print(
+                f"{name}: a name cannot be written in this system's encoding, {error.encoding}; set PYTHONUTF8=1",
+                file=sys.stderr,
+            )
+            return 1
+        except RecursionError:
+            print(f"{name}: something is nested too deeply, such as directories in a thousand others", file=sys.stderr)
+            return 1
+
+
+@contextmanager
+def _tolerant_output() -> Iterator[None]:
+    """Let no output that cannot be shown stop the work: a letter that a terminal lacks, or a pipe that was closed."""
+    streams = sys.stdout or null_stream(), sys.stderr or null_stream()  # none where a shell has closed them
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = (_TolerantStream(stream) for stream in streams)
     try:
-        return work()
-    except KeyboardInterrupt:
-        print(f"\n{name}: {when_interrupted}", file=sys.stderr)
-        return 128 + signal.SIGINT
-    except (ToolkitError, OSError) as error:
-        print(f"{name}: {explain(error)}", file=sys.stderr)
-        return 1
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        for stream in streams:
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # else Python would try once more at its end, and end with another status
+                with suppress(OSError, ValueError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class _TolerantStream:
+    """A text stream that drops what cannot be written; all else is that of the stream itself."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text, or drop it; return its length."""
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError:
+            self.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+        except (OSError, ValueError):  # a closed pipe, a full disk, a closed stream
+            pass
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream, if it can be."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def explain(error: Exception) -> str:
@@ -50,20 +107,20 @@ def explain(error: Exception) -> str:
 
 
 def show_log() -> None:
-    """Let messages of `logging`, from INFO on, be lines of standard output that do not break a progress bar."""
+    """Let messages of `logging`, from INFO, be lines that do not break a progress bar; warnings on standard error."""
     logger = logging.getLogger()
     logger.setLevel(logging.WARNING)
-    if not any(isinstance(handler, _StandardOutput) for handler in logger.handlers):
-        logger.addHandler(_StandardOutput())
-    for package in ("training", "dataset", "mikrotax", "reports"):
+    if not any(isinstance(handler, _Lines) for handler in logger.handlers):
+        logger.addHandler(_Lines())
+    for package in ("common", "training", "dataset", "mikrotax", "reports"):
         logging.getLogger(package).setLevel(logging.INFO)
 
 
-class _StandardOutput(logging.Handler):
+class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        tqdm.write(self.format(record), file=sys.stdout)
+        tqdm.write(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -123,6 +180,17 @@ def device_name(text: str) -> str:
     if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"it must be the name of a device, such as cpu, cuda or cuda:1, not {text!r}")
     return text
+
+
+def page_number(text: str) -> int | str:
+    """Read which page of files with several is wanted: first, SHARPEST or a number from 1. Raises ArgumentTypeError."""
+    if text == SHARPEST:
+        return SHARPEST
+    if text == "first":
+        return 1
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1_000_000:
+        raise argparse.ArgumentTypeError(f"it must be first, {SHARPEST} or a number from 1, not {text!r}")
+    return int(text)
 
 
 def _float(text: str) -> float:

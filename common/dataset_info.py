@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import common
+from common.command_line import SHARPEST
 from common.errors import ToolkitError
 from common.files import write_json
 
 NAME = "dataset.json"
 MADE_BY = "prepare_image_model.py"
+FROM_A_FOLDER = f"in a sub-folder for each class, a data set is made by: python {MADE_BY} --folder DIR"
 SPLITS = ("train", "validate", "test")
 
 
@@ -50,7 +52,9 @@ class DatasetInfo:
     """What dataset.json says. hash: SHA-256 of manifest.csv; audit: see `dataset.audit`.
 
     classes: by the name of their directory, in taxonomic order; counts: pictures used, excluded (by reason) and listed;
-    majority_share: what always naming the largest class of validate/ gets right, in [0, 1].
+    majority_share: what always naming the largest class of validate/ gets right, in [0, 1]; page: which one of files
+    with several is used (`common.pages`), and pages: how many those have, by their paths; corrections: what a person
+    corrected, and how much of it counted; earlier_split: the split whose sides were kept, and what had to change side.
     """
 
     classes: Mapping[str, ClassInfo]
@@ -63,6 +67,10 @@ class DatasetInfo:
     counts: Mapping[str, Any] = field(default_factory=dict)
     majority_share: float = 0.0
     audit: Mapping[str, Any] = field(default_factory=dict)
+    page: int | str = 1
+    pages: Mapping[str, int] = field(default_factory=dict)
+    corrections: Mapping[str, Any] = field(default_factory=dict)
+    earlier_split: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_dataset_info(path: Path) -> DatasetInfo:
@@ -73,6 +81,8 @@ def read_dataset_info(path: Path) -> DatasetInfo:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         known = {name: content[name] for name in _FIELDS if name in content}
+        if "page" in known and not (known["page"] == SHARPEST or (type(known["page"]) is int and known["page"] > 0)):
+            raise TypeError(f"{known['page']!r} is not a page")
         return DatasetInfo(classes={name: _class(facts) for name, facts in content["classes"].items()}, **known)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DatasetInfoError(
@@ -103,5 +113,8 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-_FIELDS = ("made_by", "version", "hash", "depth", "seed", "options", "counts", "majority_share", "audit")
+_FIELDS = (
+    *("made_by", "version", "hash", "depth", "seed", "options", "counts", "majority_share", "audit"),
+    *("page", "pages", "corrections", "earlier_split"),
+)
 _CLASS_FIELDS = ("train", "validate", "test", "groups", "sources", "techniques")

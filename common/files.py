@@ -5,9 +5,12 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
+
+MOST_LINES = 20  # of a row of a table, where its cells hold line breaks
 
 
 def write_whole(path: Path | str, write: Callable[[BinaryIO], Any]) -> Path:
@@ -41,8 +44,11 @@ def write_bytes(path: Path | str, content: bytes) -> Path:
 
 
 def write_text(path: Path | str, text: str) -> Path:
-    """Write `text` to `path` as UTF-8, whole or not at all."""
-    return write_bytes(path, text.encode("utf-8"))
+    """Write `text` to `path` as UTF-8, whole or not at all.
+
+    Halves of surrogate pairs, as in names of files that are not UTF-8, are written as Python and JSON escape them.
+    """
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path | str, value: Any) -> Path:
@@ -57,6 +63,72 @@ def write_csv(path: Path | str, columns: Iterable[str], rows: Iterable[Mapping[s
     table.writeheader()
     table.writerows(rows)
     return write_text(path, text.getvalue())
+
+
+def in_one_line(text: str) -> str:
+    """Return text for a cell of a table: line breaks and control characters as Python escapes them."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter
+        for letter in text
+    )
+
+
+def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """Yield for each row of a table, by the number of its line, its cells by column, or what is wrong with it.
+
+    Cells that a row lacks at its end are empty. A byte-order mark, semicolons in place of commas (as some spreadsheets
+    write) and both kinds of line ends are read. A quotation mark that is never closed spoils its own row only. Raises
+    OSError where the file cannot be read, ValueError where it is not UTF-8 or has no head line.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    text = Path(path).read_text(encoding="utf-8-sig")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    separator = ";" if lines[0].count(";") > lines[0].count(",") else ","
+    columns: list[str] = []
+    number = 0
+    while number < len(lines):
+        first, number = number, number + 1
+        if not lines[first].strip():
+            continue
+        cells = _cells(lines[first], separator)
+        if cells is None and (end := _closed_row(lines, first, separator)):  # a cell with line breaks in it
+            cells, number = _cells("\n".join(lines[first:end]), separator), end
+        if not columns:
+            if cells is None:
+                raise ValueError("its first line is not that of a table")
+            columns = [cell.strip() for cell in cells]
+        elif cells is None:
+            yield first + 1, "a quotation mark is out of place"
+        elif len(cells) > len(columns):
+            yield first + 1, f"it has {len(cells)} cells, and the table {len(columns)} columns"
+        else:
+            yield first + 1, dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True))
+    if not columns:
+        raise ValueError("it is empty")
+
+
+def _cells(line: str, separator: str) -> list[str] | None:
+    """Return the cells of one row, or None where its quotation marks do not match."""
+    former = csv.field_size_limit(max(len(line) + 1, 1 << 17))
+    try:
+        return next(csv.reader([line], delimiter=separator, strict=True), [])
+    except csv.Error:
+        return None
+    finally:
+        csv.field_size_limit(former)
+
+
+def _closed_row(lines: list[str], first: int, separator: str) -> int:
+    """Return where a row ends that goes on over several lines; 0 where it would swallow other rows."""
+    columns = len(_cells(lines[0], separator) or [])
+    for end in range(first + 2, min(first + MOST_LINES, len(lines)) + 1):
+        cells = _cells("\n".join(lines[first:end]), separator)
+        if cells is not None:
+            return end if len(cells) == columns else 0
+    return 0
 
 
 def _umask() -> int:

@@ -1,23 +1,34 @@
-"""Images on disk: one way to read one, one way to list a directory of them. Knows nothing of torch or of taxa."""
+"""Reading an image: one way for all scripts. Knows nothing of torch or of taxa.
+
+8 bits are read as they are. More of them are brought to 8 by the range that the specimen uses (`common.levels`), and
+what Pillow does not read, or of which it would lose bits, is read by tifffile and imagecodecs.
+"""
 
 import io
-import os
+import re
+import stat
+import struct
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from common.command_line import SHARPEST
 from common.errors import ToolkitError
+from common.formats import HEAD, advice, ending, format_of, readable_formats
+from common.levels import to_8_bits
+from common.pages import Page, sharpest
+from common.tiff import TiffPages, is_for_tifffile, open_tiff
 
-# Pillow knows no more than the names of these formats, or lets another program draw them.
-NOT_READ = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
-COMMON_FORMATS = ("JPEG", "PNG", "TIFF")  # tried first, which saves a tenth of the time that a thumbnail takes
 MAX_PIXELS = 89_000_000  # a decompression bomb has more
-PIECE = 1 << 20  # pixels that are scaled to 8 bits at a time
+FLAT = 4  # levels; an image that spans fewer is of one colour
+
+# Magic number, width, height and largest value of a binary colour file of netpbm, with comments between them.
+_PPM_HEAD = re.compile(rb"P6(?:(?:\s|#[^\n]*\n)+\d+){2}(?:\s|#[^\n]*\n)+(\d{1,5})\s")
 
 # What brings an image upright, by how the camera was held (EXIF 2.3, tag Orientation; 1 is upright).
 ORIENTATIONS = {
@@ -35,165 +46,253 @@ class ImageError(ToolkitError):
     """A file that is not an image that can be used. Its text says why, and leaves out the file's name."""
 
 
-@dataclass(frozen=True)
-class ImageFile:
-    """An image that was listed: its name below the directory, with forward slashes, and its path."""
-
-    name: str
-    path: Path
-
-
-@cache
-def readable_formats() -> tuple[str, ...]:
-    """Return the names of the formats that are read, as Pillow calls them, in the order in which they are tried."""
-    Image.init()
-    return tuple(dict.fromkeys([*COMMON_FORMATS, *sorted(set(Image.OPEN) - NOT_READ)]))
-
-
-@cache
-def readable_endings() -> frozenset[str]:
-    """Return the endings of file names that promise an image, in lower case, with their dot."""
-    Image.init()
-    return frozenset(end for end, kind in Image.registered_extensions().items() if kind in readable_formats())
-
-
-def read_image(source: Path | str | bytes) -> Image.Image:
+def read_image(source: Path | str | bytes, page: Page = 1) -> Image.Image:
     """Read an image, from a file or from its bytes, as RGB of 8 bits, upright, its transparent parts black.
 
-    Grey levels of more than 8 bits are scaled to 0..255 from their own smallest and largest, palettes and alpha are
-    resolved, and a rotation that the camera noted (EXIF) is carried out. `info["format"]` of the image says what the
-    bytes were, whatever the file's name. Raises ImageError for what is no whole image of up to MAX_PIXELS.
+    More than 8 bits are brought to 0..255 by the specimen's own range, min-is-white is inverted, palettes and alpha are
+    resolved (an alpha that would hide everything is ignored), and a rotation that the camera noted (EXIF) is carried
+    out. page: which one of a file with several, from 1, or SHARPEST; a file with one page is read whatever it says.
+    `info` of the image tells "format" (what the bytes were, whatever the file's name), and "pages", how many there are.
+    Raises ImageError for what is no whole image of up to MAX_PIXELS.
     """
+    with _faults_explained(source), _opened(source) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata; what matters raises, here or in Pillow
+        kind = _known_kind(file)
+        try:
+            with Image.open(file, formats=readable_formats()) as image:
+                return _read(image, file, page)
+        except UnidentifiedImageError:
+            if kind == "TIFF":
+                return _read_tiff(file, page)
+            if kind == "JPEG":
+                return _read_jpeg_of_12_bits(file)
+            raise
+
+
+def image_size(path: Path | str) -> tuple[int, int]:
+    """Return width and height in pixels, from the head of the file alone. Raises ImageError where there is none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata; what matters raises, here or in Pillow
-            with _open(source) as file:
-                if file.width * file.height > MAX_PIXELS:
-                    raise Image.DecompressionBombError
-                file.load()
-                return _as_rgb(file)
+        with _opened(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `read_image` says what is too large
+            try:
+                with Image.open(file, formats=readable_formats()) as image:
+                    return image.size
+            except UnidentifiedImageError:
+                file.seek(0)
+                with open_tiff(file) as pages:
+                    return pages.size()
+    except Exception as error:
+        raise ImageError(f"it has no size that can be read: {error}") from error
+
+
+def is_one_colour(image: Image.Image) -> bool:
+    """Tell whether an image that was read shows nothing: all its pixels have (nearly) the same colour."""
+    extremes = image.getextrema()
+    pairs = extremes if isinstance(extremes[0], tuple) else (extremes,)
+    return all(high - low < FLAT for low, high in pairs)
+
+
+@contextmanager
+def _opened(source: Path | str | bytes) -> Iterator[BinaryIO]:
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+        return
+    path = Path(source)
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ImageError("it is a pipe, a socket or a device, not a file")
+    with path.open("rb") as file:
+        yield file
+
+
+@contextmanager
+def _faults_explained(source: Path | str | bytes) -> Iterator[None]:
+    """Turn whatever a file provokes in a decoder into an ImageError that says what is wrong with it."""
+    try:
+        yield
     except Image.DecompressionBombError:
         raise ImageError(f"it has more than {MAX_PIXELS / 1e6:.0f} million pixels, the most that are read") from None
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise ImageError(f"it cannot be opened: {error.strerror}") from None
     except UnidentifiedImageError:
         raise ImageError(_no_image(source)) from None
-    except Exception as error:  # Pillow's plug-ins raise what they like on broken files
+    except ToolkitError as error:
+        raise error if isinstance(error, ImageError) else ImageError(str(error)) from None
+    except MemoryError:
+        raise ImageError("it needs more memory than there is") from None
+    except Exception as error:  # plug-ins and codecs raise what they like on broken files
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise ImageError(f"it is damaged or cut short: {reason}") from error
 
 
-def image_size(path: Path | str) -> tuple[int, int]:
-    """Return width and height in pixels, from the head of the file alone. Raises ImageError where there is none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # `read_image` says what is too large
-            with _open(path) as file:
-                return file.size
-    except Exception as error:
-        raise ImageError(f"it has no size that can be read: {error}") from error
-
-
-def list_images(directory: Path, skip: Iterable[Path] = ()) -> tuple[list[ImageFile], dict[str, str]]:
-    """List the images below a directory, at any depth, in the order of their names.
-
-    An image is a file whose ending promises one (`readable_endings`); hidden files and directories, and the directories
-    and files in `skip`, are passed over. Directories that are links are followed, each directory once. Returns the
-    images, and for the names of what could not be looked into why not. Raises FileNotFoundError where there is no such
-    directory.
-    """
-    if not directory.is_dir():
-        raise FileNotFoundError(f"there is no directory {directory}")
-    skipped = {path.resolve() for path in skip}
-    images: list[ImageFile] = []
-    faults: dict[str, str] = {}
-    seen: set[Path] = set()
-    endings = readable_endings()
-
-    def name(path: str | Path) -> str:
-        return Path(path).relative_to(directory).as_posix()
-
-    def fault(error: OSError) -> None:
-        faults[name(error.filename)] = f"it cannot be opened: {error.strerror}"
-
-    for place, below, files in os.walk(directory, onerror=fault, followlinks=True):
-        here = Path(place)
-        if here.resolve() in skipped | seen:
-            below.clear()
-            continue
-        seen.add(here.resolve())
-        below[:] = sorted(each for each in below if not each.startswith("."))
-        for path in (here / each for each in sorted(files) if not each.startswith(".")):
-            try:
-                if path.suffix.lower() in endings and path.is_file() and not (skipped and path.resolve() in skipped):
-                    images.append(ImageFile(name(path), path))
-            except OSError as error:  # a directory that may be listed, and no more; a file that has just gone
-                faults[name(path)] = f"it cannot be opened: {error.strerror}"
-    return images, faults
-
-
-def list_image_folder(directory: Path, classes: list[str] | None = None) -> tuple[list[tuple[Path, int]], list[str]]:
-    """List the images of an ImageFolder such as train/ as (path, label index), and the names of its classes.
-
-    A class is a sub-directory, with all that lies below it. The labels count `classes` where they are given (validate/
-    must count as train/ did), else the directory's own classes in alphabetical order. Raises FileNotFoundError, with a
-    sentence for the user, where the directory, its classes or their images are missing, and ToolkitError where it holds
-    a class that `classes` lacks.
-    """
-    images, _ = list_images(directory)
-    found = sorted(entry.name for entry in directory.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not found:
-        raise FileNotFoundError(f"{directory} holds no classes: one sub-directory with pictures is needed for each")
-    classes = found if classes is None else classes
-    if unknown := sorted(set(found).difference(classes)):
-        raise ToolkitError(f"{directory} has the class {unknown[0]}, which is not one of the {len(classes)} known")
-    label_of = {name: label for label, name in enumerate(classes)}
-    samples = [(image.path, label_of[image.name.split("/")[0]]) for image in images if "/" in image.name]
-    if not samples:
-        raise FileNotFoundError(f"the sub-directories of {directory} hold no pictures")
-    return samples, classes
-
-
-def _open(source: Path | str | bytes) -> Image.Image:
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=readable_formats())
+def _known_kind(file: BinaryIO) -> str:
+    """Return what the first bytes say, leaving the file at its start. Raises ImageError for what is never opened."""
+    kind = format_of(file.read(HEAD))
+    file.seek(0)
+    if told := advice(kind):
+        raise ImageError(f"it is {told}")
+    return kind
 
 
 def _no_image(source: Path | str | bytes) -> str:
-    empty = not source if isinstance(source, bytes) else not Path(source).stat().st_size
-    return "it is empty (0 bytes)" if empty else "it is not an image, whatever its name says, or it is damaged"
+    if not source if isinstance(source, bytes) else not Path(source).stat().st_size:
+        return "it is empty (0 bytes)"
+    if not isinstance(source, bytes) and (told := advice(ending(str(source)))):
+        return f"it is {told}"
+    return "it is not an image, whatever its name says, or it is damaged"
 
 
-def _as_rgb(file: Image.Image) -> Image.Image:
-    image = _upright(file)
-    if image.mode.startswith(("I", "F")):
-        image = _scale_to_8_bits(image)
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    image = image.convert("RGB")
-    image.info["format"] = file.format or ""
-    return image
+def _check_pixels(size: tuple[int, int]) -> None:
+    if size[0] * size[1] > MAX_PIXELS:
+        raise Image.DecompressionBombError
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Carry out the rotation that the camera noted.
+def _read(image: Image.Image, file: BinaryIO, page: Page) -> Image.Image:
+    """Read what Pillow has opened, with its help or without."""
+    _check_pixels(image.size)
+    if image.format == "TIFF" and is_for_tifffile(image):
+        return _read_tiff(file, page)
+    if (values := _many_bits(image, file)) is not None:
+        return _finished(Image.fromarray(to_8_bits(values)), image.format or "", 1)
+    pages = getattr(image, "n_frames", 1)
+    if image.format == "TIFF" and pages > 1:
+        return _read_tiff(file, page, image)
+    if pages > 1:
+        number = _number(page, pages, lambda: sharpest(_brightness_of_frames(image, pages)))
+        image.seek(number)
+        _check_pixels(image.size)
+    image.load()
+    return _finished(_upright(image, _noted_orientation(image)), image.format or "", pages)
+
+
+def _read_tiff(file: BinaryIO, page: Page, by_pillow: Image.Image | None = None) -> Image.Image:
+    """Read a page of a TIFF file: by Pillow if it has opened it and loses nothing, else by tifffile."""
+    file.seek(0)
+    with open_tiff(file) as pages:
+        number = _number(page, len(pages), lambda: sharpest(_brightness_of_pages(pages)))
+        _check_pixels(pages.size(number))
+        if by_pillow and number < getattr(by_pillow, "n_frames", 1) == len(pages):
+            by_pillow.seek(number)
+            if not is_for_tifffile(by_pillow):
+                by_pillow.load()
+                return _finished(_upright(by_pillow, _noted_orientation(by_pillow)), "TIFF", len(pages))
+        return _finished(_upright(pages.image(number), pages.orientation(number)), "TIFF", len(pages))
+
+
+def _read_jpeg_of_12_bits(file: BinaryIO) -> Image.Image:
+    from imagecodecs import jpeg8_decode
+
+    file.seek(0)
+    content = file.read()
+    for marker in (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2"):  # the frame's head: length, bits, height, width
+        at = content.find(marker)
+        if at > 0 and len(content) > at + 9 and content[at + 4] == 12:
+            _check_pixels(struct.unpack(">HH", content[at + 5 : at + 9]))
+            return _finished(Image.fromarray(to_8_bits(jpeg8_decode(content))), "JPEG", 1)
+    raise UnidentifiedImageError
+
+
+def _many_bits(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
+    """Return the values of an image with more than 8 bits of which Pillow would keep 8, else None."""
+    if image.format not in ("PNG", "JPEG2000", "PPM") or image.mode.startswith(("I", "F", "1", "P")):
+        return None
+    file.seek(0)
+    head = file.read(4096)
+    file.seek(0)
+    if image.format == "PNG" and head[24] == 16:
+        from imagecodecs import png_decode
+
+        return _without_hidden(png_decode(file.read()))
+    if image.format == "JPEG2000":
+        at = head.find(b"\xff\x4f\xff\x51")
+        if at >= 0 and len(head) > at + 42 and (head[at + 42] & 0x7F) + 1 > 8:
+            from imagecodecs import jpeg2k_decode
+
+            return _without_hidden(jpeg2k_decode(file.read()))
+    if image.format == "PPM" and head[:2] == b"P6":
+        return _ppm_values(file.read(), image.size)
+    return None
+
+
+def _without_hidden(values: np.ndarray) -> np.ndarray:
+    """Return grey or colour values without their alpha channel, transparent parts 0."""
+    if values.ndim == 2 or values.shape[-1] not in (2, 4):
+        return values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
+    colours, alpha = values[..., :-1], values[..., -1:]
+    if alpha.any() and not alpha.all():
+        colours = np.where(alpha > 0, colours, 0)
+    return colours[..., 0] if colours.shape[-1] == 1 else colours
+
+
+def _ppm_values(content: bytes, size: tuple[int, int]) -> np.ndarray | None:
+    """Return the values of a binary PPM with two bytes a sample, None for one with a single byte."""
+    head = _PPM_HEAD.match(content)
+    if not head or int(head[1]) < 256:
+        return None
+    return np.frombuffer(content, ">u2", size[0] * size[1] * 3, head.end()).reshape(size[1], size[0], 3)
+
+
+def _number(page: Page, pages: int, find_sharpest: Callable[[], int]) -> int:
+    """Return the place of the wanted page, from 0. Raises ImageError where the file has fewer pages."""
+    if pages == 1:
+        return 0
+    if page == SHARPEST:
+        return find_sharpest()
+    if int(page) > pages:
+        raise ImageError(f"it has {pages} pages, and page {page} is wanted")
+    return int(page) - 1
+
+
+def _brightness_of_frames(image: Image.Image, pages: int) -> Iterator[np.ndarray]:
+    for number in range(pages):
+        image.seek(number)
+        _check_pixels(image.size)
+        yield np.asarray(image.convert("L"), np.float32)
+
+
+def _brightness_of_pages(pages: TiffPages) -> Iterator[np.ndarray]:
+    for number in range(len(pages)):
+        _check_pixels(pages.size(number))
+        yield pages.brightness(number)
+
+
+def _noted_orientation(image: Image.Image) -> int:
+    """Return how the camera noted that it was held.
 
     Pillow's own ImageOps.exif_transpose writes all other notes of the camera anew, and fails at odd ones.
     """
     try:
-        orientation = ORIENTATIONS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # notes that cannot be read say nothing, and the image is whole
-        return image
-    return image if orientation is None else image.transpose(orientation)
+        return 1
 
 
-def _scale_to_8_bits(image: Image.Image) -> Image.Image:
-    """Bring grey levels of any range to 0..255: 16-bit files seldom use the whole of it."""
-    values = np.asarray(image)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    grey = np.empty(values.shape, np.uint8)
-    # Piece by piece: as floating numbers, a large image would take eight bytes for each pixel, several times over.
-    for start in range(0, values.size, PIECE):
-        piece = values.reshape(-1)[start : start + PIECE].astype(np.float64)
-        grey.reshape(-1)[start : start + PIECE] = np.nan_to_num((piece - low) / max(high - low, 1e-12) * 255)
-    return Image.fromarray(grey)
+def _upright(image: Image.Image, orientation: object) -> Image.Image:
+    method = ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
+    return image if method is None else image.transpose(method)
+
+
+def _finished(image: Image.Image, kind: str, pages: int) -> Image.Image:
+    rgb = _as_rgb(image)
+    rgb.info["format"], rgb.info["pages"] = kind, pages
+    return rgb
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        image = Image.fromarray(to_8_bits(np.asarray(image)))
+    if image.mode == "LAB":
+        return _lab_as_rgb(image)
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        shown = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+        hides_all = is_one_colour(shown.convert("RGB")) and not is_one_colour(image.convert("RGB"))
+        image = image if hides_all else shown
+    return image.convert("RGB")
+
+
+def _lab_as_rgb(image: Image.Image) -> Image.Image:
+    lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    shown = ImageCms.profileToProfile(image, lab, rgb, outputMode="RGB")
+    assert shown is not None  # not in place
+    return shown

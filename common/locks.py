@@ -1,7 +1,7 @@
 """One run at a time: a directory that belongs to one process for as long as it writes there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,9 +15,11 @@ LOCK = ".in_use.lock"
 def exclusive_lock(directory: Path) -> Iterator[None]:
     """Keep what lies in a directory, which is made if it is missing, to this process.
 
-    The system lifts the lock when the process ends, however it ends; its empty file stays. Raises ToolkitError where
-    another process has it, OSError where the directory cannot be written to.
+    The system lifts the lock when the process ends, however it ends; its empty file stays, unless the directory was
+    made for it and holds nothing else. Raises ToolkitError where another process has it, OSError where the directory
+    cannot be written to.
     """
+    made = [place for place in (directory, *directory.parents) if not place.exists()]
     directory.mkdir(parents=True, exist_ok=True)
     lock = FileLock(directory / LOCK)
     try:
@@ -28,3 +30,8 @@ def exclusive_lock(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if made and [entry.name for entry in directory.iterdir()] == [LOCK]:
+            (directory / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):
+                for place in made:
+                    place.rmdir()

@@ -3,13 +3,13 @@
 It lies beside train/ and validate/, has a row for each picture, and is the same to the byte for the same data.
 """
 
-import csv
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ToolkitError
-from common.files import write_csv
+from common.files import in_one_line, read_csv, write_csv
 
 NAME = "manifest.csv"
 COLUMNS = (
@@ -17,6 +17,9 @@ COLUMNS = (
     *("URL", "sha256", "file"),
 )
 ARROW = " > "  # between the names of a lineage, wherever one is written as text
+
+
+LOG = logging.getLogger(__name__)
 
 
 class ManifestError(ToolkitError):
@@ -50,16 +53,22 @@ class ManifestRow:
 def read_manifest(path: Path) -> list[ManifestRow]:
     """Read a manifest; columns that it lacks, all but `path`, count as not known.
 
-    Raises FileNotFoundError where there is no such file, ManifestError where it cannot be read as a manifest.
+    A row that cannot be read is left out with a warning (`logging`). Raises FileNotFoundError where there is no such
+    file, ManifestError where it cannot be read as a manifest.
     """
+    rows = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, restval="")
-            if "path" not in (table.fieldnames or ()):
-                raise ValueError(f"its first line has no column path, but: {', '.join(table.fieldnames or ())}")
-            return [_row(cells) for cells in table if cells["path"]]
-    except (ValueError, csv.Error) as error:
+        for line, cells in read_csv(path):
+            if isinstance(cells, str):
+                LOG.warning("%s, line %d is left out: %s.", path, line, cells)
+                continue
+            if "path" not in cells:
+                raise ValueError(f"its first line has no column path, but: {', '.join(cells)}")
+            if cells["path"]:
+                rows.append(_row(cells))
+    except ValueError as error:
         raise ManifestError(f"{path} cannot be read ({error}); run prepare_image_model.py again") from error
+    return rows
 
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> Path:
@@ -82,4 +91,5 @@ def _row(cells: dict[str, str]) -> ManifestRow:
 def _cells(row: ManifestRow) -> dict[str, str]:
     cells = {name: value for name, value in vars(row).items() if name not in ("label", "url")}
     cells |= {"class": row.label, "URL": row.url, "lineage": ARROW.join(row.lineage)}
-    return cells | {"technique_sure": f"{row.technique_sure:.2f}"}
+    cells |= {"technique_sure": f"{row.technique_sure:.2f}"}
+    return {name: in_one_line(value) for name, value in cells.items()}

@@ -8,7 +8,9 @@ from pathlib import Path
 from common import manifest
 from common.dataset_info import SPLITS
 from common.errors import ToolkitError
-from common.images import ImageError, list_images
+from common.folders import comparable, list_images
+from common.images import ImageError
+from common.pages import Page
 from dataset.descriptors import Descriptor, describe_all
 from dataset.near_duplicates import near_duplicate_pairs
 
@@ -32,19 +34,23 @@ class Audit:
         return self.identical_bytes_across_splits + self.near_duplicates_across_splits + self.groups_across_splits
 
 
-def audit(directory: Path) -> Audit:
+def audit(directory: Path, page: Page = 1) -> Audit:
     """Read every picture below train/, validate/ and test/ of `directory`, and the groups in its manifest.csv.
 
-    Raises ToolkitError for a picture that cannot be read, one that the manifest lacks, or one that only the manifest
-    has.
+    page: which one of a file with several. Raises ToolkitError for a picture that cannot be read, one that the manifest
+    lacks, or one that only the manifest has.
     """
     splits = [split for split in SPLITS if (directory / split).is_dir()]
-    paths = {f"{split}/{image.name}": image.path for split in splits for image in list_images(directory / split)[0]}
-    group_of = {row.path: row.group for row in manifest.read_manifest(directory / manifest.NAME)}
+    paths = {
+        comparable(f"{split}/{image.name}"): image.path
+        for split in splits
+        for image in list_images(directory / split).images
+    }
+    group_of = {comparable(row.path): row.group for row in manifest.read_manifest(directory / manifest.NAME)}
     if paths.keys() != group_of.keys():
         raise ToolkitError(f"the audit found other pictures in {directory} than its {manifest.NAME} lists")
     descriptors: list[Descriptor] = []
-    for name, descriptor in zip(paths, describe_all(list(paths.values()), "audit"), strict=True):
+    for name, descriptor in zip(paths, describe_all(list(paths.values()), "audit", page=page), strict=True):
         if isinstance(descriptor, ImageError):
             raise ToolkitError(f"the audit could not read {name}: {descriptor}")
         descriptors.append(descriptor)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import imagehash
@@ -17,12 +18,14 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from common.images import ImageError, read_image
+from common.pages import Page
 
 SMALLEST = 16  # pixels; an image with a shorter side shows nothing
 FLAT = 8  # grey levels between the darkest and the brightest place; an image with fewer is of one colour
 BLACK = 12  # grey level below which an edge is padding
 FINE = 64  # pixels a side of the detail
 STEPS = 40  # levels for one unit of detail, which is stored in bytes
+AT_ONCE = 64_000_000  # bytes of a file that are read at once
 PARALLEL = 400  # images from which starting processes takes less time than it saves
 
 # The eight rotations and mirrorings of the last two axes.
@@ -45,7 +48,7 @@ class Descriptor:
     sha256: of the file's bytes, in hexadecimal; colour: mean difference between the strongest and the weakest channel,
     0 to 1; hashes: (8, 64) bool, a perceptual hash for each of SYMMETRIES; coarse: (32, 32) uint8, grey; detail:
     (64, 64) int8, what is finer than a shape and coarser than noise; texture: share of the image that holds detail, 0
-    to 1.
+    to 1; pages: how many the file has.
     """
 
     sha256: str
@@ -54,19 +57,20 @@ class Descriptor:
     coarse: np.ndarray
     detail: np.ndarray
     texture: float
+    pages: int = 1
 
 
-def describe(path: Path) -> Descriptor:
-    """Read an image and describe it.
+def describe(path: Path, page: Page = 1) -> Descriptor:
+    """Read an image, of several pages one, and describe it.
 
     Raises ImageError for one that cannot be opened, is corrupt, too small or of one colour.
     """
     try:
-        content = path.read_bytes()
+        content = path.read_bytes() if path.stat().st_size <= AT_ONCE else None
+        image = read_image(path if content is None else content, page)
+        sha256 = _sha256_of_file(path) if content is None else hashlib.sha256(content).hexdigest()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from None
-    try:
-        image = read_image(content)
     except ImageError as error:
         raise ImageError(f"corrupt: {error}") from None
     if min(image.size) < SMALLEST:
@@ -78,41 +82,53 @@ def describe(path: Path) -> Descriptor:
     detail = _detail(np.asarray(grey, np.float32))
     channels = np.asarray(image.resize((32, 32), Image.Resampling.BOX), float)
     return Descriptor(
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=sha256,
         colour=float((channels.max(-1) - channels.min(-1)).mean() / 255),
         hashes=np.stack([imagehash.phash(Image.fromarray(view(coarse))).hash.ravel() for view in SYMMETRIES]),
         coarse=coarse,
         detail=detail,
         texture=_texture(detail),
+        pages=image.info["pages"],
     )
 
 
-def describe_all(paths: Sequence[Path], title: str, workers: int = 0) -> Iterator[Descriptor | ImageError]:
+def _sha256_of_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 22):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def describe_all(
+    paths: Sequence[Path], title: str, workers: int = 0, page: Page = 1
+) -> Iterator[Descriptor | ImageError]:
     """Describe many images, in their order, on `workers` cores (0: on all), with a progress bar called `title`.
 
-    Yields the error in place of the descriptor of an image that cannot be used.
+    page: which one of a file with several. Yields the error in place of the descriptor of an image that cannot be used.
     """
     workers = workers or min(os.cpu_count() or 1, 8)
     with tqdm(total=len(paths), desc=title, unit="picture", disable=None) as bar:
-        for descriptor in _describe_parallel(paths, workers if len(paths) >= PARALLEL else 1):
+        for descriptor in _describe_parallel(paths, workers if len(paths) >= PARALLEL else 1, page):
             yield descriptor
             bar.update()
 
 
-def _describe_parallel(paths: Sequence[Path], workers: int) -> Iterator[Descriptor | ImageError]:
+def _describe_parallel(paths: Sequence[Path], workers: int, page: Page) -> Iterator[Descriptor | ImageError]:
+    describe_one = partial(_describe_or_error, page=page)
     if workers == 1:
-        yield from map(_describe_or_error, paths)
+        yield from map(describe_one, paths)
         return
     pool = ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(os.getpid(),))
     try:
-        yield from pool.map(_describe_or_error, paths, chunksize=50)
+        yield from pool.map(describe_one, paths, chunksize=50)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _describe_or_error(path: Path) -> Descriptor | ImageError:
+def _describe_or_error(path: Path, page: Page) -> Descriptor | ImageError:
     try:
-        return describe(path)
+        return describe(path, page)
     except ImageError as error:
         return error
 

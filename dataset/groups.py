@@ -126,17 +126,29 @@ def _one_source_each(
 def specimen_keys(picture: Picture) -> list[Key]:
     """Return what other shots of the same specimen share with the picture, by its file name and status.
 
-    Only within one taxon: a plate of a publication shows many.
+    Only within one taxon: a plate of a publication shows many. A picture that a correction has given to another taxon
+    still belongs to the specimens that it was listed with. Of own pictures names count only within one folder: a camera
+    numbers each series from 1.
     """
-    taxon = strip_blanks(picture.lineages[0][-1]).casefold()
+    if picture.specimen:
+        return given_keys(picture)
     shot = _SHOT.sub("", PurePosixPath(picture.file).stem.casefold().strip())
-    keys: list[Key] = [("shot", taxon, shot)]
+    folder = (str(PurePosixPath(picture.file).parent),) if picture.own else ()
     plate = _PLATE.fullmatch(shot)
-    if plate:
-        keys.append(("plate", taxon, plate.group(1)))
-    if "holotype" in picture.facts.get("status", "").casefold():
-        keys.append(("holotype", taxon))
+    keys: list[Key] = []
+    for name in dict.fromkeys([picture.listed_as or picture.lineages[0][-1], picture.lineages[0][-1]]):
+        taxon = strip_blanks(name).casefold()
+        keys.append(("shot", taxon, shot, *folder))
+        if plate:
+            keys.append(("plate", taxon, plate.group(1), *folder))
+        if "holotype" in picture.facts.get("status", "").casefold():
+            keys.append(("holotype", taxon))
     return keys
+
+
+def given_keys(picture: Picture) -> list[Key]:
+    """Return what the user says that pictures of one specimen share: the group of a table, or their folder."""
+    return [("given", picture.specimen)] if picture.specimen else []
 
 
 def sample_keys(picture: Picture) -> list[Key]:
@@ -159,5 +171,6 @@ GROUP_KEYS: dict[str, tuple[Callable[[Picture], list[Key]], ...]] = {
     "specimen": (specimen_keys,),
     "sample": (specimen_keys, sample_keys),
     "source": (specimen_keys, source_keys),
-    "none": (),
+    "folder": (specimen_keys,),
+    "none": (given_keys,),
 }

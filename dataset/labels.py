@@ -57,9 +57,14 @@ def assign_labels(
 def leave_out_by_name(
     pictures: Iterable[ListedPicture], keep_drawings: bool, keep_unidentified: bool
 ) -> tuple[list[ListedPicture], list[Excluded]]:
-    """Leave out pictures below `hidden`, and unless they are to be kept, drawings and pictures of `sp.`."""
+    """Leave out pictures below `hidden`, and unless they are to be kept, drawings and pictures of `sp.`.
+
+    The user's own pictures stay: they were put into their folders by intent.
+    """
 
     def reason_against(picture: ListedPicture) -> str:
+        if picture.own:
+            return ""
         return (
             _hidden(picture)
             or (not keep_drawings and _drawing(picture))
@@ -79,10 +84,16 @@ def classes_by_depth(pictures: Iterable[ListedPicture]) -> dict[int, int]:
     return {depth: len(found) for depth, found in sorted(names.items())}
 
 
-def assign_techniques(pictures: Iterable[Picture]) -> list[Picture]:
-    """Set the technique of each picture, and how sure that is: by file name and source, else by its own colours."""
+def assign_techniques(pictures: Iterable[Picture], of_own: bool) -> list[Picture]:
+    """Set the technique of each picture, and how sure that is: by file name and source, else by its own colours.
+
+    of_own: whether that of the user's own pictures is guessed too; else it is not known.
+    """
     found = []
     for picture in pictures:
+        if picture.own and not of_own:
+            found.append(picture)
+            continue
         text = f"{PurePosixPath(picture.file).stem} {picture.facts.get('source', '')}"
         sem, lm = bool(_SEM.search(text)), bool(_LM.search(text))
         technique, sure = (("SEM" if sem else "LM"), 0.95) if sem != lm else _guess(picture.descriptor)

@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from common import dataset_info, manifest
 from common.dataset_info import SPLITS
 from common.errors import ToolkitError
-from common.files import write_csv
+from common.files import in_one_line, write_csv
+from common.folders import comparable, files_below, is_litter
 from common.names import disambiguate, safe_part
 from dataset.pictures import Excluded, Picture
 
@@ -32,7 +33,6 @@ BUILDING, LEAVING, ENTERING, DONE = (f".dataset.{state}" for state in ("building
 
 # What torchvision's ImageFolder reads; a file of another name gets a suffix that it knows.
 SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"}
-LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers leave behind
 
 
 def check_place(train: Path) -> None:
@@ -40,10 +40,16 @@ def check_place(train: Path) -> None:
 
     Raises ToolkitError, with nothing touched, where something else lies in the way.
     """
-    if train.exists() and not train.is_dir():
-        raise ToolkitError(f"{train} is a file, not a directory", "train")
     recover(train)
     _refuse_foreign(train)
+
+
+def check_directory(train: Path) -> None:
+    """Raise ToolkitError, with nothing touched, where a file or something that is not ours lies in the way."""
+    if train.exists() and not train.is_dir():
+        raise ToolkitError(f"{train} is a file, not a directory", "train")
+    if not any((train / state).exists() for state in (BUILDING, LEAVING, ENTERING, DONE)):
+        _refuse_foreign(train)
 
 
 def recover(train: Path) -> None:
@@ -61,9 +67,7 @@ def recover(train: Path) -> None:
         shutil.rmtree(train / name, ignore_errors=True)
 
 
-def place_pictures(
-    train: Path, images: Path, pictures: Sequence[Picture], link: str
-) -> tuple[Path, list[Picture], int]:
+def place_pictures(train: Path, pictures: Sequence[Picture], link: str) -> tuple[Path, list[Picture], int]:
     """Put each picture into `<split>/<class>/` of a new data set that is being built below `train`.
 
     `link` is hard, copy or symbolic. Returns the directory of the new data set, the pictures with their paths below it,
@@ -74,9 +78,9 @@ def place_pictures(
     directories = class_directories({picture.label for picture in pictures})
     placed, copied = [], 0
     for picture in pictures:
-        path = f"{picture.split}/{directories[picture.label]}/{_file_name(picture)}"
+        path = f"{picture.split}/{directories[picture.label]}/{file_name(picture.file)}"
         (new / path).parent.mkdir(parents=True, exist_ok=True)
-        copied += _link((images / picture.file).resolve(), new / path, link)
+        copied += _link(picture.source.resolve(), new / path, link)
         placed.append(replace(picture, path=path))
     return new, placed, copied
 
@@ -121,7 +125,7 @@ def class_name(picture: Picture) -> str:
 def write_excluded(path: Path, excluded: Iterable[Excluded]) -> Path:
     """Write excluded.csv: a row for each picture that is listed and not used."""
     rows = [
-        {"picture": left.file, "reason": left.reason, "URL": left.url}
+        {"picture": in_one_line(left.file), "reason": in_one_line(left.reason), "URL": in_one_line(left.url)}
         for left in sorted(excluded, key=lambda left: left.file)
     ]
     return write_csv(path, ("picture", "reason", "URL"), rows)
@@ -173,32 +177,32 @@ def _refuse_foreign(train: Path) -> None:
 
 
 def _holds_no_file(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and not any(names for _, _, names in os.walk(path))
+    return path.is_dir() and not path.is_symlink() and not any(True for _ in files_below(path))
 
 
 def _foreign(train: Path, present: Sequence[str]) -> Path | None:
     """Return something below the names of a data set that is no part of one of ours, if there is any."""
     try:
         ours = dataset_info.read_dataset_info(train / dataset_info.NAME).made_by == dataset_info.MADE_BY
-        listed = {row.path for row in manifest.read_manifest(train / manifest.NAME)}
+        listed = {comparable(row.path) for row in manifest.read_manifest(train / manifest.NAME)}
     except (OSError, ToolkitError):
         ours, listed = False, set()
     if not ours:
         return train / present[-1]
     for split in SPLITS:
-        for directory, _, names in os.walk(train / split):  # all files: whatever it is, it would be thrown away
-            for name in names:
-                path = Path(directory, name)
-                if path.relative_to(train).as_posix() not in listed and name not in LITTER:
-                    return path
+        for name, path in files_below(train / split):  # all files: whatever it is, it would be thrown away
+            litter = path.name.startswith((".DS_Store", "._")) or is_litter(path.name)
+            if comparable(f"{split}/{name}") not in listed and not litter:
+                return path
     return None
 
 
-def _file_name(picture: Picture) -> str:
-    """Return the picture's own name with digits of its key, so that two never meet and each always keeps its name."""
-    path = PurePosixPath(safe_part(PurePosixPath(picture.file).name))
+def file_name(file: str) -> str:
+    """Return a picture's own name with digits of its key, so that two never meet and each always keeps its name."""
+    path = PurePosixPath(safe_part(PurePosixPath(file).name))
     known = path.suffix.lower() in SUFFIXES
-    return disambiguate(path.name if known else f"{path.name}.png", picture.file)
+    name = disambiguate(path.name if known else f"{path.name}.png", file)
+    return f"_{name}" if is_litter(name) else name
 
 
 def _link(source: Path, target: Path, link: str) -> bool:

@@ -1,13 +1,18 @@
 """From records to listed pictures: each picture of the site once, however many pages show it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from common.dataset_info import FROM_A_FOLDER
 from common.errors import ToolkitError
+from common.files import in_one_line
 from common.names import picture_file, strip_blanks
 from common.records import PICTURE_FIELDS, Lineage, PictureFacts, Record, read_records
+from dataset.odd_names import check_text, clean_lineage, clean_name
 from dataset.pictures import Excluded, ListedPicture
+
+NO_RECORDS = f"scrape_mikrotax.py fetches them; from your own pictures, {FROM_A_FOLDER}"
 
 
 @dataclass
@@ -30,15 +35,35 @@ class _Mentions:
 def read_all_records(data: Path) -> tuple[list[Record], list[str]]:
     """Read the records below `data`, and return with them a sentence for each file that could not be used.
 
-    Raises ToolkitError where there is no record.
+    Records with a name that nobody can have meant are not used; others get clean names. Raises ToolkitError where there
+    is no record.
     """
     if not data.is_dir():
-        raise ToolkitError(f"there is no directory {data} with records (JSON)", "data")
+        raise ToolkitError(f"there is no directory {data} with records (JSON); {NO_RECORDS}", "data")
     records, problems = read_records(data)
-    if not records:
-        reason = problems[0].rstrip(".") if problems else "run scrape_mikrotax.py first"
+    usable = []
+    for path, record in records.items():
+        try:
+            usable.append(_with_clean_names(record))
+        except ValueError as error:
+            problems.append(f"{path} is no usable record: it has {error}.")
+    if not usable:
+        reason = problems[0].rstrip(".") if problems else NO_RECORDS
         raise ToolkitError(f"no record with `hierarchy` and `samples` was found below {data}; {reason}", "data")
-    return list(records.values()), problems
+    return usable, [in_one_line(problem) for problem in problems]
+
+
+def excluded_records(problems: Iterable[str]) -> list[Excluded]:
+    """Return the rows of excluded.csv for records that could not be used."""
+    parts = (problem.partition(" is no usable record: ") for problem in problems)
+    return [Excluded(path, f"record: {reason.rstrip('.')}", "") for path, _, reason in parts]
+
+
+def _with_clean_names(record: Record) -> Record:
+    lineage = clean_lineage(record.lineage)
+    if lineage == record.lineage:
+        return record
+    return replace(record, lineage=lineage, hierarchy=tuple(map(strip_blanks, lineage)))
 
 
 def list_pictures(records: Iterable[Record]) -> tuple[list[ListedPicture], list[Excluded]]:
@@ -57,6 +82,11 @@ def list_pictures(records: Iterable[Record]) -> tuple[list[ListedPicture], list[
             except ValueError as error:
                 excluded[url] = Excluded(url, f"no file name: {error}", url)
                 continue
+            try:
+                taxon, facts = _checked(taxon, facts)
+            except ValueError as error:
+                excluded[url] = Excluded(file, f"odd record: {error}", url)
+                continue
             known = mentions.setdefault(file, _Mentions())
             known.urls.add(url)
             known.taxa.add(taxon)
@@ -65,13 +95,21 @@ def list_pictures(records: Iterable[Record]) -> tuple[list[ListedPicture], list[
             texts = {name: _text(getattr(facts, name)) for name in PICTURE_FIELDS}
             known.facts.append({name: text for name, text in texts.items() if text})
     pictures = [known.picture(file) for file, known in sorted(mentions.items())]
-    return pictures, [excluded[url] for url in sorted(excluded)]
+    return pictures, [excluded[url] for url in sorted(excluded) if excluded[url].file not in mentions]
 
 
 def known_ranks(records: Iterable[Record]) -> dict[str, str]:
     """Return the rank of each taxon that has a page of its own, by its name without blanks, both without case."""
     pages = ((record.taxon, record.page.rank.strip()) for record in records if record.page)
     return {strip_blanks(taxon).casefold(): rank.casefold() for taxon, rank in pages if rank}
+
+
+def _checked(taxon: str, facts: PictureFacts) -> tuple[str, PictureFacts]:
+    """Return what a record says of a picture, with clean names. Raises ValueError for what nobody can have meant."""
+    for name in PICTURE_FIELDS:
+        check_text(name, getattr(facts, name))
+    lineage = clean_lineage(facts.lineage)
+    return clean_name(taxon) if taxon.strip() else taxon, replace(facts, lineage=lineage)
 
 
 def _text(value: str) -> str:

@@ -5,6 +5,7 @@ Each step returns new objects with one more thing known (`dataclasses.replace`);
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from common.records import Lineage
@@ -18,7 +19,10 @@ class ListedPicture:
     file: path below images/, with forward slashes, by which the picture is known; url: its address, or the name by
     which a record lists it; lineages: full names, root first, the longest lineage first: that of the picture itself if
     known, else those of the pages; taxa: names of the table rows that list it; facts: `common.records.PICTURE_FIELDS`,
-    those that are known; label: the class; lineage: the lineage down to the class.
+    those that are known; label: the class; lineage: the lineage down to the class; own: whether it is the user's own,
+    of which names say nothing but the taxon; source: where it lies, once it was found; specimen: what a table or folder
+    says that pictures of one specimen share, "" where nothing does; listed_as: the taxon that it was listed as, where a
+    correction says another.
     """
 
     file: str
@@ -28,6 +32,10 @@ class ListedPicture:
     facts: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
     lineage: Lineage = ()
+    own: bool = False
+    source: Path = Path()
+    specimen: str = ""
+    listed_as: str = ""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

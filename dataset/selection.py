@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from common.names import is_type, strip_blanks
+from dataset.kept_split import EarlierSplit, Move, split_like
 from dataset.pictures import Excluded, Picture, exclude, partition
 from dataset.splits import random_key, split_groups
 
@@ -15,7 +16,8 @@ class SelectionOptions:
 
     shares: of the pictures, by split, each above 0, together 1; min_samples: a class with fewer pictures is rare;
     rare: `drop` or `pool`; class_limit, sample_limit: how many classes, and pictures of each, 0 for any number;
-    hold_out_types: whether type specimens stay out of train; seed: another one draws other pictures and splits.
+    hold_out_types: whether type specimens stay out of train; seed: another one draws other pictures and splits;
+    earlier: a split whose sides are kept.
     """
 
     shares: Mapping[str, float]
@@ -25,12 +27,14 @@ class SelectionOptions:
     sample_limit: int = 0
     hold_out_types: bool = False
     seed: int = 0
+    earlier: EarlierSplit | None = None
 
 
-def select(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded]]:
-    """Choose classes and pictures, set the split of each, and return with them the pictures left out.
+def select(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded], list[Move]]:
+    """Choose classes and pictures, and set the split of each.
 
-    Every class that is left has at least one picture in each split; there may be none left.
+    Returns the pictures to use, those left out, and those that could not stay on their side of the earlier split. Every
+    class that is left has at least one picture in each split; there may be none left.
     """
     left = _pool_rare(pictures, options) if options.rare == "pool" else list(pictures)
     excluded: list[Excluded] = []
@@ -41,10 +45,10 @@ def select(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list
         excluded += out
         within, beyond = _limit_classes(left, options.class_limit)
         sampled, over = _limit_samples(within, options)
-        used = _split(sampled, options)
+        used, moves = _split(sampled, options)
         left, out = _drop_missing(left, used, options)
         if not out:
-            return used, excluded + beyond + over
+            return used, excluded + beyond + over, moves
         excluded += out
 
 
@@ -111,16 +115,24 @@ def _limit_samples(pictures: Sequence[Picture], options: SelectionOptions) -> tu
     return drawn, excluded
 
 
-def _split(pictures: Sequence[Picture], options: SelectionOptions) -> list[Picture]:
-    """Set the split of each picture."""
+def _split(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Move]]:
+    """Set the split of each picture; return also those that could not stay on their side of the earlier one."""
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     for picture in sorted(pictures, key=lambda picture: picture.file):
         groups[picture.group][picture.label] += 1
     last = list(options.shares)[-1]
     types = (picture for picture in pictures if is_type(picture.facts.get("status", "")))
     fixed = {picture.group: last for picture in types if options.hold_out_types}
-    split_of = split_groups(groups, options.shares, options.seed, fixed)
-    return [replace(picture, split=split_of[picture.group]) for picture in pictures]
+    if not options.earlier:
+        split_of = split_groups(groups, options.shares, options.seed, fixed)
+        return [replace(picture, split=split_of[picture.group]) for picture in pictures], []
+    sides: dict[str, Counter[str]] = {group: Counter() for group in groups}
+    for picture in pictures:
+        if side := options.earlier.side(picture):
+            sides[picture.group][side] += 1
+    kept = split_like(groups, sides, options.shares, options.seed, fixed)
+    used = [replace(picture, split=kept.split_of[picture.group]) for picture in pictures]
+    return used, kept.moves(used, options.earlier)
 
 
 def _drop_missing(

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from common.dataset_info import SPLITS
 
-GROUPINGS = ("specimen", "sample", "source", "none")
+GROUPINGS = ("specimen", "sample", "source", "folder", "none")
+RECORDS_DEPTH = 3  # the family, on Nannotax
+RECORDS = Path("data")
 LINKS = ("hard", "copy", "symbolic")
 RARE = ("drop", "pool")
 TECHNIQUES = ("SEM", "LM")
@@ -15,21 +17,27 @@ TECHNIQUES = ("SEM", "LM")
 class PrepareSettings:
     """All settings of a run, with the defaults of the command line."""
 
-    # Where: records, image files, and the directory that train/ and validate/ are laid out in.
-    data: Path = Path("data")
+    # Where: records and their image files, a folder of own pictures (with or in place of records; data is then None),
+    # and the directory that train/ and validate/ are laid out in.
+    data: Path | None = RECORDS
     images: Path = Path("images")
+    folder: Path | None = None
     train: Path = Path()
     link: str = "hard"  # how pictures get there, one of LINKS
 
     # Classes.
-    depth: int | str = 3  # the entry of the lineage that is the class, counted from 1 = module, or its rank
+    depth: int | str | None = None  # the entry of the lineage that is the class, counted from 1 = module, or its rank;
+    # None: RECORDS_DEPTH, and of own pictures the folder that they lie in
     class_limit: int = 0  # 0: no limit
     sample_limit: int = 0  # pictures of a class; 0: no limit
     min_samples: int = 2  # a class with fewer pictures is rare
     rare: str = "drop"  # what becomes of rare classes, one of RARE
 
     # Pictures.
+    page: int | str = 1  # which one of files with several: from 1, or common.command_line.SHARPEST
+    corrections: Path | None = None  # what a person says of labels
     technique: str | None = None  # one of TECHNIQUES; None: all
+    guess_technique: bool = False  # that of own pictures, too; that of records always is
     keep_drawings: bool = False
     keep_unidentified: bool = False
 
@@ -38,7 +46,14 @@ class PrepareSettings:
     test_share: float = 0.0  # with validate_share below 1
     group_by: str = "specimen"  # what stays in one split, one of GROUPINGS
     hold_out_types: bool = False  # whether type specimens stay out of train
+    groups: Path | None = None  # a table of files and groups
+    like: Path | None = None  # the manifest of a split whose sides are kept; None: that of the data set in place
     seed: int = 0
+
+    @property
+    def records_depth(self) -> int | str:
+        """What the class of a picture that records list is."""
+        return RECORDS_DEPTH if self.depth is None else self.depth
 
     @property
     def shares(self) -> dict[str, float]:

@@ -11,10 +11,14 @@ from common.dataset_info import SPLITS, ClassInfo, DatasetInfo
 from common.images import read_image
 from common.manifest import ARROW
 from common.names import strip_blanks
+from common.pages import Page
+from common.remarks import listed
 from dataset.audit import Audit
 from dataset.layout import EXCLUDED, SHEET, class_name
 from dataset.pictures import Excluded, Picture
 from dataset.settings import PrepareSettings
+
+MOVES_NAMED = 20  # pictures that had to change side that are printed
 
 
 def describe_classes(pictures: Iterable[Picture]) -> dict[str, ClassInfo]:
@@ -30,12 +34,14 @@ def describe_classes(pictures: Iterable[Picture]) -> dict[str, ClassInfo]:
             **{split: splits[split] for split in SPLITS},
             groups=len({picture.group for picture in members}),
             sources=len({picture.facts.get("source", "") for picture in members} - {""}),
-            techniques=dict(sorted(Counter(picture.technique for picture in members).items())),
+            techniques=dict(sorted(Counter(picture.technique for picture in members if picture.technique).items())),
         )
     return dict(sorted(classes.items(), key=lambda entry: (entry[1].lineage, entry[0])))
 
 
-def sheet_lines(directory: Path, classes: Mapping[str, ClassInfo], pictures: Iterable[Picture]) -> list[SheetLine]:
+def sheet_lines(
+    directory: Path, classes: Mapping[str, ClassInfo], pictures: Iterable[Picture], page: Page = 1
+) -> list[SheetLine]:
     """Return the line of each class in dataset.png: its counts by split, and pictures of different groups."""
     members = _by_class(sorted(pictures, key=lambda picture: (SPLITS.index(picture.split), picture.path)))
     splits = _used_splits(classes)
@@ -48,7 +54,7 @@ def sheet_lines(directory: Path, classes: Mapping[str, ClassInfo], pictures: Ite
                 name=name,
                 parent=ARROW.join(facts.lineage[:-1]),
                 counts={split: facts.count(split) for split in splits},
-                pictures=[(partial(read_image, directory / picture.path), "") for picture in shown],
+                pictures=[(partial(read_image, directory / picture.path, page), "") for picture in shown],
             )
         )
     return lines
@@ -97,11 +103,35 @@ def warnings(classes: Mapping[str, ClassInfo], pictures: Sequence[Picture], want
         found.append("There is only one class: nothing to tell apart.")
     if single := [name for name, facts in classes.items() if facts.sources == 1]:
         found.append(f"All known sources are one for {_list(single)}: a model may learn the source.")
-    if unknown := sum(not picture.facts.get("source") for picture in pictures):
+    if unknown := sum(not picture.facts.get("source") and not picture.own for picture in pictures):
         found.append(f"{unknown} of {len(pictures)} pictures name no source.")
     if several := [name for name, facts in classes.items() if facts.also]:
         found.append(f"One class from several places in the classification: {_list(several)}.")
     return found
+
+
+def corrections_note(info: DatasetInfo) -> list[str]:
+    """Return a sentence on what the corrections came to, where there were some."""
+    done = info.corrections
+    if not done:
+        return []
+    return [
+        f"Of {len(done['rows'])} corrections, {done['relabelled']} gave a picture another taxon, {done['dropped']} "
+        f"dropped one, {done['unchanged']} changed nothing, and {done['of_unused']} are of pictures that are not used."
+    ]
+
+
+def earlier_split_note(info: DatasetInfo) -> list[str]:
+    """Return a sentence on which pictures kept the side that they were on, where there was an earlier split."""
+    kept = info.earlier_split
+    if not kept:
+        return []
+    moves = [f"{move['file']} ({move['before']} to {move['now']}: {move['reason']})" for move in kept["moved"]]
+    named = f": {listed(moves, MOVES_NAMED)}; dataset.json names all" if moves else ""
+    return [
+        f"The split follows {kept['like']}: {kept['kept']} pictures keep their side, {kept['new']} are new, "
+        f"{len(moves)} had to change it{named}."
+    ]
 
 
 def table(classes: Mapping[str, ClassInfo], left_out: Mapping[str, int]) -> list[str]:

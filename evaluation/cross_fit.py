@@ -1,7 +1,7 @@
 """Labelled images evaluated with a calibration that was fitted on other images than those that it is measured on."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from torch import Tensor
 
 from common.errors import ToolkitError
+from common.folders import LeftOut
 from common.manifest import ManifestRow
+from common.pages import Page
 from evaluation.bootstrap import GroupBootstrap
 from evaluation.calibration import Calibration, SupportedTaxon
 from evaluation.ood import OODDetector
@@ -26,7 +28,9 @@ class PredictedSplit:
     """The images of train/, validate/ or test/, and the network's prediction of them.
 
     files: the images' names for tables, such as `validate/Ring/ring1.png`; labels: int64 (n,); manifest: each image's
-    row of manifest.csv, an empty one where there is none.
+    row of manifest.csv, an empty one where there is none; learnt: which images the model learnt from, bool (n,), None
+    where it does not know; page: which one of files with several pages was predicted; left_out: files of the split that
+    are not used; remarks: sentences on odd images.
     """
 
     name: str
@@ -35,6 +39,23 @@ class PredictedSplit:
     labels: Tensor
     prediction: Prediction
     manifest: list[ManifestRow]
+    learnt: np.ndarray | None = None
+    page: Page = 1
+    left_out: list[LeftOut] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def select(self, index: np.ndarray) -> "PredictedSplit":
+        """Return the images at `index`, bool (n,)."""
+        chosen = np.flatnonzero(index)
+        return replace(
+            self,
+            paths=[self.paths[place] for place in chosen],
+            files=[self.files[place] for place in chosen],
+            manifest=[self.manifest[place] for place in chosen],
+            labels=self.labels[chosen],
+            prediction=self.prediction.select(torch.as_tensor(chosen)),
+            learnt=None if self.learnt is None else self.learnt[chosen],
+        )
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -61,6 +82,16 @@ class EvaluatedSplit:
 
     def __len__(self) -> int:
         return len(self.split)
+
+    def select(self, index: np.ndarray) -> "EvaluatedSplit":
+        """Return the images at `index`, bool (n,), as they were evaluated together with the others."""
+        return EvaluatedSplit(
+            self.split.select(index),
+            self.predictions.select(index),
+            self.uncalibrated[index],
+            self.conformal_sets[index],
+            [self.supported_taxa[place] for place in np.flatnonzero(index)],
+        )
 
     @property
     def name(self) -> str:
@@ -130,5 +161,5 @@ def _evaluated(
     sets: np.ndarray,
     taxa: list[SupportedTaxon],
 ) -> EvaluatedSplit:
-    predictions = LabelledPredictions(split.paths, taxonomy, split.labels.numpy(), probabilities)
+    predictions = LabelledPredictions(split.paths, taxonomy, split.labels.numpy(), probabilities, split.page)
     return EvaluatedSplit(split, predictions, softmax(split.prediction.logits), sets, taxa)

@@ -1,10 +1,13 @@
 """What a model predicts of labelled images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from common.images import read_image
+from common.pages import Page
 from evaluation.taxonomy import Taxonomy
 
 LEAST = 1e-12  # probability; a smaller one costs no more
@@ -15,13 +18,24 @@ class LabelledPredictions:
     """Images with their actual classes and the model's probabilities.
 
     paths: of the n images; taxonomy: of the model's classes; actual: label indices, int64 (n,); probabilities: float64
-    (n, classes) with the sum 1 in each row.
+    (n, classes) with the sum 1 in each row; page: which one of files with several pages was predicted.
     """
 
     paths: list[Path]
     taxonomy: Taxonomy
     actual: np.ndarray
     probabilities: np.ndarray
+    page: Page = 1
+
+    def image(self, index: int) -> Image.Image:
+        """Read an image again, to show it. Raises ImageError where it cannot be read any more."""
+        return read_image(self.paths[index], self.page)
+
+    def select(self, index: np.ndarray) -> "LabelledPredictions":
+        """Return the images at `index`, bool (n,) or int64 (k,)."""
+        chosen = np.arange(len(self))[index]
+        paths = [self.paths[place] for place in chosen]
+        return replace(self, paths=paths, actual=self.actual[chosen], probabilities=self.probabilities[chosen])
 
     def __len__(self) -> int:
         return len(self.paths)

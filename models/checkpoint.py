@@ -19,13 +19,14 @@ from torch import Tensor, nn
 import common
 from common.errors import ToolkitError
 from common.files import write_whole
+from common.fingerprints import BYTES
 from models.device import Device
 from models.networks import build_network
 from models.prediction import MAX_TTA_VIEWS, Predictor
 from models.preprocessing import IMAGENET, Normalisation
 
 FORMAT = "mikrotax classifier"
-VERSION = 5
+VERSION = 6
 
 # What the calibration in formats up to 4 called what newer ones hold; "turns" beside it became `tta_views`.
 RENAMED = {
@@ -50,7 +51,9 @@ class Checkpoint:
     known; weights: the network's state dict; tta_views: see `models.prediction.Predictor`; calibration: what
     `evaluation.calibration` learnt from validate/, empty where nothing was; scores: what the network reached on
     validate/; options: of the training; dataset: hash of the data set that it learnt from; toolkit: version of this
-    toolkit, and versions: of the libraries, that made it.
+    toolkit, and versions: of the libraries, that made it; fingerprints: of the pictures that it learnt from, and that
+    the model learnt from whose weights it began with, uint8 (n, 16) (`common.fingerprints`), None where the file holds
+    none.
     """
 
     architecture: str
@@ -67,6 +70,7 @@ class Checkpoint:
     dataset: str = ""
     toolkit: str = common.__version__
     versions: dict[str, str] = field(default_factory=dict)
+    fingerprints: Tensor | None = None
 
     @property
     def normalisation(self) -> Normalisation:
@@ -104,7 +108,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     version = content.pop("version", None)
     if version not in range(1, VERSION + 1):  # what an older format lacks has a default
         raise CheckpointError(f"{path} has format version {version}, and this program reads {VERSION}; update it")
-    if version < VERSION:
+    if version < 5:
         content = {"toolkit": "", **_with_new_names(content)}
     try:
         checkpoint = Checkpoint(**content)
@@ -143,9 +147,18 @@ def _check(checkpoint: Checkpoint, path: Path | str) -> None:
         and all(isinstance(value, int | float) for value in (*checkpoint.mean, *checkpoint.std))
         and all(value > 0 for value in checkpoint.std)
         and isinstance(checkpoint.toolkit, str)
+        and _are_fingerprints(checkpoint.fingerprints)
     )
     if not sound:
         raise CheckpointError(f"{path} is a damaged model: its classes, image size or weights make no sense")
+    if any(value.is_floating_point() and not value.isfinite().all() for value in checkpoint.weights.values()):
+        raise CheckpointError(f"{path} is a spoilt model: its weights are not all numbers; train it again")
+
+
+def _are_fingerprints(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, Tensor) and value.dtype == torch.uint8 and value.ndim == 2 and value.shape[1] == BYTES
 
 
 def _are_texts(value: Any) -> bool:

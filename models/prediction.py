@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import ToolkitError
+from common.fingerprints import stack
+from common.images import ImageError
+from common.pages import Page
 from models.device import Device
 from models.networks import head_name
-from models.preprocessing import Normalisation, read_squares
+from models.preprocessing import Normalisation, Square, read_squares
 
 BATCH_SIZE = 64
 MAX_TTA_VIEWS = 8
@@ -74,25 +77,53 @@ def predict(predictor: Predictor, images: Tensor) -> Prediction:
     return Prediction.concatenate(predictor(batch) for batch in images.split(BATCH_SIZE))
 
 
+@dataclass(frozen=True)
+class PredictedFiles:
+    """What is predicted of image files.
+
+    read: which of them could be read, bool (n,), and of those, in order: prediction, and fingerprints uint8 (m, 16);
+    faults: why the others cannot be read; pages: how many those have that have several; one_colour: those that show
+    nothing.
+    """
+
+    read: np.ndarray
+    prediction: Prediction
+    fingerprints: np.ndarray
+    faults: dict[Path, str]
+    pages: dict[Path, int]
+    one_colour: list[Path]
+
+
 def predict_files(
-    predictor: Predictor, paths: Sequence[Path], size: int, on_progress: Callable[[int], Any] = lambda _: None
-) -> Prediction:
+    predictor: Predictor,
+    paths: Sequence[Path],
+    size: int,
+    on_progress: Callable[[int], Any] = lambda _: None,
+    page: Page = 1,
+) -> PredictedFiles:
     """Predict image files, in their order, read at `size` pixels; only a few batches are in memory at a time.
 
-    `on_progress` is called with the number of images after each batch. Raises ToolkitError, which names them, where
-    files cannot be read.
+    `on_progress` is called with the number of images after each batch; page: which one of files with several. Raises
+    ToolkitError, which names them, where none can be read.
     """
-    squares = iter(zip(paths, read_squares(paths, size), strict=True))
-    predictions, faults = [], []
+    squares = iter(zip(paths, read_squares(paths, size, page), strict=True))
+    predictions, fingerprints, one_colour = [], [], []
+    faults: dict[Path, str] = {}
+    pages: dict[Path, int] = {}
     while batch := list(islice(squares, BATCH_SIZE)):
-        pixels = [square for _, square in batch if isinstance(square, np.ndarray)]
-        faults += [f"{path} ({square})" for path, square in batch if not isinstance(square, np.ndarray)]
-        if pixels:
-            predictions.append(predictor(as_batch(pixels)))
+        whole = [(path, square) for path, square in batch if isinstance(square, Square)]
+        faults |= {path: str(fault) for path, fault in batch if isinstance(fault, ImageError)}
+        if whole:
+            predictions.append(predictor(as_batch([square.pixels for _, square in whole])))
+        fingerprints += [square.fingerprint for _, square in whole]
+        pages |= {path: square.pages for path, square in whole if square.pages > 1}
+        one_colour += [path for path, square in whole if square.one_colour]
         on_progress(len(batch))
-    if faults:
-        raise ToolkitError(f"{len(faults)} of {len(paths)} pictures cannot be read: {'; '.join(faults)}")
-    return Prediction.concatenate(predictions)
+    if not predictions:
+        named = "; ".join(f"{path} ({fault})" for path, fault in faults.items())
+        raise ToolkitError(f"none of {len(paths)} pictures can be read: {named}")
+    read = np.array([path not in faults for path in paths])
+    return PredictedFiles(read, Prediction.concatenate(predictions), stack(fingerprints), faults, pages, one_colour)
 
 
 def as_batch(squares: Sequence[np.ndarray]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -14,7 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from common.images import ImageError, image_size, read_image
+from common.fingerprints import fingerprint
+from common.images import ImageError, image_size, is_one_colour, read_image
+from common.pages import Page
 
 READ_AHEAD = 256  # images
 LARGE = 10_000_000  # pixels; larger images are read one at a time, so that memory stays bounded
@@ -69,28 +72,41 @@ def border_colour(pixels: np.ndarray) -> np.ndarray:
     return np.median(border, axis=0).astype(np.uint8)
 
 
-def read_square(path: Path, size: int) -> np.ndarray:
-    """Read an image into a square of `size` pixels, uint8 (size, size, 3). Raises ImageError where it cannot."""
+@dataclass(frozen=True, eq=False)
+class Square:
+    """An image that was read into a square: pixels, uint8 (size, size, 3).
+
+    fingerprint: by which the image is known again (`common.fingerprints`); pages: how many the file has; one_colour:
+    whether it shows nothing.
+    """
+
+    pixels: np.ndarray
+    fingerprint: np.ndarray
+    pages: int
+    one_colour: bool
+
+
+def read_square(path: Path, size: int, page: Page = 1) -> Square:
+    """Read an image, of several pages one, into a square of `size` pixels. Raises ImageError where it cannot."""
     try:
         width, height = image_size(path)
     except ImageError:  # `read_image` says why
         width = height = 0
-    if width * height < LARGE:
-        return fit_square(read_image(path), size)
-    with _LARGE_LOCK:
-        return fit_square(read_image(path), size)
+    with _LARGE_LOCK if width * height >= LARGE else nullcontext():
+        image = read_image(path, page)
+        return Square(fit_square(image, size), fingerprint(image), image.info["pages"], is_one_colour(image))
 
 
-def read_squares(paths: Iterable[Path], size: int) -> Iterator[np.ndarray | ImageError]:
+def read_squares(paths: Iterable[Path], size: int, page: Page = 1) -> Iterator[Square | ImageError]:
     """Yield for each path, in order, its image as `read_square` returns it, or the error that says why there is none.
 
     Several threads read ahead of whoever asks, but by no more than READ_AHEAD images.
     """
     with ThreadPoolExecutor() as pool:
-        waiting: deque[Future[np.ndarray | ImageError]] = deque()
+        waiting: deque[Future[Square | ImageError]] = deque()
         try:
             for path in paths:
-                waiting.append(pool.submit(_square_or_error, path, size))
+                waiting.append(pool.submit(_square_or_error, path, size, page))
                 if len(waiting) > READ_AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -99,9 +115,9 @@ def read_squares(paths: Iterable[Path], size: int) -> Iterator[np.ndarray | Imag
             pool.shutdown(cancel_futures=True)
 
 
-def _square_or_error(path: Path, size: int) -> np.ndarray | ImageError:
+def _square_or_error(path: Path, size: int, page: Page) -> Square | ImageError:
     try:
-        return read_square(path, size)
+        return read_square(path, size, page)
     except ImageError as error:
         return error
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from common.pages import Page
 from evaluation.calibration import IN_DISTRIBUTION_SHARE, SupportedTaxon
 from evaluation.temperature import softmax
 from models.checkpoint import CheckpointError
@@ -24,9 +25,12 @@ class Classifier:
     validation images by (actual, predicted) class, or None where the model file holds none.
     """
 
-    def __init__(self, model: LoadedModel, confidence: float, age: float | None, ranges: Mapping[str, Range]):
+    def __init__(
+        self, model: LoadedModel, confidence: float, age: float | None, ranges: Mapping[str, Range], page: Page = 1
+    ):
         """Prepare for samples of one age in Ma, None where it is not known; ranges: (youngest, oldest) in Ma by taxon.
 
+        page: which one of files with several pages is named.
         Raises CheckpointError where the model's calibration is damaged or does not fit its classes.
         """
         self.model, self.confidence, self.age = model, confidence, age
@@ -36,9 +40,9 @@ class Classifier:
         taken = Counter(model.taxonomy.names)
         both = zip(model.taxonomy.names, model.checkpoint.classes, strict=True)
         self.names = [name if taken[name] == 1 else directory for name, directory in both]
-        self.fingerprint = fingerprint(
-            model.checkpoint, confidence, IN_DISTRIBUTION_SHARE, age, sorted(self.ranges.items())
-        )
+        self.page = page
+        options = [confidence, IN_DISTRIBUTION_SHARE, age, sorted(self.ranges.items())]
+        self.fingerprint = fingerprint(model.checkpoint, *options, *([page] if page != 1 else []))
 
     def rows(self, images: Sequence[OwnImage], squares: Sequence[np.ndarray]) -> list[dict[str, Any]]:
         """Return a row for each image of a batch, of which the squares are uint8 (size, size, 3)."""

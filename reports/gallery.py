@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from common.images import read_image
+from common.pages import Page
 from evaluation.predictions import LabelledPredictions
 from reports.figures import draw_saliency, save
 from reports.grid import draw_grid
@@ -35,9 +36,13 @@ class Card:
 
 
 class Gallery:
-    """The images that the page shows, each content once, however many files hold it."""
+    """The images that the page of the report shows, each content once, however many files hold it.
 
-    def __init__(self) -> None:
+    page: which one of files with several pages is shown.
+    """
+
+    def __init__(self, page: Page = 1) -> None:
+        self.page = page
         self._shown: set[bytes] = set()
 
     def take(self, paths: Iterable[Path], wanted: int) -> list[int]:
@@ -46,7 +51,7 @@ class Gallery:
         for position, path in enumerate(paths):
             if len(taken) == wanted:
                 break
-            content = content_hash(read_image(path))
+            content = content_hash(read_image(path, self.page))
             if content not in self._shown:
                 self._shown.add(content)
                 taken.append(position)
@@ -76,7 +81,9 @@ def draw_gallery(
         save(draw_saliency(predictions, overlays), directory / "saliency.png")
     pairs = {index: Image.fromarray(np.concatenate(pair, axis=1)) for index, pair in overlays.items()}
     return {
-        "mistakes": [_card(predictions, index, thumbnail(predictions.paths[index])) for index in mistakes],
+        "mistakes": [
+            _card(predictions, index, thumbnail(predictions.paths[index], predictions.page)) for index in mistakes
+        ],
         "saliency": [_card(predictions, index, jpeg_uri(pair)) for index, pair in pairs.items()],
     }
 
@@ -99,9 +106,9 @@ def _card(predictions: LabelledPredictions, index: int, image: str) -> Card:
     )
 
 
-def thumbnail(path: Path) -> str:
+def thumbnail(path: Path, page: Page = 1) -> str:
     """Return an image as a data URI, small enough for a page with many."""
-    image = read_image(path)
+    image = read_image(path, page)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     return jpeg_uri(image)
 

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from common.files import write_whole
-from common.images import read_image
 from evaluation.figures import frame_image, verdict, wrap
 from evaluation.predictions import LabelledPredictions
 from reports.image_files import escape_name
@@ -59,7 +58,7 @@ def draw_grid(path: Path, predictions: LabelledPredictions, chosen: np.ndarray, 
 
 def draw_cell(cell: Axes, predictions: LabelledPredictions, index: int) -> None:
     """Draw one image with the predicted class above it and the actual class below."""
-    cell.imshow(read_image(predictions.paths[index]))
+    cell.imshow(predictions.image(index))
     colour = frame_image(cell, predictions.right[index])
     cell.set_title(verdict_of(predictions, index), fontsize=9, color=colour, parse_math=False)
     below = wrap(f"actual: {predictions.names[predictions.actual[index]]}")

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from common.images import list_images
+from common.folders import list_images
+from common.locks import LOCK
 
-CONTACT_SHEET = "contact_sheet.png"
+CONTACT_SHEET, UNREADABLE, LEFT_OUT = "contact_sheet.png", "unreadable.csv", "left_out.csv"
+# What is written beside the pictures where the answers go into their own folder.
+OUTPUTS = (CONTACT_SHEET, UNREADABLE, LEFT_OUT, "predictions.csv", "assemblage.csv", LOCK)
 
 
 @dataclass(frozen=True)
@@ -20,16 +23,30 @@ class OwnImage:
     stamp: tuple[str, str]
 
 
-def list_own_images(folder: Path, output: Path) -> tuple[dict[str, OwnImage], dict[str, str]]:
-    """List all images below `folder` by name, and for the names of what could not be looked into why not.
+@dataclass(frozen=True)
+class OwnFolder:
+    """What a folder holds, by names as tables write them.
 
-    What an earlier run wrote to `output` is left out. Raises FileNotFoundError where there is no such folder.
+    images: all images; faults: why other files that are, or may be, pictures cannot be named; others: why all other
+    files are left out.
     """
-    skip = [output / CONTACT_SHEET, *([output] if output.resolve() != folder.resolve() else [])]
-    images, listed_faults = list_images(folder, skip)
-    faults = {escape_name(name): fault for name, fault in listed_faults.items()}
+
+    images: dict[str, OwnImage]
+    faults: dict[str, str]
+    others: dict[str, str]
+
+
+def list_own_images(folder: Path, output: Path) -> OwnFolder:
+    """List all images below `folder`, and every other file with the reason why it is none.
+
+    What an earlier run wrote to `output` does not belong to the folder. Raises FileNotFoundError where there is none.
+    """
+    beside = output.resolve() == folder.resolve()
+    listing = list_images(folder, [output / name for name in OUTPUTS] if beside else [output])
+    faults = {escape_name(left.name): left.reason for left in listing.left_out if left.unreadable}
+    others = {escape_name(left.name): left.reason for left in listing.left_out if not left.unreadable}
     found = {}
-    for image in images:
+    for image in listing.images:
         name = escape_name(image.name)
         try:
             about = image.path.stat()
@@ -37,7 +54,7 @@ def list_own_images(folder: Path, output: Path) -> tuple[dict[str, OwnImage], di
             faults[name] = f"it cannot be opened: {error.strerror}"
             continue
         found[name] = OwnImage(name, image.path, (str(about.st_size), str(about.st_mtime_ns)))
-    return found, faults
+    return OwnFolder(found, faults, others)
 
 
 def content_hash(image: Image.Image) -> bytes:

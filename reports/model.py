@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from common.pages import Page
 from evaluation.calibration import Calibration
 from evaluation.ood import OODDetector
 from evaluation.taxonomy import Taxonomy
@@ -43,6 +44,12 @@ class LoadedModel:
     def calibration(self) -> Calibration | None:
         """What training fitted on validate/, None where the file holds nothing of it. Raises CheckpointError."""
         return Calibration.of(self.checkpoint)
+
+    @property
+    def page(self) -> Page:
+        """Which page of files with several the model learnt from."""
+        page = self.checkpoint.options.get("page") or 1
+        return page if isinstance(page, int | str) else 1
 
     @property
     def ood_detector(self) -> OODDetector | None:

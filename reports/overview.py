@@ -7,6 +7,7 @@ from evaluation.temperature import softmax
 from reports.grid import choose, draw_grid
 from reports.model import LoadedModel
 from reports.settings import VisualiseSettings
+from reports.splits import learnt_count
 
 
 def write_overview(settings: VisualiseSettings, model: LoadedModel, validate: PredictedSplit) -> str:
@@ -15,12 +16,35 @@ def write_overview(settings: VisualiseSettings, model: LoadedModel, validate: Pr
     Raises OSError where the disk refuses.
     """
     probabilities = softmax(validate.prediction.logits)
-    predictions = LabelledPredictions(validate.paths, model.taxonomy, validate.labels.numpy(), probabilities)
+    labels = validate.labels.numpy()
+    predictions = LabelledPredictions(validate.paths, model.taxonomy, labels, probabilities, validate.page)
     chosen = choose(predictions, settings.num_images, settings.select, settings.seed)
     draw_grid(settings.output, predictions, chosen, settings.grid_format)
-    return (
-        f"{score_table(predictions)}\nWrote {settings.output}: {len(chosen)} pictures with predicted and actual class"
+    return "\n".join(
+        [
+            score_table(predictions),
+            *learnt_note(predictions, validate),
+            *validate.remarks,
+            f"Wrote {settings.output}: {len(chosen)} pictures with predicted and actual class",
+        ]
     )
+
+
+def learnt_note(predictions: LabelledPredictions, split: PredictedSplit) -> list[str]:
+    """Return a sentence on the images that the model learnt from, where there are some: how good it is without them."""
+    count = learnt_count(split)
+    if not count or split.learnt is None:
+        return []
+    said = f"{count} of these {len(predictions)} pictures are among those that the model learnt from"
+    if count == len(predictions):
+        return [f"{said}: the figures say nothing of how good it is."]
+    others = predictions.select(~split.learnt)
+    scores = summary(others.actual, others.predicted)
+    return [
+        f"{said}, so the figures are too good. Without them, {others.right.sum()} of {len(others)} are right: "
+        f"accuracy {scores['accuracy']:.1%} (balanced accuracy {scores['balanced_accuracy']:.1%}, "
+        f"macro-F1 {scores['macro_f1']:.3f})."
+    ]
 
 
 def score_table(predictions: LabelledPredictions) -> str:

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -11,21 +11,21 @@ import numpy as np
 from tqdm import tqdm
 
 from common.errors import ToolkitError
-from common.files import write_csv
+from common.files import in_one_line, write_csv
+from common.fingerprints import are_known, stack
 from common.images import ImageError
 from common.locks import exclusive_lock
+from common.remarks import remarks
 from models.prediction import BATCH_SIZE
-from models.preprocessing import read_squares
+from models.preprocessing import Square, read_squares
 from reports.classifier import Classifier
-from reports.image_files import OwnImage, list_own_images
+from reports.image_files import LEFT_OUT, UNREADABLE, OwnImage, list_own_images
 from reports.model import LoadedModel
 from reports.own_summary import summarise
 from reports.prediction_table import NAME as PREDICTIONS
 from reports.prediction_table import append_rows, resume_table
 from reports.ranges import read_ranges
 from reports.settings import VisualiseSettings
-
-UNREADABLE = "unreadable.csv"
 
 logger = logging.getLogger(__name__)
 
@@ -42,25 +42,38 @@ def name_own_pictures(folder: Path, settings: VisualiseSettings, model: LoadedMo
     """Name all images below `folder`; write what was found to the directory `settings.own_output`.
 
     Writes predictions.csv (batch by batch as it goes; a killed run is resumed), assemblage.csv (what each sub-folder,
-    a sample, consists of), contact_sheet.png and, where there are any, unreadable.csv. Raises OSError where there are
-    no images or the disk refuses, ToolkitError where another run is writing to the directory or the model does not fit.
+    a sample, consists of), contact_sheet.png and, where there are any, unreadable.csv and left_out.csv. Raises OSError
+    where the disk refuses, ToolkitError where there are no images, another run is writing to the directory or the model
+    does not fit.
     """
     output = settings.own_output
-    images, faults = list_own_images(folder, output)
+    listed = list_own_images(folder, output)
+    images = listed.images
     if not images:
-        raise ToolkitError(f"there are no pictures in {folder}; give the folder that holds them, or one above it")
+        reason = "".join(f" ({name}: {why})" for name, why in list(listed.faults.items())[:1])
+        raise ToolkitError(
+            f"there are no pictures in {folder}{reason}; give the folder that holds them, or one above it"
+        )
     ranges = read_ranges(settings.data) if settings.age is not None else {}
-    classifier = Classifier(model, settings.confidence, settings.age, ranges)
+    page = model.page if settings.page is None else settings.page
+    classifier = Classifier(model, settings.confidence, settings.age, ranges, page)
     table = output / PREDICTIONS
     with exclusive_lock(output):
         done = _resume(table, classifier, images)
-        faults |= _classify([image for name, image in images.items() if name not in done], classifier, table, len(done))
-        _write_unreadable(output / UNREADABLE, faults)
+        waiting = [image for name, image in images.items() if name not in done]
+        named = _classify(waiting, classifier, table, len(done))
+        faults = listed.faults | named.faults
+        _write_reasons(output / UNREADABLE, faults)
+        _write_reasons(output / LEFT_OUT, listed.others)
         out_of_range = summarise(output, images, classifier)
     classified = (
         f"Classified {len(images.keys() - faults)} pictures, {len(done)} of them in an earlier run; see {table}."
     )
-    return NamedFolder([classified, *_remarks(classifier, out_of_range, len(faults))], len(faults))
+    odd = remarks(named.pages, named.one_colour, page)
+    learnt = _learnt_remark(classifier, named)
+    others = [f"{len(listed.others)} files are no pictures; {LEFT_OUT} says why."] if listed.others else []
+    said = [classified, *others, *odd, *learnt, *_remarks(classifier, out_of_range, len(faults))]
+    return NamedFolder(said, len(faults))
 
 
 def _resume(table: Path, classifier: Classifier, images: Mapping[str, OwnImage]) -> set[str]:
@@ -73,31 +86,66 @@ def _resume(table: Path, classifier: Classifier, images: Mapping[str, OwnImage])
     return done
 
 
-def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, done: int) -> dict[str, str]:
-    """Append a row to the table for each image that waits; return why others cannot be read, by name."""
-    faults: dict[str, str] = {}
-    squares = read_squares((image.path for image in waiting), classifier.model.checkpoint.image_size)
+@dataclass
+class _Named:
+    """What became of the images that waited.
+
+    By name: why some cannot be read, and how many pages those have that have several; which show nothing; and the
+    fingerprints of all that were named.
+    """
+
+    faults: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, int] = field(default_factory=dict)
+    one_colour: list[str] = field(default_factory=list)
+    fingerprints: list[np.ndarray] = field(default_factory=list)
+
+    def note(self, image: OwnImage, square: Square) -> None:
+        """Take note of an image that was read."""
+        self.fingerprints.append(square.fingerprint)
+        if square.pages > 1:
+            self.pages[image.name] = square.pages
+        if square.one_colour:
+            self.one_colour.append(image.name)
+
+
+def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, done: int) -> _Named:
+    """Append a row to the table for each image that waits and can be read."""
+    named = _Named()
+    size = classifier.model.checkpoint.image_size
+    squares = read_squares((image.path for image in waiting), size, classifier.page)
 
     def readable() -> Iterator[tuple[OwnImage, np.ndarray]]:
         for image, square in zip(waiting, squares, strict=True):
             if isinstance(square, ImageError):
-                faults[image.name] = str(square)
+                named.faults[image.name] = str(square)
                 bar.update()
             else:
-                yield image, square
+                named.note(image, square)
+                yield image, square.pixels
 
     with tqdm(total=done + len(waiting), initial=done, desc="Classifying", unit=" pictures", leave=False) as bar:
         pairs = readable()
         while batch := list(islice(pairs, BATCH_SIZE)):
             append_rows(table, classifier.rows(*zip(*batch, strict=True)))
             bar.update(len(batch))
-    return faults
+    return named
 
 
-def _write_unreadable(path: Path, faults: Mapping[str, str]) -> None:
+def _write_reasons(path: Path, reasons: Mapping[str, str]) -> None:
     path.unlink(missing_ok=True)
-    if faults:
-        write_csv(path, ("file", "reason"), [{"file": name, "reason": faults[name]} for name in sorted(faults)])
+    if reasons:
+        rows = [{"file": name, "reason": in_one_line(reasons[name])} for name in sorted(reasons)]
+        write_csv(path, ("file", "reason"), rows)
+
+
+def _learnt_remark(classifier: Classifier, named: _Named) -> list[str]:
+    """Say how many of the images the model learnt from."""
+    known = classifier.model.checkpoint.fingerprints
+    if known is None:
+        return []
+    count = int(are_known(stack(named.fingerprints), known.numpy()).sum())
+    said = f"{count} of the {len(named.fingerprints)} pictures named now are among those that the model learnt from."
+    return [said] if count else []
 
 
 def _remarks(classifier: Classifier, out_of_range: Counter[str], unreadable: int) -> Iterator[str]:

@@ -10,6 +10,7 @@ from PIL import Image
 from common.contact_sheet import SHOWN, SheetLine, draw_contact_sheet
 from common.files import write_csv
 from common.images import ImageError, read_image
+from common.pages import Page
 from evaluation.calibration import UNKNOWN
 from evaluation.taxonomy import Node, Taxonomy
 from reports.assemblage import COLUMNS, assemblage_rows
@@ -33,7 +34,7 @@ def summarise(output: Path, images: Mapping[str, OwnImage], classifier: Classifi
     if answers:
         paths = {name: image.path for name, image in images.items()}
         title = "From the surest answer (left) to the least sure"
-        draw_contact_sheet(sheet, sheet_lines(classifier.model.taxonomy, answers, paths), title)
+        draw_contact_sheet(sheet, sheet_lines(classifier.model.taxonomy, answers, paths, classifier.page), title)
     return Counter(row["out_of_range"] for row in rows)
 
 
@@ -56,7 +57,7 @@ def write_assemblage(path: Path, rows: Sequence[Mapping[str, str]], classifier: 
 
 
 def sheet_lines(
-    taxonomy: Taxonomy, answers: Mapping[str, Sequence[Answer]], paths: Mapping[str, Path]
+    taxonomy: Taxonomy, answers: Mapping[str, Sequence[Answer]], paths: Mapping[str, Path], page: Page = 1
 ) -> list[SheetLine]:
     """Return a line for each answer's title, in taxonomic order, with images from the surest to the least sure.
 
@@ -69,7 +70,8 @@ def sheet_lines(
     for title in sorted(answers, key=lambda title: (order.get(title, len(order)), title)):
         count = len(answers[title])
         chosen = [
-            (_opener(paths[name], shown), f"{probability:.0%}") for probability, name in spread_by_rank(answers[title])
+            (_opener(paths[name], page, shown), f"{probability:.0%}")
+            for probability, name in spread_by_rank(answers[title])
         ]
         parent = "".join(nodes.get(title, ())[-2:-1])
         lines.append(SheetLine(f"{title}\n{count} picture{'s' * (count != 1)}", parent, pictures=chosen))
@@ -83,12 +85,12 @@ def spread_by_rank(answers: Sequence[Answer]) -> list[Answer]:
     return [ranked[position] for position in positions]
 
 
-def _opener(path: Path, shown: set[bytes]) -> Callable[[], Image.Image | None]:
+def _opener(path: Path, page: Page, shown: set[bytes]) -> Callable[[], Image.Image | None]:
     """Return a function that opens an image; it returns None for one that is `shown` already or cannot be read."""
 
     def open_image() -> Image.Image | None:
         try:
-            image = read_image(path)
+            image = read_image(path, page)
         except ImageError:
             return None
         content = content_hash(image)

@@ -80,11 +80,15 @@ def _side(gallery: Gallery, types: list[tuple[Path, str]], alike: list[Path]) ->
     """
     first = gallery.take([path for path, _ in types], SHOWN)
     images = [
-        {"image": thumbnail(path), "file": escape_name(path.name), "what": f"Type specimen ({status})"}
+        {"image": thumbnail(path, gallery.page), "file": escape_name(path.name), "what": f"Type specimen ({status})"}
         for path, status in (types[position] for position in first)
     ]
     images += [
-        {"image": thumbnail(alike[position]), "file": escape_name(alike[position].name), "what": "Training picture"}
+        {
+            "image": thumbnail(alike[position], gallery.page),
+            "file": escape_name(alike[position].name),
+            "what": "Training picture",
+        }
         for position in gallery.take(alike, SHOWN)
     ]
     # Where fewer were taken than wanted, the page shows all others further up.

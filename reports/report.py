@@ -14,7 +14,7 @@ from reports.pairs import References, describe_pairs, read_features
 from reports.settings import VisualiseSettings
 from reports.splits import manifest_beside, predict_split
 from reports.summary import report_summary
-from reports.tables import write_confusion, write_tables
+from reports.tables import LEFT_OUT, write_confusion, write_left_out, write_tables
 
 # Training images of a class that are predicted, for those most like the mistakes: enough to know a class by.
 TRAIN_LIMIT = 50
@@ -26,17 +26,18 @@ def write_report(directory: Path, settings: VisualiseSettings, model: LoadedMode
     Beside the validation images the report measures those of test/, where there is such a directory, and shows training
     images. Raises OSError where something cannot be read or written, ToolkitError where the images are too few.
     """
-    train, test = predict_beside(settings.validate, model)
+    train, test = predict_beside(settings, model)
     parts, temperature = evaluate_all(model, [validate, *test], settings.confidence)
     first = parts[0]
     summary = report_summary(model, parts, temperature, settings.confidence)
     tables = write_tables(directory, parts)
     write_json(directory / "summary.json", summary)
     write_confusion(directory / "confusion.csv", first.predictions)
+    write_left_out(directory / LEFT_OUT, [left for part in parts for left in part.split.left_out])
     _draw_figures(directory, first)
     manifest = manifest_beside(settings.validate)
     references = References(model.checkpoint.classes, manifest, read_features(settings.data), train)
-    gallery = Gallery()
+    gallery = Gallery(validate.page)
     page: dict[str, Any] = {"summary": summary, **tables, **draw_gallery(directory, model, first.predictions, gallery)}
     page |= {
         "pairs": describe_pairs(first, references, gallery),
@@ -55,14 +56,16 @@ def write_report(directory: Path, settings: VisualiseSettings, model: LoadedMode
     )
 
 
-def predict_beside(validate: Path, model: LoadedModel) -> tuple[PredictedSplit | None, list[PredictedSplit]]:
+def predict_beside(
+    settings: VisualiseSettings, model: LoadedModel
+) -> tuple[PredictedSplit | None, list[PredictedSplit]]:
     """Predict what is beside the validation images: some of train/, and all of test/, where there are such."""
-    here = validate.resolve()
+    here = settings.validate.resolve()
     there = {
         path.name: path for path in (here.parent / "train", here.parent / "test") if path.is_dir() and path != here
     }
-    train = predict_split(model, there["train"], TRAIN_LIMIT) if "train" in there else None
-    return train, [predict_split(model, there["test"])] if "test" in there else []
+    train = predict_split(model, there["train"], TRAIN_LIMIT, settings.page) if "train" in there else None
+    return train, [predict_split(model, there["test"], page=settings.page)] if "test" in there else []
 
 
 def evaluate_all(

@@ -35,7 +35,7 @@ def saliency(
     layer = last_block(predictor.network)
     if layer is None or not chosen:
         return {}
-    squares = [read_square(predictions.paths[index], size) for index in chosen]
+    squares = [read_square(predictions.paths[index], size, predictions.page).pixels for index in chosen]
     images = predictor.device.place_images(predictor.normalisation.apply(as_batch(squares))).requires_grad_()
     targets = torch.as_tensor(predictions.predicted[chosen], device=images.device)
     maps = LayerGradCam(predictor.network, layer).attribute(images, targets, relu_attributions=True)

@@ -21,6 +21,7 @@ class VisualiseSettings:
     validate: Path = Path("validate")  # an ImageFolder; train/ and test/ are looked for beside it
     images: Path | None = None  # a folder of the user's own pictures, to be named instead
     data: Path = Path("data")  # the records of the scraper
+    page: int | str | None = None  # of files with several pages; None: that which the data set or model was made from
     age: float | None = None  # of the own pictures' samples, in Ma
 
     # The grid of pictures: its file, how many are drawn, and which of them, one of SELECTIONS.

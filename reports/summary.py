@@ -44,7 +44,7 @@ def report_summary(
         "classes": len(model.checkpoint.classes),
         "confidence": confidence,
         "temperature": temperature_figure(fitted_temperature, parts[0].split),
-        "splits": {part.name: split_summary(part) for part in parts},
+        "splits": {part.name: split_summary(part) | _without_learnt(part) for part in parts},
     }
 
 
@@ -79,6 +79,18 @@ def split_summary(evaluated: EvaluatedSplit) -> dict[str, Any]:
         "mean_set_size": _mean(bootstrap, evaluated.conformal_sets.sum(1), all_images),
         "lowest_supported_taxon": _supported_ranks(evaluated),
     }
+
+
+def _without_learnt(evaluated: EvaluatedSplit) -> dict[str, Any]:
+    """Sum up a split without the images that the model learnt from, where there are such.
+
+    learnt_from: their number; without_them: the figures of the others, None where there are none.
+    """
+    learnt = evaluated.split.learnt
+    if learnt is None or not learnt.any():
+        return {}
+    others = split_summary(evaluated.select(~learnt)) if not learnt.all() else None
+    return {"learnt_from": int(learnt.sum()), "without_them": others}
 
 
 def temperature_figure(fitted: float, split: PredictedSplit) -> Figure:

@@ -7,9 +7,12 @@ import numpy as np
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 
+from common.corrections import COLUMNS as CORRECTIONS_COLUMNS
+from common.files import in_one_line
 from evaluation.cross_fit import EvaluatedSplit
 
-SUSPECT_COLUMNS = ("file", "label", "suggested", "quality", "source", "URL")
+# The first columns are those of corrections.csv: a row whose label a person has put right is one.
+SUSPECT_COLUMNS = (*CORRECTIONS_COLUMNS, "suggested", "quality", "source", "URL", "path")
 DIGITS = 6
 TINY = 1e-12
 
@@ -17,6 +20,7 @@ TINY = 1e-12
 def suspect_rows(evaluated: EvaluatedSplit) -> list[dict[str, Any]]:
     """Return a row of SUSPECT_COLUMNS for each image whose label is probably wrong, the least credible first.
 
+    file: as the manifest knows it, so that a correction holds whatever becomes of the data set; path: where it is now.
     Confident learning (Northcutt et al. 2021, JAIR 70) on predictions that were not calibrated on the images
     themselves. Quality lies in [0, 1]. Classes that no image of the split is labelled with are left out, as cleanlab
     asks.
@@ -36,12 +40,14 @@ def suspect_rows(evaluated: EvaluatedSplit) -> list[dict[str, Any]]:
         known = evaluated.split.manifest[index]
         suggested = predictions.names[present[probabilities[index].argmax()]]
         cells = (
-            evaluated.split.files[index],
+            in_one_line(known.file) or evaluated.split.files[index],
             predictions.names[predictions.actual[index]],
+            "",
             suggested,
             round(float(quality[index]), DIGITS),
             known.source,
             known.url,
+            evaluated.split.files[index],
         )
         rows.append(dict(zip(SUSPECT_COLUMNS, cells, strict=True)))
     return rows

@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.files import write_csv, write_text
+from common.files import in_one_line, write_csv, write_text
+from common.folders import LeftOut
 from common.manifest import ARROW
 from evaluation.cross_fit import EvaluatedSplit
 from evaluation.metrics import by_rank, confusion_counts, f1_interval, wilson
@@ -16,6 +17,7 @@ from evaluation.predictions import LabelledPredictions
 from reports.image_files import escape_name
 from reports.suspects import SUSPECT_COLUMNS, suspect_rows
 
+LEFT_OUT = "left_out.csv"
 TOP = 5
 DIGITS = 6
 
@@ -36,6 +38,14 @@ def write_tables(directory: Path, parts: list[EvaluatedSplit]) -> dict[str, list
     for name, rows in tables.items():
         write_csv(directory / f"{name}.csv", rows[0] if rows else SUSPECT_COLUMNS, rows)
     return tables
+
+
+def write_left_out(path: Path, left_out: Sequence[LeftOut]) -> None:
+    """Write which files are not used, and why; where all are, there is no such table."""
+    path.unlink(missing_ok=True)
+    if left_out:
+        rows = [{"file": escape_name(left.name), "reason": in_one_line(left.reason)} for left in left_out]
+        write_csv(path, ("file", "reason"), rows)
 
 
 def prediction_rows(evaluated: EvaluatedSplit) -> list[Row]:

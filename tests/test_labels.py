@@ -91,7 +91,7 @@ def test_the_reason_does_not_depend_on_the_order_of_taxa():
     ],
 )
 def test_techniques_by_name_and_source(name, source, technique):
-    (picture,) = assign_techniques([described(f"M/{name}", source=source)])
+    (picture,) = assign_techniques([described(f"M/{name}", source=source)], of_own=False)
     assert technique == (picture.technique if picture.technique_sure > 0.9 else "guessed")
 
 
@@ -101,12 +101,12 @@ def test_techniques_by_name_and_source(name, source, technique):
 def test_techniques_by_colour_and_ground(colour, edge, technique, sure):
     picture = described("M/a.png")
     descriptor = replace(picture.descriptor, colour=colour, coarse=np.full((32, 32), edge, np.uint8))
-    (found,) = assign_techniques([replace(picture, descriptor=descriptor)])
+    (found,) = assign_techniques([replace(picture, descriptor=descriptor)], of_own=False)
     assert (found.technique, found.technique_sure) == (technique, sure)
 
 
 def test_only_one_technique():
-    pictures = assign_techniques([described("M/a SEM.png"), described("M/b LM.png")])
+    pictures = assign_techniques([described("M/a SEM.png"), described("M/b LM.png")], of_own=False)
     (kept,), (left,) = only_technique(pictures, "LM")
     assert (kept.file, left.file, left.reason) == ("M/b LM.png", "M/a SEM.png", "technique: SEM (sure: 0.95)")
     assert only_technique(pictures, None) == (pictures, [])

@@ -12,10 +12,15 @@ from tests.drawn import described, write
 
 
 def place(tmp_path, names=("a.png",), link="hard", labels=("F",)):
-    pictures = [replace(described(f"M/{name}", ("M", "O", label)), split="train") for name in names for label in labels]
+    images = tmp_path / "images"
+    pictures = [
+        replace(described(f"M/{name}", ("M", "O", label)), split="train", source=images / "M" / name)
+        for name in names
+        for label in labels
+    ]
     for number, name in enumerate(names):
         write(tmp_path / "images", "M", name, number)
-    return layout.place_pictures(tmp_path / "set", tmp_path / "images", pictures, link)
+    return layout.place_pictures(tmp_path / "set", pictures, link)
 
 
 def finish(tmp_path, names=("a.png",)):
@@ -52,10 +57,11 @@ def test_where_no_link_can_be_made_a_copy_is_and_is_counted(tmp_path, monkeypatc
 
 def test_names_of_files_differ_whatever_the_disk_and_have_a_suffix_that_torchvision_reads(tmp_path):
     names = ["x.png", "X.png", "x.PNG", "con.png", "scan.jp2", "no suffix"]
-    pictures = [replace(described(f"M/{name}"), split="train") for name in names]
+    top = tmp_path / "images" / "M"
+    pictures = [replace(described(f"M/{name}"), split="train", source=top / name) for name in names]
     for name in names:
         write(tmp_path / "images", "M", name, 1)
-    _, placed, _ = layout.place_pictures(tmp_path / "set", tmp_path / "images", pictures, "copy")
+    _, placed, _ = layout.place_pictures(tmp_path / "set", pictures, "copy")
     assert len({picture.path.casefold() for picture in placed}) == len(names)
     assert {picture.path.rpartition(".")[2].lower() for picture in placed} == {"png"}
     assert all(picture.path.startswith("train/F/") for picture in placed)
@@ -106,7 +112,7 @@ def test_empty_directories_are_nobodys(tmp_path):
 def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
     (tmp_path / "set").write_text("mine")
     with pytest.raises(ToolkitError, match="is a file"):
-        layout.check_place(tmp_path / "set")
+        layout.check_directory(tmp_path / "set")
 
 
 def test_what_appears_during_the_swap_is_not_overwritten(tmp_path):

@@ -28,23 +28,28 @@ def test_images_of_all_kinds(tmp_path):
     Image.new("L", (1, 1), 9).save(tmp_path / "tiny.gif")
     Image.new("L", (1, 5000), 9).save(tmp_path / "thin.png")
     Image.new("1", (8000, 8000), 1).save(tmp_path / "huge.png")
-    images, faults = list_own_images(tmp_path, tmp_path / "out")
-    found = dict(zip(images, read_squares((image.path for image in images.values()), 40), strict=True))
+    listed = list_own_images(tmp_path, tmp_path / "out")
+    squares = read_squares((image.path for image in listed.images.values()), 40)
+    found = {name: square.pixels for name, square in zip(listed.images, squares, strict=True)}
     stretched = np.asarray(plain, float) - np.asarray(plain).min()
     stretched = np.floor(stretched / stretched.max() * 255)
     for name in ("sixteen.tif", "floating.tiff"):
         assert np.abs(found[name].astype(int) - stretched[..., None]).max() <= 1
     assert (found["turned.PNG"] == found["upright.png"]).all() and found["upright.png"].std() > 20
-    assert (found["clear.png"] == 0).all() and (found["tiny.gif"] == 9).all() and (found["thin.png"] == 9).all()
+    assert (
+        (found["clear.png"] == found["upright.png"]).all()
+        and (found["tiny.gif"] == 9).all()
+        and (found["thin.png"] == 9).all()
+    )
     assert (found["huge.png"] == 255).all()
-    assert set(found) == {path.name for path in tmp_path.iterdir()} and not faults
+    assert set(found) == {path.name for path in tmp_path.iterdir()} and not listed.faults
 
 
 def test_names_that_no_table_can_hold_are_escaped(tmp_path):
     names = [b"line\nbreak.png", b"not utf-8 \xff.png", b"back\\slash.png", "Kamptner é.png".encode()]
     for number, name in enumerate(names):
         draw_shape("disc", number).save(os.path.join(os.fsencode(tmp_path), name))  # noqa: PTH118 - bytes, not texts
-    images, _ = list_own_images(tmp_path, tmp_path / "out")
+    images = list_own_images(tmp_path, tmp_path / "out").images
     expected = {r"line\nbreak.png", r"not utf-8 \udcff.png", r"back\\slash.png", "Kamptner é.png"}
     assert set(images) == expected and all("\n" not in name and name.encode() for name in images)
     assert all(image.path.is_file() and image.name == name for name, image in images.items())
@@ -57,15 +62,15 @@ def test_what_may_be_listed_and_no_more_is_a_fault_of_its_own(tmp_path):
         draw_shape("disc", 0).save(tmp_path / place)
     (tmp_path / "shut").chmod(0o444)
     try:
-        images, faults = list_own_images(tmp_path, tmp_path / "out")
+        listed = list_own_images(tmp_path, tmp_path / "out")
     finally:
         (tmp_path / "shut").chmod(0o755)
-    assert set(images) == {"open.png"} and "cannot be opened" in faults["shut/in.png"]
+    assert set(listed.images) == {"open.png"} and "cannot be opened" in listed.faults["shut/in.png"]
 
 
 def test_an_image_that_goes_while_the_folder_is_read_is_a_fault(tmp_path):
     draw_shape("disc", 0).save(tmp_path / "a.png")
-    images, _ = list_own_images(tmp_path, tmp_path / "out")
+    images = list_own_images(tmp_path, tmp_path / "out").images
     images["a.png"].path.unlink()
     (gone,) = read_squares([images["a.png"].path], 40)
     assert isinstance(gone, ImageError) and "cannot be opened" in str(gone)

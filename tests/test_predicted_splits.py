@@ -38,7 +38,7 @@ def test_images_at_any_depth_go_with_their_rows(model, tmp_path):
     assert split.manifest[position] == row and split.groups[position] == "one"
     others = [(known.path, group) for known, group in zip(split.manifest, split.groups, strict=True) if known != row]
     assert others == [("", str(path)) for path in split.paths if path != deeper]
-    logits = model.predictor(as_batch([read_square(path, 40) for path in split.paths])).logits
+    logits = model.predictor(as_batch([read_square(path, 40).pixels for path in split.paths])).logits
     torch.testing.assert_close(split.prediction.logits, logits)
 
 
@@ -62,9 +62,20 @@ def test_no_more_than_the_limit_of_a_class_evenly_spread_over_its_files(tmp_path
     ]
 
 
-def test_unreadable_images_are_all_named(model, tmp_path):
+def test_unreadable_images_are_all_named_and_left_out(model, tmp_path, caplog):
     write_image_folders(tmp_path, train=0, validate=2)
     for shape in ("disc", "ring"):
         (tmp_path / "validate" / shape / f"{shape}0.png").write_bytes(b"")
-    with pytest.raises(ToolkitError, match=r"2 of 6 pictures cannot be read: .*disc0\.png.*ring0\.png"):
+    split = predict_split(model, tmp_path / "validate")
+    assert [path.name for path in split.paths] == ["bar0.png", "bar1.png", "disc1.png", "ring1.png"]
+    assert len(split.labels) == len(split.prediction.logits) == len(split.manifest) == 4
+    assert "disc0.png" in caplog.text and "ring0.png" in caplog.text
+    assert {left.name for left in split.left_out} == {"validate/disc/disc0.png", "validate/ring/ring0.png"}
+
+
+def test_where_no_image_can_be_read_all_are_named(model, tmp_path):
+    write_image_folders(tmp_path, train=0, validate=1)
+    for path in (tmp_path / "validate").rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(ToolkitError, match=r"none of 3 pictures can be read: .*bar0\.png.*disc0\.png.*ring0\.png"):
         predict_split(model, tmp_path / "validate")

@@ -245,7 +245,7 @@ def test_names_that_differ_in_case_and_hostile_names(tmp_path):
 
 
 def test_the_settings_are_those_of_the_command_line_and_are_recorded(tmp_path):
-    assert PrepareSettings(**vars(script.build_parser().parse_args([]))) == PrepareSettings()
+    assert script.read_settings([]) == PrepareSettings()
     assert prepare(*small_set(tmp_path), "--depth", "3", "--min_samples", "3") == 0
     known, places = described(tmp_path), {"data": "", "images": "", "train": ""}
     assert known["options"] | places == vars(PrepareSettings(depth=3, min_samples=3)) | places

@@ -133,7 +133,7 @@ def test_ctrl_c_leaves_the_old(tmp_path, monkeypatch, capsys):
 def test_a_leak_changes_nothing(tmp_path, monkeypatch, capsys):
     options = small_set(tmp_path, families=2)
     assert prepare(*options, "--seed", "1") == 0
-    monkeypatch.setattr(work, "audit", lambda new: replace(audit(new), near_duplicates_across_splits=1))
+    monkeypatch.setattr(work, "audit", lambda new, page: replace(audit(new, page), near_duplicates_across_splits=1))
     assert prepare(*options, "--seed", "2") == 1
     assert "please report it" in capsys.readouterr().err
     assert state(tmp_path / "set") == "1"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import ToolkitError
-from common.images import ImageError, list_image_folder
+from common.image_folder import list_image_folder
+from common.images import ImageError
 from models.networks import build_network, size_step, transfer
 from models.prediction import Predictor, predict, predict_files, tta_views
 from models.preprocessing import IMAGENET, fit_square, native_size, read_squares
@@ -59,8 +60,9 @@ def test_the_native_size_is_the_median_of_the_longer_sides(tmp_path):
 
 
 def test_images_are_read_in_order_and_with_their_labels(tmp_path):
-    samples, classes = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train")
-    images = read_images(samples, 40)
+    folder = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train")
+    samples, classes = folder.samples, folder.classes
+    images = read_images(samples, 40).images
     assert classes == sorted(SHAPES) and len(images) == 6
     assert images.pixels.shape == (6, 3, 40, 40) and images.pixels.dtype == torch.uint8
     assert images.labels.tolist() == [0, 0, 1, 1, 2, 2]
@@ -77,7 +79,17 @@ def test_squares_are_read_ahead_in_order_and_errors_keep_their_place(tmp_path, m
     paths[4].write_bytes(b"no image")
     squares = list(read_squares(iter(paths), 16))
     assert isinstance(squares[4], ImageError)
-    assert [int(square[8, 8, 0]) for place, square in enumerate(squares) if place != 4] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert [int(square.pixels[8, 8, 0]) for place, square in enumerate(squares) if place != 4] == [
+        0,
+        1,
+        2,
+        3,
+        5,
+        6,
+        7,
+        8,
+        9,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -88,22 +100,32 @@ def predictor():
 
 def test_files_are_predicted_as_images_in_memory(tmp_path, predictor, monkeypatch):
     monkeypatch.setattr("models.prediction.BATCH_SIZE", 4)
-    samples, _ = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train")
+    samples = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train").samples
     steps = []
-    given = predict_files(predictor, [path for path, _ in samples], 40, steps.append)
-    expected = predict(predictor, read_images(samples, 40).pixels)
+    given = predict_files(predictor, [path for path, _ in samples], 40, steps.append).prediction
+    expected = predict(predictor, read_images(samples, 40).images.pixels)
     assert steps == [4, 2] and given.logits.shape == (6, 3) and given.features.shape == (6, 512)
     assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(given, expected, strict=True))
     chosen = given.select(torch.tensor([5, 0]))
     assert torch.equal(chosen.logits, given.logits[[5, 0]]) and torch.equal(chosen.features, given.features[[5, 0]])
 
 
-def test_all_files_that_cannot_be_predicted_are_named_at_once(tmp_path, predictor):
-    samples, _ = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train")
-    for path, _ in samples[1::2]:
+def test_files_that_cannot_be_predicted_are_left_out_with_their_reasons(tmp_path, predictor):
+    paths = [
+        path for path, _ in list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train").samples
+    ]
+    whole = predict_files(predictor, paths, 40)
+    for path in paths[1::2]:
         path.write_bytes(b"")
-    with pytest.raises(ToolkitError, match=r"^3 of 6 pictures cannot be read: .*bar1\.png \(it is empty.*ring1\.png"):
-        predict_files(predictor, [path for path, _ in samples], 40)
+    given = predict_files(predictor, paths, 40)
+    assert given.read.tolist() == [True, False] * 3
+    assert given.faults == dict.fromkeys(paths[1::2], "it is empty (0 bytes)")
+    assert torch.allclose(given.prediction.logits, whole.prediction.logits[::2], atol=1e-5)
+    assert (given.fingerprints == whole.fingerprints[::2]).all()
+    for path in paths[::2]:
+        path.write_bytes(b"")
+    with pytest.raises(ToolkitError, match=r"^none of 6 pictures can be read: .*bar0\.png \(it is empty.*ring1\.png"):
+        predict_files(predictor, paths, 40)
 
 
 def test_views_are_all_different_and_begin_with_the_mirror_image():

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from common import images
-from common.images import ImageError, image_size, read_image, readable_endings, readable_formats
+from common.formats import readable_endings, readable_formats
+from common.images import ImageError, image_size, read_image
 from tests.drawn import picture
 from tests.memory import on_linux, peak_of
 

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import common
 from common.errors import ToolkitError
-from common.images import list_image_folder
+from common.image_folder import list_image_folder
 from models.checkpoint import load_checkpoint, load_tensors, save_tensors
 from models.prediction import predict_files
 from tests.tiny import SHAPES, write_image_folders
@@ -66,8 +66,9 @@ def test_a_run_writes_model_history_and_last(trained):
 def test_the_saved_model_is_the_best_one(trained):
     directory, _ = trained
     model = load_checkpoint(directory / "model")
-    samples, _ = list_image_folder(directory / "validate", model.classes)
-    prediction = predict_files(model.predictor(CPU), [path for path, _ in samples], model.image_size)
+    samples = list_image_folder(directory / "validate", model.classes).samples
+    paths = [path for path, _ in samples]
+    prediction = predict_files(model.predictor(CPU), paths, model.image_size).prediction
     right = prediction.logits.argmax(1) == torch.tensor([label for _, label in samples])
     assert right.double().mean().item() == pytest.approx(model.scores["accuracy"])
 
@@ -102,7 +103,7 @@ def test_logged_images_are_undone_from_normalisation(trained):
     events = EventAccumulator(str(run / "validate"), size_guidance={"images": 0}).Reload()
     (directory / "shown.png").write_bytes(events.Images("pictures")[0].encoded_image_string)
     shown = Image.open(directory / "shown.png").convert("RGB").crop((2, 2, 42, 42))  # make_grid's margin is 2
-    samples, _ = list_image_folder(directory / "validate")
+    samples = list_image_folder(directory / "validate").samples
     with Image.open(samples[0][0]) as original:
         pairs = zip(shown.tobytes(), original.convert("RGB").tobytes(), strict=True)
         assert max(abs(one - other) for one, other in pairs) <= 1
@@ -282,7 +283,7 @@ def test_help_and_mistakes_answer_at_once(arguments):
 
 
 def test_images_that_were_moved_by_hand_are_not_gone_on_with(tmp_path):
-    write_image_folders(tmp_path, train=2, validate=1)
+    write_image_folders(tmp_path, train=2, validate=2)
     (tmp_path / "dataset.json").unlink()
     assert train(tmp_path, *SMALL, "--epochs", "1").status == 0
     (tmp_path / "validate/disc/disc0.png").rename(tmp_path / "train/disc/disc100.png")

@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from common import dataset_info
-from common.dataset_info import read_dataset_info
+from common.dataset_info import FROM_A_FOLDER, DatasetInfo, read_dataset_info
 from common.errors import ToolkitError
-from common.images import list_image_folder
+from common.folders import LeftOut, comparable
+from common.image_folder import ImageFolder, list_image_folder
+from common.pages import Page
+from common.remarks import remarks
 from models.networks import size_step
 from models.preprocessing import native_size
 from training.augmentation import Augmentation
-from training.images import InMemoryImages, read_images
+from training.images import InMemoryImages, ReadImages, read_images
 from training.orientation import max_rotation
 from training.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FilesRead:
+    """What the files of both splits were.
+
+    learnt: fingerprints of the training images, uint8 (n, 16), and validated: of the validation images; left_out: files
+    that are not used, by their names below the data set; remarks: sentences that the user should read; page: which one
+    of files with several pages was read.
+    """
+
+    learnt: np.ndarray
+    validated: np.ndarray
+    left_out: list[LeftOut]
+    remarks: list[str]
+    page: Page = 1
 
 
 @dataclass(frozen=True)
 class TrainingData:
     """Both splits at one image size in pixels, how they are augmented, and what dataset.json knows of their classes.
 
-    lineages: full names by class, root first; digest: hash of the data set; both empty for a layout made by hand.
+    lineages: full names by class, root first; digest: hash of the data set; both empty for a layout made by hand;
+    files: what was read, and what was not.
     """
 
     train: InMemoryImages
@@ -36,6 +61,7 @@ class TrainingData:
     augmentation: Augmentation = field(default_factory=Augmentation)
     lineages: dict[str, list[str]] = field(default_factory=dict)
     digest: str = ""
+    files: FilesRead | None = None
 
     @property
     def num_classes(self) -> int:
@@ -56,31 +82,92 @@ class TrainingData:
 def read_dataset(settings: Settings) -> TrainingData:
     """Read train/ and validate/ at the size that is set, or at the images' own (`models.preprocessing.native_size`).
 
-    Raises OSError, ValueError or ToolkitError, with a sentence for the user, where a split, its classes or its images
-    are missing or cannot be read.
+    Images that cannot be read are left out with a warning that names them all. Raises OSError, ValueError or
+    ToolkitError, with a sentence for the user, where a split, its classes or their images are missing.
     """
     directory = settings.directory
-    samples, classes = list_image_folder(directory / "train")
-    validate_samples, _ = list_image_folder(directory / "validate", classes)
+    if not (directory / "train").is_dir():
+        raise ToolkitError(
+            f"there is no directory {directory / 'train'} to learn from; from your own pictures, {FROM_A_FOLDER}",
+            "directory",
+        )
+    folders = {"train": list_image_folder(directory / "train")}
+    samples, classes = folders["train"].samples, folders["train"].classes
+    folders["validate"] = list_image_folder(directory / "validate", classes)
     if len(classes) < 2:
         raise ToolkitError(f"{directory / 'train'} has one class only, {classes[0]}: nothing can be told apart")
+    _refuse_empty(directory, {split: folder.empty for split, folder in folders.items()})
+    info = _described(directory / dataset_info.NAME, classes)
+    page = settings.page if settings.page is not None else info.page
     size = settings.image_size or native_size(
         [path for path, _ in samples], *settings.size_bounds, size_step(settings.use_model)
     )
-    both = [*samples, *validate_samples]
+    both = [*samples, *folders["validate"].samples]
     with tqdm(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
-        images = read_images(both, size, bar.update)
-    train, validate = images[: len(samples)], images[len(samples) :]
+        read = read_images(both, size, bar.update, page)
+    count = sum(path not in read.faults for path, _ in samples)
+    train, validate = read.images[:count], read.images[count:]
+    _refuse_unread(directory, classes, folders, read)
+    files = FilesRead(
+        learnt=read.fingerprints[:count],
+        validated=read.fingerprints[count:],
+        left_out=_left_out(directory, folders, read),
+        remarks=remarks(
+            {_name(directory, path): pages for path, pages in read.pages.items()},
+            [_name(directory, path) for path in read.one_colour],
+            page,
+        ),
+        page=page,
+    )
     augmentation = Augmentation(max_rotation(settings.rotation, train))
-    lineages, digest = _described(directory / dataset_info.NAME, classes)
-    return TrainingData(train, validate, classes, size, augmentation, lineages, digest)
+    lineages = {name: list(info.classes[name].lineage) for name in classes if info.classes}
+    return TrainingData(train, validate, classes, size, augmentation, lineages, info.hash, files)
 
 
-def _described(path: Path, classes: list[str]) -> tuple[dict[str, list[str]], str]:
-    """Return the lineages of `classes` and the data set's hash from dataset.json; a layout made by hand has none."""
+def _name(directory: Path, path: Path) -> str:
+    return path.relative_to(directory).as_posix()
+
+
+def _left_out(directory: Path, folders: Mapping[str, ImageFolder], read: ReadImages) -> list[LeftOut]:
+    """Return all files that are not used: what is no picture, and what cannot be read, of which a warning tells."""
+    others = [
+        replace(left, name=f"{split}/{left.name}") for split, folder in folders.items() for left in folder.left_out
+    ]
+    if missed := [left for left in others if left.unreadable]:
+        named = "; ".join(f"{left.name} ({left.reason})" for left in missed)
+        LOG.warning("%d files that may be pictures are left out: %s", len(missed), named)
+    unread = [LeftOut(_name(directory, path), f"unreadable: {why}", True) for path, why in read.faults.items()]
+    if unread:
+        named = "; ".join(f"{path} ({why})" for path, why in read.faults.items())
+        LOG.warning("%d pictures cannot be read and are left out: %s", len(unread), named)
+    return [*unread, *others]
+
+
+def _refuse_empty(directory: Path, empty: Mapping[str, Sequence[str]]) -> None:
+    """Raise ToolkitError where directories of classes hold no picture."""
+    named = [str(directory / split / name) for split, names in empty.items() for name in names]
+    if named:
+        raise ToolkitError(f"there is no picture of a class in {', '.join(named)}; add some, or remove the directory")
+
+
+def _refuse_unread(
+    directory: Path, classes: Sequence[str], folders: Mapping[str, ImageFolder], read: ReadImages
+) -> None:
+    """Raise ToolkitError where none of the pictures of a class, or of a split, can be read."""
+    for split, folder in folders.items():
+        left = {label for path, label in folder.samples if path not in read.faults}
+        if lost := sorted({label for _, label in folder.samples} - left):
+            why = "; ".join(f"{path} ({why})" for path, why in read.faults.items())
+            named = ", ".join(str(directory / split / classes[label]) for label in lost)
+            raise ToolkitError(f"no picture of a class in {named} can be read: {why}")
+
+
+def _described(path: Path, classes: list[str]) -> DatasetInfo:
+    """Return what dataset.json says of a data set; of a layout made by hand nothing is known."""
     if not path.is_file():
-        return {}, ""
+        return DatasetInfo(classes={})
     info = read_dataset_info(path)
-    if missing := sorted(set(classes) - info.classes.keys()):
+    by_name = {comparable(name): facts for name, facts in info.classes.items()}
+    if missing := sorted({comparable(name) for name in classes} - by_name.keys()):
         raise ToolkitError(f"{path} does not describe train/ (it lacks {missing[0]}); run prepare_image_model.py again")
-    return {name: list(info.classes[name].lineage) for name in classes}, info.hash
+    return replace(info, classes={name: by_name[comparable(name)] for name in classes})

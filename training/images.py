@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from common.errors import ToolkitError
+from common.fingerprints import stack
 from common.images import ImageError
-from models.preprocessing import read_square
+from common.pages import Page
+from models.preprocessing import Square, read_square
 from training.memmap import allocate
 
 
@@ -37,31 +39,60 @@ class InMemoryImages:
         return InMemoryImages(self.pixels.to(device), self.labels.to(device), self.paths)
 
 
+@dataclass
+class ReadImages:
+    """What came of reading image files.
+
+    images: those that can be read, in order; fingerprints: theirs, uint8 (n, 16); faults: why the others cannot be
+    read; pages: how many those have that have several; one_colour: those that show nothing.
+    """
+
+    images: InMemoryImages
+    fingerprints: np.ndarray
+    faults: dict[Path, str]
+    pages: dict[Path, int]
+    one_colour: list[Path]
+
+
 def read_images(
-    samples: Sequence[tuple[Path, int]], size: int, on_progress: Callable[[int], Any] = lambda _: None
-) -> InMemoryImages:
-    """Read images, given as (path, label), at `size` pixels, several at a time.
+    samples: Sequence[tuple[Path, int]],
+    size: int,
+    on_progress: Callable[[int], Any] = lambda _: None,
+    page: Page = 1,
+) -> ReadImages:
+    """Read images, given as (path, label), at `size` pixels, several at a time; page: which one of files with several.
 
     They lie in memory or, where that is small, in a file beside them (`training.memmap`). `on_progress` is called with
-    1 after each image. Raises ToolkitError where any cannot be read, all of which it names, or where there is no space.
+    1 after each image. Raises ToolkitError where there is no space.
     """
     pixels = allocate((len(samples), size, size, 3), torch.uint8, samples[0][0].parent)
     array = pixels.numpy()
+    faults: dict[Path, str] = {}
+    pages: dict[Path, int] = {}
+    one_colour: list[Path] = []
+    fingerprints: list[np.ndarray] = []
 
-    def read(index: int) -> str:
-        path = samples[index][0]
+    def read(index: int) -> Square | str:
         try:
-            array[index] = read_square(path, size)
+            square = read_square(samples[index][0], size, page)
         except ImageError as error:
-            return f"{path} ({error})"
-        return ""
+            return str(error)
+        array[index] = square.pixels
+        return replace(square, pixels=array[index])
 
-    faults = []
+    whole: list[int] = []
     with ThreadPoolExecutor() as pool:
-        for fault in pool.map(read, range(len(samples))):
-            faults += [fault] if fault else []
+        for index, square in enumerate(pool.map(read, range(len(samples)))):
+            path = samples[index][0]
             on_progress(1)
-    if faults:
-        raise ToolkitError(f"{len(faults)} of {len(samples)} pictures cannot be read: {'; '.join(faults)}")
-    labels = torch.tensor([label for _, label in samples], dtype=torch.int64)
-    return InMemoryImages(pixels.permute(0, 3, 1, 2), labels, [path for path, _ in samples])
+            if isinstance(square, str):
+                faults[path] = square
+                continue
+            array[len(whole)] = array[index]  # what follows an image that cannot be read moves up
+            whole.append(index)
+            fingerprints.append(square.fingerprint)
+            one_colour += [path] if square.one_colour else []
+            pages |= {path: square.pages} if square.pages > 1 else {}
+    labels = torch.tensor([samples[index][1] for index in whole], dtype=torch.int64)
+    images = InMemoryImages(pixels[: len(whole)].permute(0, 3, 1, 2), labels, [samples[index][0] for index in whole])
+    return ReadImages(images, stack(fingerprints), faults, pages, one_colour)

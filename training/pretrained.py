@@ -3,10 +3,12 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from common.errors import ToolkitError
+from common.fingerprints import BYTES
 from models.checkpoint import FORMAT, load_tensors
 from models.device import is_out_of_memory
 from models.networks import build_network, imagenet_weights, transfer
@@ -41,6 +43,25 @@ def build_fitting_network(name: str, num_classes: int, size: int) -> nn.Module:
         reason = str(error).splitlines()[0]
         raise ToolkitError(f"{name} takes no pictures of {size} pixels ({reason})", "image_size") from error
     return network
+
+
+def weights_fingerprints(weights: str, model: Path) -> np.ndarray:
+    """Return the fingerprints of the images that weights were learnt from, uint8 (n, 16); none where none are known.
+
+    weights: as of `build_pretrained`; model: what a run has saved already, which says it too where the file of a
+    resumed run's weights has gone.
+    """
+    if weights in ("none", "imagenet"):
+        return np.empty((0, BYTES), np.uint8)
+    for path in (Path(weights), model):
+        try:
+            stored = load_tensors(path).get("fingerprints")
+        except ToolkitError:
+            continue
+        if isinstance(stored, Tensor) and stored.dtype == torch.uint8 and stored.shape[1:] == (BYTES,):
+            return stored.numpy()
+        break
+    return np.empty((0, BYTES), np.uint8)
 
 
 def file_weights(path: Path) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -10,14 +11,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from common.errors import ToolkitError
-from common.files import write_csv
+from common.files import in_one_line, write_csv
+from common.fingerprints import BYTES, are_known
 from models.checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from models.prediction import Prediction
 from training.dataset import TrainingData
+from training.pretrained import weights_fingerprints
 from training.recorder import Recorder
 from training.settings import Settings
 from training.trainer import PLACE, EpochResult, Trainer
+
+LOG = logging.getLogger(__name__)
 
 HISTORY = [
     "epoch",
@@ -35,6 +44,8 @@ HISTORY = [
 class RunFolder(Recorder):
     """Writes `model` (the best state), `model.history.csv` (a row for each epoch) and `model.last` (for a resumed run).
 
+    Also, where files of the data set are not used, `model.left_out.csv`.
+
     log_directory: where TensorBoard's logs of the run lie; a resumed run goes on writing there.
     """
 
@@ -43,6 +54,8 @@ class RunFolder(Recorder):
         self.log_directory = Path("logs", time.strftime("%Y-%m-%d_%H.%M.%S_") + settings.use_model)
         self._last = self.model.with_name(self.model.name + ".last")
         self._history = self.model.with_name(self.model.name + ".history.csv")
+        self._left_out = self.model.with_name(self.model.name + ".left_out.csv")
+        self._inherited = np.empty((0, BYTES), np.uint8)
 
     @property
     def can_be_resumed(self) -> bool:
@@ -77,6 +90,27 @@ class RunFolder(Recorder):
                 f"{self._settings.directory / 'train'}; begin a new run"
             )
 
+    def run_begin(self, trainer: Trainer) -> None:
+        """Say which files are not used, and what the weights that the run begins with have learnt from."""
+        files = trainer.dataset.files
+        if files is None:
+            return
+        for remark in files.remarks:
+            LOG.info("%s", remark)
+        self._left_out.unlink(missing_ok=True)
+        if files.left_out:
+            rows = [{"file": in_one_line(left.name), "reason": in_one_line(left.reason)} for left in files.left_out]
+            write_csv(self._left_out, ("file", "reason"), rows)
+            LOG.info("%d files are left out; %s says why.", len(rows), self._left_out)
+        self._inherited = weights_fingerprints(self._settings.weights, self.model)
+        if known := int(are_known(files.validated, self._inherited).sum()):
+            LOG.warning(
+                "%d of the %d validation pictures are among those that %s learnt from: the figures will be too good",
+                known,
+                len(files.validated),
+                self._settings.weights,
+            )
+
     def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:
         """Save the network if it is the best yet, then the state to go on from, then the history."""
         if result.improved:
@@ -107,10 +141,17 @@ class RunFolder(Recorder):
             weights={name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()},
             lineages=dataset.lineages,
             scores=trainer.best,
-            options=self._settings.recorded(),
+            options=self._settings.recorded() | {"page": dataset.files.page if dataset.files else 1},
             dataset=dataset.digest,
             versions={library: version(library) for library in ("torch", "torchvision")},
+            fingerprints=self._fingerprints(dataset),
         )
+
+    def _fingerprints(self, dataset: TrainingData) -> Tensor | None:
+        """Return those of all images that the network has learnt from, here and where its weights come from."""
+        if dataset.files is None:
+            return None
+        return torch.from_numpy(np.unique(np.concatenate([dataset.files.learnt, self._inherited]), axis=0))
 
 
 @contextmanager

@@ -37,7 +37,8 @@ class Settings:
     `training.class_balance`; label_smoothing: the share of each label that is spread over all classes, where there are
     `smoothing_from` or more; rotation: "free", "slight", or "auto" to find out whether the images are oriented; tta:
     whether the model predicts with test-time augmentation; image_size: the side in pixels, or None for the images' own
-    within `size_bounds`; device: a name of torch's or None; precision: "auto", "fp32" or "bf16".
+    within `size_bounds`; page: which one of files with several (`common.pages`), or None for that which the data set
+    was made from; device: a name of torch's or None; precision: "auto", "fp32" or "bf16".
     """
 
     directory: Path
@@ -61,6 +62,7 @@ class Settings:
     deterministic: bool
     image_size: int | None
     size_bounds: tuple[int, int]
+    page: int | str | None
     seed: int
     device: str | None
     precision: str
