@@ -7,7 +7,8 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from common.errors import ToolkitError
-from common.images import ImageError, read_image, readable_formats
+from common.formats import readable_formats
+from common.images import ImageError, read_image
 from mikrotax.markup import ForeignAnswer
 
 MAX_BYTES = 25_000_000
