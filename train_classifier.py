@@ -61,15 +61,15 @@ def add_network(group: argparse._ArgumentGroup) -> None:
         default="vgg11",
         metavar="NAME",
         help="vgg11; vgg11_adaptive, which takes pictures of any size and learns from scratch on a laptop; or any "
-        "classifier of torchvision, such as squeezenet1_1, mobilenet_v2 or resnet50; or timm/NAME, any of timm, such as "
-        "timm/vit_small_patch14_dinov2 (vgg11)",
+        "classifier of torchvision, such as squeezenet1_1, mobilenet_v2 or resnet50; or timm/NAME, any of timm, such "
+        "as timm/vit_small_patch14_dinov2 (vgg11)",
     )
     add(
         "--weights",
         default="imagenet",
         metavar="WHICH",
-        help="imagenet: pretrained weights, a download of mostly up to 0.5 GB (of a network of timm, its own); none: from scratch; or a file: a state dict of "
-        "the same network, or a model of this toolkit (imagenet)",
+        help="imagenet: pretrained weights (of a network of timm, its own), a download of mostly up to 0.5 GB; none: "
+        "from scratch; or a file: a state dict of the same network, or a model of this toolkit (imagenet)",
     )
     add(
         "--freeze",
