@@ -1,4 +1,4 @@
-"""Turn records and pictures into a data set to learn from, in which nothing of train is in validate.
+"""Turn records and pictures into a training set, in which nothing of train is in validate.
 
     python prepare_image_model.py                                    everything below ./data, classes = families
     python prepare_image_model.py --depth 2                          classes = orders
@@ -22,7 +22,7 @@ from dataset.settings import GROUPINGS, LINKS, RARE, RECORDS, TECHNIQUES, Prepar
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line. Its defaults are those of PrepareSettings."""
+    """Return the parser of this script's command line. Its defaults are those of PrepareSettings."""
     parser = make_parser(__doc__)
     add_places(parser.add_argument_group("where"))
     add_classes(parser.add_argument_group("classes"))
@@ -111,11 +111,17 @@ def add_split(group: argparse._ArgumentGroup) -> None:
         help="manifest.csv of a data set whose split is kept (that of the data set in place, if its seed is the same)",
     )
     add("--hold_out_types", action="store_true", help="keep type specimens out of train")
-    add("--seed", type=int, metavar="N", help="another number gives another split (0)")
+    add("--seed", type=whole_number(0), metavar="N", help="another number gives another split (0)")
 
 
 def _depth(text: str) -> int | str:
-    return whole_number(1)(text) if text.lstrip("-").isdigit() else text.strip().casefold()
+    """Return the number or the name of a rank. Raises ArgumentTypeError."""
+    if text.isdecimal() and int(text[:18]) > 0:
+        return int(text[:18])
+    rank = text.strip().casefold()
+    if not rank[:1].isalpha():
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on, or a rank such as family, not {text!r}")
+    return rank
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -125,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def read_settings(argv: list[str] | None = None) -> PrepareSettings:
-    """Read the command line; a mistake in it ends the script with status 2."""
+    """Return what a command line asks for; a mistake in it ends the script with a sentence and status 2."""
     parser = build_parser()
     options = vars(parser.parse_args(argv))
     if options["data"] is None and options["folder"] is None:
@@ -142,6 +148,7 @@ def read_settings(argv: list[str] | None = None) -> PrepareSettings:
 
 def work(settings: PrepareSettings) -> int:
     """Make the data set and print what was done."""
+    settings.check_inputs()
     from dataset.prepare import prepare  # only now: scipy and its like take their time
 
     print(*prepare(settings), sep="\n")

@@ -19,6 +19,7 @@ from pathlib import Path
 from common.command_line import (
     device_name,
     explain,
+    is_main_rank,
     make_parser,
     nearest,
     page_number,
@@ -29,6 +30,7 @@ from common.command_line import (
     whole_number,
 )
 from models.network_names import network_names
+from training.settings import Settings
 
 SCRIPT = "train_classifier.py"
 
@@ -159,27 +161,30 @@ def add_machine(group: argparse._ArgumentGroup) -> None:
         default="auto",
         help="arithmetic of the network; auto: bf16 where the device is faster with it (auto)",
     )
-    add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same run on a CPU (0)")
+    add("--seed", type=whole_number(0), default=0, metavar="N", help="the same seed gives the same run on a CPU (0)")
     add("--deterministic", action="store_true", help="the same run again on a GPU too, if slower")
 
 
-def check(options: argparse.Namespace) -> str:
-    """Return what is wrong with the command line, in a sentence, or "" if nothing is."""
+def read_settings(argv: list[str] | None = None) -> Settings:
+    """Return what a command line asks for; a mistake in it ends the script with a sentence and status 2."""
+    parser = build_parser()
+    settings = Settings.resolve(vars(parser.parse_args(argv)))
     names = network_names()
-    if options.use_model not in names:
-        return f"--use_model: there is no network {options.use_model}{nearest(options.use_model, names)}"
-    return ""
+    if settings.use_model not in names:
+        parser.error(f"--use_model: there is no network {settings.use_model}{nearest(settings.use_model, names)}")
+    return settings
 
 
-def work(options: argparse.Namespace) -> int:
-    """Train as the options say; return the exit status."""
+def work(settings: Settings) -> int:
+    """Train and print how good the model is; return the exit status."""
+    if is_main_rank():
+        settings.check_inputs()
     # Only now, so that neither --help nor a mistake waits for torch.
+    from training.console import conclusion
     from training.errors import InterruptedRun, torch_errors
     from training.ranks import process_group
-    from training.settings import Settings
     from training.train import train
 
-    settings = Settings.resolve(vars(options))
     try:
         with torch_errors(), process_group() as ranks:
             checkpoint = train(settings, ranks)
@@ -190,26 +195,13 @@ def work(options: argparse.Namespace) -> int:
     return 0
 
 
-def conclusion(best: dict[str, float], model: Path) -> str:
-    """Say how good the best epoch is, and what to do next."""
-    return (
-        f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right "
-        f"(balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always answering with "
-        f"the commonest class would reach {best['majority']:.1%}).\n"
-        f"Wrote {model}. To look at what it does: python visualise_results.py --model {model}"
-    )
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the script. Returns 0, 1 for work that could not be done, 2 for a wrong command line, 130 for Ctrl-C."""
     silence_non_main_ranks()
-    parser = build_parser()
-    options = parser.parse_args(argv)
-    if mistake := check(options):
-        parser.error(mistake)
+    settings = read_settings(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return run_script(
-        SCRIPT, lambda: work(options), "interrupted; the finished epochs are saved, and --resume goes on after them"
+        SCRIPT, lambda: work(settings), "interrupted; the finished epochs are saved, and --resume goes on after them"
     )
 
 

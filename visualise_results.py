@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line. Its defaults are those of VisualiseSettings."""
+    """Return the parser of this script's command line. Its defaults are those of VisualiseSettings."""
     parser = make_parser(__doc__)
     add = parser.add_argument
     add("--model", type=Path, metavar="FILE", help="the model to show (default: model)")
@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--output", type=Path, metavar="FILE", help="the grid to draw (default: test.png)")
     add("--num_images", type=whole_number(1), metavar="N", help="pictures in the grid (default: 12)")
     add("--select", choices=SELECTIONS, help="which pictures to draw (default: random)")
-    add("--seed", type=int, metavar="N", help="another seed picks other pictures (default: 0)")
+    add("--seed", type=whole_number(0), metavar="N", help="another seed picks other pictures (default: 0)")
     add(
         "--report",
         type=Path,

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from common.errors import ToolkitError
+
 MOST_LINES = 20  # of a row of a table, where its cells hold line breaks
 
 
@@ -73,6 +75,18 @@ def in_one_line(text: str) -> str:
         letter.encode("unicode_escape").decode() if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter
         for letter in text
     )
+
+
+def check_directory(path: Path, setting: str, advice: str = "") -> None:
+    """Raise ToolkitError where there is no directory `path`; `setting` is what names it, `advice` ends the sentence."""
+    if not path.is_dir():
+        raise ToolkitError(f"there is no directory {path}{advice}", setting)
+
+
+def check_file(path: Path, setting: str, advice: str = "") -> None:
+    """Raise ToolkitError where there is no file `path`; `setting` is what names it, `advice` ends the sentence."""
+    if not path.is_file():
+        raise ToolkitError(f"there is no file {path}{advice}", setting)
 
 
 def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:

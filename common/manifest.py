@@ -50,6 +50,11 @@ class ManifestRow:
     file: str = ""
 
 
+def manifest_path(path: Path) -> Path:
+    """Return where the manifest is that `path`, a data set or the file itself, stands for."""
+    return path / NAME if path.is_dir() else path
+
+
 def read_manifest(path: Path) -> list[ManifestRow]:
     """Read a manifest; columns that it lacks, all but `path`, count as not known.
 

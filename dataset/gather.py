@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from common.command_line import nearest
 from common.corrections import read_corrections
 from common.errors import ToolkitError
 from common.folders import FileFinder
 from common.images import ImageError
 from common.names import disambiguate
 from common.records import Lineage, Record
-from common.remarks import remarks
+from common.remarks import counted, remarks
 from dataset import group_table, labels, layout, listing, own_folder
 from dataset.correct import apply_corrections
 from dataset.descriptors import describe_all
@@ -80,8 +81,6 @@ def _list_all(settings: PrepareSettings) -> _Listed:
         listed.pictures, listed.excluded = listing.list_pictures(records)
         listed.excluded += listing.excluded_records(problems)
         listed.notes, listed.ranks = list(problems), listing.known_ranks(records)
-        if not settings.images.is_dir():
-            raise ToolkitError(f"there is no directory {settings.images} with picture files", "images")
     if settings.folder is not None:
         skip = [settings.train / name for name in layout.NAMES]
         own, left_out, notes = own_folder.list_own_pictures(settings.folder, skip)
@@ -173,7 +172,9 @@ def _no_class(settings: PrepareSettings, listed: Sequence[ListedPicture], ranks:
     depths = labels.classes_by_depth(listed)
     if not depths:
         return ToolkitError(f"the records below {settings.data} list no picture; run scrape_mikrotax.py again", "data")
-    offered = ", ".join(f"{number} ({count} classes)" for number, count in depths.items())
+    offered = ", ".join(f"{number} ({counted(count, 'class', 'classes')})" for number, count in depths.items())
     known = f"ranks: {', '.join(ranks)}" if ranks else "no ranks are known"
     depth = settings.records_depth
-    return ToolkitError(f"no picture has an entry at depth {depth}; depths that can be: {offered}; {known}", "depth")
+    near = nearest(depth, ranks) if isinstance(depth, str) else ""
+    message = f"no picture has an entry at depth {depth}; possible depths: {offered}; {known}{near}"
+    return ToolkitError(message, "depth")

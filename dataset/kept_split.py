@@ -25,7 +25,7 @@ class EarlierSplit:
     @classmethod
     def read(cls, path: Path) -> "EarlierSplit":
         """Read the manifest.csv of a data set, or that in a directory. Raises ToolkitError where there is none."""
-        file = path / manifest.NAME if path.is_dir() else path
+        file = manifest.manifest_path(path)
         try:
             rows = manifest.read_manifest(file)
         except OSError as error:

@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from common.dataset_info import FROM_A_FOLDER
 from common.errors import ToolkitError
 from common.files import in_one_line
 from common.names import picture_file, strip_blanks
 from common.records import PICTURE_FIELDS, Lineage, PictureFacts, Record, read_records
 from dataset.odd_names import check_text, clean_lineage, clean_name
 from dataset.pictures import Excluded, ListedPicture
-
-NO_RECORDS = f"scrape_mikrotax.py fetches them; from your own pictures, {FROM_A_FOLDER}"
+from dataset.settings import NO_RECORDS
 
 
 @dataclass
@@ -38,8 +36,6 @@ def read_all_records(data: Path) -> tuple[list[Record], list[str]]:
     Records with a name that nobody can have meant are not used; others get clean names. Raises ToolkitError where there
     is no record.
     """
-    if not data.is_dir():
-        raise ToolkitError(f"there is no directory {data} with records (JSON); {NO_RECORDS}", "data")
     records, problems = read_records(data)
     usable = []
     for path, record in records.items():

@@ -19,11 +19,9 @@ def list_own_pictures(folder: Path, skip: Iterable[Path] = ()) -> tuple[list[Lis
     """List the pictures below a folder, with the names of the folders that they lie in as their lineage.
 
     Returns them, all other files with the reason why they are not used, and sentences on folders without a picture.
-    What is in `skip` does not belong to the folder. Raises ToolkitError where there is no such folder, or no picture in
-    it.
+    What is in `skip` does not belong to the folder. Raises FileNotFoundError where there is no such folder,
+    ToolkitError where there is no picture in it.
     """
-    if not folder.is_dir():
-        raise ToolkitError(f"there is no directory {folder} with pictures", "folder")
     listing = list_images(folder, skip)
     excluded = [Excluded(in_one_line(left.name), left.reason, "") for left in listing.left_out]
     pictures: dict[str, ListedPicture] = {}

@@ -30,7 +30,7 @@ MAX_DEPTH = 25  # names in a lineage; the site's deepest have about ten
 
 LINEAGE_LABEL = re.compile(r"\b(?:Classification|Ancestry|Higher levels)\s*:", re.IGNORECASE)
 LINEAGE = re.compile(LINEAGE_LABEL.pattern + r"\s*(.+)$", re.IGNORECASE | re.MULTILINE)
-ARROW = re.compile(r"-+>|\s>\s|→|»|›")
+LINEAGE_SEPARATOR = re.compile(r"-+>|\s>\s|→|»|›")
 SIBLINGS = re.compile(r"(?:Sister taxa|Other pages this level)\s*:(.*)", re.IGNORECASE)
 SHORTENED = re.compile(r"([A-Z][a-z]{0,2})\.\s+(.+)")  # S.  arethusae
 FEATURES = re.compile(
@@ -142,7 +142,7 @@ def _lineage(lines: str, hrefs: list[str], url: str, tree: Tag) -> tuple[tuple[s
     """
     found = LINEAGE.search(lines)
     names, ids = [], []
-    for item in ARROW.split(SIBLINGS.split(found.group(1))[0]) if found else ():
+    for item in LINEAGE_SEPARATOR.split(SIBLINGS.split(found.group(1))[0]) if found else ():
         name, number = _plain(item), None
         if link := LINK.search(item):
             with contextlib.suppress(LinkError):

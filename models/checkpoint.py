@@ -107,7 +107,9 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise CheckpointError(f"{path} is not a model of train_classifier.py")
     version = content.pop("version", None)
     if version not in range(1, VERSION + 1):  # what an older format lacks has a default
-        raise CheckpointError(f"{path} has format version {version}, and this program reads {VERSION}; update it")
+        raise CheckpointError(
+            f"{path} has format version {version}, and this program reads versions up to {VERSION}: update the program"
+        )
     if version < 5:
         content = {"toolkit": "", **_with_new_names(content)}
     try:
@@ -150,7 +152,7 @@ def _check(checkpoint: Checkpoint, path: Path | str) -> None:
         and _are_fingerprints(checkpoint.fingerprints)
     )
     if not sound:
-        raise CheckpointError(f"{path} is a damaged model: its classes, image size or weights make no sense")
+        raise CheckpointError(f"{path} is a damaged model: its classes, image size or weights are not valid")
     if any(value.is_floating_point() and not value.isfinite().all() for value in checkpoint.weights.values()):
         raise CheckpointError(f"{path} is a spoilt model: its weights are not all numbers; train it again")
 

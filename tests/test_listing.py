@@ -86,9 +86,3 @@ def test_no_record_is_an_error_that_names_the_setting(tmp_path, content, said):
     with pytest.raises(ToolkitError, match=said) as error:
         read_all_records(tmp_path)
     assert error.value.settings == ("data",)
-
-
-def test_no_directory_is_an_error_that_names_the_setting(tmp_path):
-    with pytest.raises(ToolkitError, match="there is no directory") as error:
-        read_all_records(tmp_path / "absent")
-    assert error.value.settings == ("data",)

@@ -291,6 +291,6 @@ def test_options_that_do_not_go_together(wrong):
     assert stop.value.code == 2
 
 
-def test_no_such_folder_is_a_toolkit_error(tmp_path):
-    with pytest.raises(ToolkitError, match="there is no directory"):
+def test_no_such_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no directory"):
         list_own_pictures(tmp_path / "absent")

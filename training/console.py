@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -37,12 +38,22 @@ class Console(Recorder):
 
 
 def describe(dataset: TrainingData) -> str:
-    """Say what there is to learn."""
+    """Return what there is to learn, in words."""
     free = dataset.augmentation.max_rotation == FREE
     return (
-        f"{len(dataset.train)} pictures to learn from and {len(dataset.validate)} to validate with, "
+        f"{len(dataset.train)} training and {len(dataset.validate)} validation pictures, "
         f"{dataset.num_classes} classes, {dataset.image_size}x{dataset.image_size} pixels, "
         f"{'rotated freely' if free else 'rotated by up to 15 degrees'}"
+    )
+
+
+def conclusion(best: dict[str, float], model: Path) -> str:
+    """Return how good the best epoch is, and what to do next."""
+    return (
+        f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right "
+        f"(balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always answering with "
+        f"the commonest class would reach {best['majority']:.1%}).\n"
+        f"Wrote {model}. To see what it does: python visualise_results.py --model {model}"
     )
 
 

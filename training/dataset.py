@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from common import dataset_info
-from common.dataset_info import FROM_A_FOLDER, DatasetInfo, read_dataset_info
+from common.dataset_info import DatasetInfo, read_dataset_info
 from common.errors import ToolkitError
 from common.folders import LeftOut, comparable
 from common.image_folder import ImageFolder, list_image_folder
@@ -82,15 +82,10 @@ class TrainingData:
 def read_dataset(settings: Settings) -> TrainingData:
     """Read train/ and validate/ at the size that is set, or at the images' own (`models.preprocessing.native_size`).
 
-    Images that cannot be read are left out with a warning that names them all. Raises OSError, ValueError or
-    ToolkitError, with a sentence for the user, where a split, its classes or their images are missing.
+    Images that cannot be read are left out with a warning that names them all. Raises OSError or ToolkitError,
+    with a sentence for the user, where a split, its classes or their images are missing.
     """
     directory = settings.directory
-    if not (directory / "train").is_dir():
-        raise ToolkitError(
-            f"there is no directory {directory / 'train'} to learn from; from your own pictures, {FROM_A_FOLDER}",
-            "directory",
-        )
     folders = {"train": list_image_folder(directory / "train")}
     samples, classes = folders["train"].samples, folders["train"].classes
     folders["validate"] = list_image_folder(directory / "validate", classes)

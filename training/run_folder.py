@@ -24,7 +24,7 @@ from training.dataset import TrainingData
 from training.pretrained import weights_fingerprints
 from training.recorder import Recorder
 from training.settings import Settings
-from training.trainer import PLACE, EpochResult, Trainer
+from training.trainer import POSITION, EpochResult, Trainer
 
 LOG = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class RunFolder(Recorder):
     def __init__(self, settings: Settings):
         self._settings, self.model = settings, settings.save_model
         self.log_directory = Path("logs", time.strftime("%Y-%m-%d_%H.%M.%S_") + settings.use_model)
-        self._last = self.model.with_name(self.model.name + ".last")
+        self._last = settings.last
         self._history = self.model.with_name(self.model.name + ".history.csv")
         self._left_out = self.model.with_name(self.model.name + ".left_out.csv")
         self._inherited = np.empty((0, BYTES), np.uint8)
@@ -68,7 +68,7 @@ class RunFolder(Recorder):
         Raises CheckpointError where there is nothing, ToolkitError where it was saved by another run.
         """
         last = load_tensors(self._last)
-        if missing := set(PLACE) - last.get("trainer", {}).keys():
+        if missing := set(POSITION) - last.get("trainer", {}).keys():
             raise ToolkitError(
                 f"{self._last} was saved by an older version of this program (it lacks {', '.join(sorted(missing))}); "
                 "begin a new run"

@@ -7,6 +7,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from common.dataset_info import FROM_A_FOLDER
+from common.errors import ToolkitError
+from common.files import check_directory, check_file
+
 DEFAULT_EPOCHS = 16
 
 # The highest learning rates that a batch of 32 images bears, by measurement (NOTES.md).
@@ -22,7 +26,7 @@ SMALLEST_PRETRAINED, SMALLEST_FROM_SCRATCH = 120, 32
 LARGEST, LARGEST_IN_A_TIME_BUDGET = 224, 160
 
 # Settings that say where files lie and what is shown, and so do not change what is learnt.
-ASIDE = ("directory", "save_model", "log", "resume")
+NOT_RECORDED = ("directory", "save_model", "log", "resume")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Settings:
     and then everything; augmented_copies: in how many versions frozen layers see each image; epochs: None for as many
     as the time budget (in minutes) allows; patience: epochs without a better one after which the run ends, or None;
     learning_rate: the highest of the schedule, of all phases but a first one of the head alone; balance: see
-    `training.class_balance`; label_smoothing: the share of each label that is spread over all classes, where there are
+    `training.sampling`; label_smoothing: the share of each label that is spread over all classes, where there are
     `smoothing_from` or more; rotation: "free", "slight", or "auto" to find out whether the images are oriented; tta:
     whether the model predicts with test-time augmentation; image_size: the side in pixels, or None for the images' own
     within `size_bounds`; page: which one of files with several (`common.pages`), or None for that which the data set
@@ -86,6 +90,26 @@ class Settings:
         return cls(**{**options, **resolved})
 
     @property
+    def last(self) -> Path:
+        """The file that a resumed run goes on from."""
+        return self.save_model.with_name(self.save_model.name + ".last")
+
+    def check_inputs(self) -> None:
+        """Raise ToolkitError where a file or directory that is to be read is not there, or the model cannot be written.
+
+        What only torch can tell, such as whether the device exists, is checked later.
+        """
+        for split in ("train", "validate"):
+            check_directory(self.directory / split, "directory", f"; from your own pictures, {FROM_A_FOLDER}")
+        if self.save_model.is_dir():
+            raise ToolkitError(f"{self.save_model} is a directory, not a file to write the model to", "save_model")
+        if self.resume:
+            if not self.last.is_file():
+                raise ToolkitError(f"there is no interrupted run to resume (no file {self.last})", "save_model")
+        elif self.weights not in ("imagenet", "none"):
+            check_file(Path(self.weights), "weights")
+
+    @property
     def pretrained(self) -> bool:
         """Whether the network starts from weights that it learnt elsewhere."""
         return self.weights != "none"
@@ -96,4 +120,4 @@ class Settings:
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings that decide what comes out of a run, as plain values."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ASIDE}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in NOT_RECORDED}

@@ -26,7 +26,7 @@ from training.schedule import Phase, PhaseClock, learning_rate, phase_end, plan_
 from training.settings import Settings
 
 # What `Trainer.state_dict` holds besides the states of network and optimizer.
-PLACE = ("phase_number", "first_epoch", "phase_start", "learning_start", "seconds")
+POSITION = ("phase_number", "first_epoch", "phase_start", "learning_start", "seconds")
 
 
 class Loader(Protocol):
@@ -189,7 +189,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "history": self.history,
             "best": self.best,
-            **dict(zip(PLACE, place, strict=True)),
+            **dict(zip(POSITION, place, strict=True)),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
