@@ -67,7 +67,7 @@ def add_classes(group: argparse._ArgumentGroup) -> None:
     add(
         "--rare",
         choices=RARE,
-        help="what becomes of rare classes: left out, or pooled into 'other <parent>' (drop)",
+        help="drop rare classes, or pool them into 'other <parent>' (drop)",
     )
 
 

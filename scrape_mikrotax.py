@@ -109,7 +109,7 @@ def find_mistake(settings: ScrapeSettings) -> str:
 
 
 def run(settings: ScrapeSettings, command: str) -> int:
-    """Scrape, and print what came of it; `command` is what to type to go on. Return the exit status."""
+    """Scrape and print the result; return the exit status. `command` is what to type to go on."""
     from mikrotax.scrape import scrape
 
     outcome = scrape(settings)

@@ -5,7 +5,7 @@
     python -m benchmarks.accuracy plain  …   # torchvision's SGD, cosine, label smoothing, random crops, float32
     python -m benchmarks.accuracy frozen …   # logistic regression on the features of the network as it is
 
-For each seed prepare_image_model.py lays the pictures out anew (grouped: near-copies stand on one side), and each way
+For each seed prepare_image_model.py lays the pictures out anew (grouped: near-copies are on one side), and each way
 learns from train/ and is measured on validate/. Options that are not known here go to train_classifier.py, so that
 `ours … --minutes 0 --epochs 14 --rotation free` tells what one choice does, on a busy machine too.
 """

@@ -197,7 +197,7 @@ def device_name(text: str) -> str:
 
 
 def page_number(text: str) -> int | str:
-    """Return which page of several is wanted: SHARPEST or a number from 1, which "first" is. Raises ArgumentTypeError."""
+    """Return which page of several is wanted: SHARPEST or a number from 1 ("first"). Raises ArgumentTypeError."""
     if text == SHARPEST:
         return SHARPEST
     if text == "first":

@@ -38,7 +38,7 @@ class Correction:
 
 
 def read_corrections(path: Path) -> list[Correction]:
-    """Read corrections, each picture once; further columns, such as those of suspects.csv, are passed over.
+    """Return the corrections of a table, each picture once; other columns, as of suspects.csv, are passed over.
 
     Raises CorrectionsError where there is no such file, a row cannot be read or lacks its label, or two rows say
     different things of one picture.

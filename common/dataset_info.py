@@ -74,7 +74,7 @@ class DatasetInfo:
 
 
 def read_dataset_info(path: Path) -> DatasetInfo:
-    """Read a dataset.json; what it lacks, all but the classes and their lineages, counts as not known.
+    """Return what a dataset.json says; what it lacks, all but the classes and their lineages, counts as not known.
 
     Raises FileNotFoundError where there is no such file, DatasetInfoError where it is something else.
     """

@@ -22,7 +22,7 @@ class ImageFolder:
 
 
 def list_image_folder(directory: Path, classes: list[str] | None = None) -> ImageFolder:
-    """List the images of a split such as train/.
+    """Return the images of a split such as train/.
 
     A class is a sub-directory, with all that lies below it, whatever the form in which its name's accents are written.
     The labels count `classes` where they are given (validate/ must count as train/ did), else the directory's own

@@ -56,7 +56,7 @@ def manifest_path(path: Path) -> Path:
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:
-    """Read a manifest; columns that it lacks, all but `path`, count as not known.
+    """Return the rows of a manifest; columns that it lacks, all but `path`, count as not known.
 
     A row that cannot be read is left out with a warning (`logging`). Raises FileNotFoundError where there is no such
     file, ManifestError where it cannot be read as a manifest.

@@ -101,7 +101,7 @@ class Record:
 
 
 def read_record(path: Path) -> Record | None:
-    """Read a record; None for JSON that does not claim to be one (it has neither `hierarchy` nor `samples`).
+    """Return a record; None for JSON that does not claim to be one (it has neither `hierarchy` nor `samples`).
 
     Raises RecordError where the file cannot be read, is no JSON, or one of the two is missing or of a wrong type.
     Other values of wrong types count as not known.
@@ -125,7 +125,7 @@ def read_record(path: Path) -> Record | None:
 
 
 def read_records(directory: Path) -> tuple[dict[Path, Record], list[str]]:
-    """Read all records below a directory, hidden directories apart, in the order of their paths.
+    """Return all records below a directory, except hidden directories, in the order of their paths.
 
     Returns the records by their files, and a sentence for each file that could not be used.
     """
@@ -141,7 +141,7 @@ def read_records(directory: Path) -> tuple[dict[Path, Record], list[str]]:
 
 
 def write_record(path: Path, record: Record) -> bool:
-    """Write a record unless the same lies there already, and tell whether it had to be written."""
+    """Write a record unless the same lies there already; return whether it had to be written."""
     text = json.dumps(_as_json(record), indent=1, ensure_ascii=False) + "\n"
     try:
         if path.read_text(encoding="utf-8") == text:

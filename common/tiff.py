@@ -104,7 +104,7 @@ def open_tiff(file: BinaryIO) -> Iterator[TiffPages]:
 
 
 def is_for_tifffile(image: Image.Image) -> bool:
-    """Tell whether Pillow would lose something of a TIFF file that it has opened."""
+    """Return whether Pillow would lose something of a TIFF file that it has opened."""
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
     bits, kinds = tags.get(258, (1,)), tags.get(339, (1,))
     if tags.get(259) == WEBP or _STACK.match(str(tags.get(270, ""))):
@@ -116,7 +116,7 @@ def is_for_tifffile(image: Image.Image) -> bool:
 
 
 def _is_copy(page: Any) -> bool:
-    """Tell whether a page is a smaller copy of another, or a mask."""
+    """Return whether a page is a smaller copy of another, or a mask."""
     kind = page.tags.get(254)
     return kind is not None and isinstance(kind.value, int) and bool(kind.value & 0b101)
 

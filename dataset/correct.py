@@ -93,7 +93,7 @@ class _Taxa:
 
 
 def _shows(picture: ListedPicture, taxon: Lineage) -> bool:
-    """Tell whether a picture is listed as a taxon, or as one within it."""
+    """Return whether a picture is listed as a taxon, or as one within it."""
     return any(lineage[: len(taxon)] == taxon for lineage in picture.lineages) and len(picture.lineages) == 1
 
 

@@ -42,7 +42,7 @@ class ListedPicture:
 class Picture(ListedPicture):
     """A picture whose file was read.
 
-    descriptor: what it looks like; technique: SEM or LM, and technique_sure how sure that is, from 0 to 1; group:
+    descriptor: of its image; technique: SEM or LM, and technique_sure how sure that is, from 0 to 1; group:
     pictures of one group stay in one split; split: train, validate or test; path: below the directory of the data set.
     """
 

@@ -35,7 +35,7 @@ class PrepareSettings:
     class_limit: int = 0  # 0: no limit
     sample_limit: int = 0  # pictures of a class; 0: no limit
     min_samples: int = 2  # a class with fewer pictures is rare
-    rare: str = "drop"  # what becomes of rare classes, one of RARE
+    rare: str = "drop"  # drop rare classes or pool them, one of RARE
 
     # Pictures.
     page: int | str = 1  # which one of files with several: from 1, or common.command_line.SHARPEST

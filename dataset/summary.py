@@ -100,7 +100,7 @@ def warnings(classes: Mapping[str, ClassInfo], pictures: Sequence[Picture], want
             f"validate/ has {share:.0%} of the pictures where {wanted:.0%} were wanted: the groups are too large."
         )
     if len(classes) == 1:
-        found.append("There is only one class: nothing to tell apart.")
+        found.append("There is only one class: nothing to distinguish.")
     if single := [name for name, facts in classes.items() if facts.sources == 1]:
         found.append(f"All known sources are one for {_list(single)}: a model may learn the source.")
     if unknown := sum(not picture.facts.get("source") and not picture.own for picture in pictures):
@@ -111,7 +111,7 @@ def warnings(classes: Mapping[str, ClassInfo], pictures: Sequence[Picture], want
 
 
 def corrections_note(info: DatasetInfo) -> list[str]:
-    """Return a sentence on what the corrections came to, where there were some."""
+    """Return a sentence on the corrections' result, where there were some."""
     done = info.corrections
     if not done:
         return []

@@ -16,7 +16,7 @@ DOCS = Path(__file__).resolve().parent
 
 
 def option_tables(parser: argparse.ArgumentParser) -> str:
-    """Return the options of a parser as Markdown, a table for each of its groups; defaults stand in parentheses."""
+    """Return the options of a parser as Markdown, a table for each of its groups; with defaults in parentheses."""
     tables = []
     for group in parser._action_groups:
         rows = [row(action) for action in group._group_actions if action.help != argparse.SUPPRESS]
@@ -28,10 +28,7 @@ def option_tables(parser: argparse.ArgumentParser) -> str:
 
 def row(action: argparse.Action) -> str:
     """Return the line of one option: its names, what it takes, and its help."""
-    if action.nargs == 0:
-        value = ""
-    else:
-        value = action.metavar or ("|".join(action.choices) if action.choices else action.dest.upper())
+    value = "" if action.nargs == 0 else str(action.metavar or "|".join(action.choices or [action.dest.upper()]))
     names = ", ".join(f"`{name} {value}`".replace(" `", "`") for name in action.option_strings)
     text = (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
     cells = [" ".join(cell.split()).replace("|", "\\|") for cell in (names, text.replace("<", "&lt;"))]

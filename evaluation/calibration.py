@@ -66,7 +66,7 @@ class Calibration:
         labels: Tensor | np.ndarray,
         ood_detector: OODDetector | None = None,
     ) -> Calibration:
-        """Fit to the network's predictions of n validation images and their labels (n,).
+        """Return a calibration fitted to the network's predictions of n validation images and their labels (n,).
 
         Without a detector every image counts as in distribution.
         """
@@ -83,7 +83,7 @@ class Calibration:
         return cls.from_state(Taxonomy.of(checkpoint.classes, checkpoint.lineages), checkpoint.calibration)
 
     def probabilities(self, logits: Tensor) -> np.ndarray:
-        """Turn logits (n, classes) into calibrated probabilities (n, classes), float64."""
+        """Return calibrated probabilities (n, classes), float64, of logits (n, classes)."""
         return softmax(logits, self.temperature)
 
     def sets(self, logits: Tensor, confidence: float) -> np.ndarray:
@@ -91,7 +91,7 @@ class Calibration:
         return self.conformal.sets(self.probabilities(logits), confidence)
 
     def out_of_distribution(self, features: Tensor, share: float) -> np.ndarray:
-        """Tell which images, of features (n, d), are unlike all training images, bool (n,).
+        """Return which images, of features (n, d), are unlike all training images, bool (n,).
 
         A `share` of images of the known classes is not; somewhat less in classes with few training images, which lie
         further from the next one. Without a detector no image is.
@@ -129,11 +129,11 @@ class Calibration:
 
     @classmethod
     def from_state(cls, taxonomy: Taxonomy, state: Mapping[str, Any]) -> Calibration:
-        """Read what `state` returned. Raises CheckpointError, with a sentence, where it makes no sense."""
+        """Return what `state` saved. Raises CheckpointError, with a sentence, where it is not valid."""
         try:
             temperature = float(state["temperature"])
             if not 0 < temperature < math.inf:
-                raise ValueError("its temperature makes no sense")
+                raise ValueError("its temperature is not valid")
             detector = state.get("ood_detector")
             if detector is not None and "pictures" in detector:
                 detector = None  # before format 4 the distances were measured otherwise, and say nothing now

@@ -107,7 +107,7 @@ class EvaluatedSplit:
 def cross_fit(
     taxonomy: Taxonomy, split: PredictedSplit, ood_detector: OODDetector | None, confidence: float
 ) -> EvaluatedSplit:
-    """Calibrate on one half of a split and evaluate the other, both ways; groups stay in one half.
+    """Return a split evaluated in halves, each calibrated on the other; groups stay in one half.
 
     ood_detector: of the model, if it has one. Raises ToolkitError where the split has fewer than two groups.
     """
@@ -131,7 +131,7 @@ def cross_fit(
 
 
 def evaluate(taxonomy: Taxonomy, split: PredictedSplit, calibration: Calibration, confidence: float) -> EvaluatedSplit:
-    """Evaluate a split with a calibration that was fitted on another one."""
+    """Return the evaluation of a split with a calibration that was fitted on another one."""
     return _evaluated(
         taxonomy,
         split,
@@ -147,7 +147,7 @@ def calibrate(
     ood_detector: OODDetector | None,
     chosen: np.ndarray | None = None,
 ) -> Calibration:
-    """Calibrate on a split, or on its images at the indices `chosen`."""
+    """Return a calibration on a split, or on its images at the indices `chosen`."""
     index = torch.arange(len(split)) if chosen is None else torch.as_tensor(chosen)
     prediction = split.prediction.select(index)
     detector = ood_detector and ood_detector.calibrated_on(prediction.features)

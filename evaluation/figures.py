@@ -36,12 +36,12 @@ def frame_image(cell: Axes, right: bool) -> str:
 
 
 def verdict(name: str, confidence: float, right: bool) -> str:
-    """Say which class was predicted, how surely, and whether that is right, in lines that fit a cell."""
+    """Return which class was predicted, how surely, and whether that is right, in lines that fit a cell."""
     return wrap(f"{'✓' if right else '✗ wrong:'} {name} ({confidence:.0%})")
 
 
 def wrap(text: str) -> str:
-    """Break a text into lines that fit a cell; taxa can have very long names."""
+    """Return a text in lines that fit a cell; taxa can have very long names."""
     return textwrap.fill(text, LINE_LETTERS)
 
 
@@ -120,7 +120,7 @@ def _draw_brackets(axes: Axes, parents: list[Node], letters: float, away: float)
 
 
 def _grow_to_content(figure: Figure, axes: Axes) -> None:
-    """Let a figure that is all axes be as large as what stands around them needs; the axes keep their size.
+    """Let a figure that is all axes be as large as what is around them needs; the axes keep their size.
 
     Matplotlib's own layouts would shrink the axes instead, and take several times as long.
     """

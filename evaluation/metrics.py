@@ -39,7 +39,7 @@ class RankScores(TypedDict):
 
 
 def summary(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Score predictions, both arguments label indices (n,); every score lies in [0, 1].
+    """Return the scores of predictions, both label indices (n,); every score lies in [0, 1].
 
     accuracy: share of images that are right. balanced_accuracy: mean of the classes' shares that are right. macro_f1:
     mean of the classes' F1 (harmonic mean of precision and recall); both means are over the classes that occur.
@@ -55,7 +55,7 @@ def summary(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 
 
 def by_class(actual: np.ndarray, predicted: np.ndarray, names: list[str]) -> list[ClassScores]:
-    """Score each class: support, recall (share of its images that is right), precision and F1."""
+    """Return each class's scores: support, recall (share of its images that is right), precision and F1."""
     scores = precision_recall_fscore_support(actual, predicted, labels=range(len(names)), zero_division=0)
     return [
         {"name": name, "support": int(support), "recall": float(recall), "precision": float(precision), "f1": float(f1)}
@@ -89,7 +89,7 @@ def f1_interval(right: int, support: int, predicted: int) -> Interval:
 
 
 def by_rank(taxonomy: Taxonomy, probabilities: np.ndarray, actual: np.ndarray) -> list[RankScores]:
-    """Score predictions at each depth of the tree, the roots first, from probabilities (n, classes) and labels (n,).
+    """Return scores at each depth of the tree, the roots first, of probabilities (n, classes) and labels (n,).
 
     accuracy: share of the n (`count`) images whose taxon at the depth (one of `classes` there) has the highest sum of
     probabilities, with its 95 % interval from `low` to `high`. mistakes_inside: of the `mistakes`, the images of which
@@ -133,7 +133,7 @@ def mistake_distances(taxonomy: Taxonomy, actual: np.ndarray, predicted: np.ndar
 
 
 def confusion_counts(taxonomy: Taxonomy, actual: np.ndarray, predicted: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Count how often each class (rows) was predicted as each (columns), int64 (k, k), from labels (n,).
+    """Return how often each class (rows) was predicted as each (columns), int64 (k, k), from labels (n,).
 
     Returns the k labels too: those that occur or are predicted, in taxonomic order.
     """

@@ -10,7 +10,7 @@ from common.images import read_image
 from common.pages import Page
 from evaluation.taxonomy import Taxonomy
 
-LEAST = 1e-12  # probability; a smaller one costs no more
+MIN_PROBABILITY = 1e-12  # probability; a smaller one costs no more
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LabelledPredictions:
     page: Page = 1
 
     def image(self, index: int) -> Image.Image:
-        """Read an image again, to show it. Raises ImageError where it cannot be read any more."""
+        """Return an image, read again, to show it. Raises ImageError where it cannot be read any more."""
         return read_image(self.paths[index], self.page)
 
     def select(self, index: np.ndarray) -> "LabelledPredictions":
@@ -63,7 +63,7 @@ class LabelledPredictions:
     @property
     def losses(self) -> np.ndarray:
         """Negative logarithms (n,) of the probabilities of the actual classes; at most 27.6."""
-        return -np.log(np.maximum(self.probabilities[np.arange(len(self)), self.actual], LEAST))
+        return -np.log(np.maximum(self.probabilities[np.arange(len(self)), self.actual], MIN_PROBABILITY))
 
     @property
     def margins(self) -> np.ndarray:

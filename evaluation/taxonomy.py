@@ -35,15 +35,15 @@ class Taxonomy:
 
     @classmethod
     def of(cls, classes: Sequence[str], lineages: Mapping[str, Sequence[str]]) -> Taxonomy:
-        """Build the tree of a model file's classes; a class without a lineage is a root of its own."""
+        """Return the tree of a model file's classes; a class without a lineage is a root of its own."""
         return cls([lineages.get(name) or [name] for name in classes])
 
     def node_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
-        """Sum the classes' probabilities (n, classes) up the tree, to (n, nodes): of all classes at or below each."""
+        """Return the probabilities (n, nodes) of all classes at or below each node, from (n, classes)."""
         return _sums(probabilities, [self._below[node] for node in self.nodes])
 
     def at_depth(self, probabilities: np.ndarray, depth: int) -> tuple[list[Node], np.ndarray]:
-        """Sum the classes' probabilities (n, classes) to the k nodes at a depth (1 for the roots), to (n, k).
+        """Return the probabilities (n, k) of the k nodes at a depth (1 for the roots), from (n, classes).
 
         A class whose lineage is shorter stands for itself, so that each row keeps its sum.
         """
@@ -80,12 +80,12 @@ class Taxonomy:
 
 
 def holds(node: Node, lineage: Node) -> bool:
-    """Tell whether a lineage ends at the node or below it; () holds everything."""
+    """Return whether a lineage ends at the node or below it; () holds everything."""
     return lineage[: len(node)] == node
 
 
 def _sums(probabilities: np.ndarray, members: list[list[int]]) -> np.ndarray:
-    """Sum the columns (n, classes) that belong together, to (n, len(members))."""
+    """Return the sums of columns (n, classes) that belong together, (n, len(members))."""
     probabilities = np.asarray(probabilities, dtype=np.float64)
     return np.stack([probabilities[:, columns].sum(1) for columns in members], axis=1)
 
@@ -99,5 +99,5 @@ def _shared_depth(a: Node, b: Node) -> int:
 
 
 def _is_species(name: str, genus: str) -> bool:
-    """Tell whether `name` is a binomial in `genus` (hierarchies write it without the blank), or its pooled rest."""
+    """Return whether `name` is a binomial in `genus` (hierarchies write it without the blank), or its pooled rest."""
     return name == f"other {genus}" or (name.startswith(genus) and name[len(genus) :].lstrip()[:1].islower())

@@ -1,4 +1,4 @@
-"""What a page says of a picture: `<br>File name: …<br>Image Source: …`, wherever it stands."""
+"""What a page says of a picture: `<br>File name: …<br>Image Source: …`, wherever it is."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ FIELDS = {
     "geological age": "age",
     "age": "age",
 }
-# These stand in no other text.
+# No other text has these.
 WORDS = re.compile(r"\b(?:Image[ _]Source|Caption[ _]in[ _]source|Geological[ _]Age)", re.IGNORECASE)
 SURE = re.compile(r"\b(?:Image Source|File ?name|Caption in source|Geological Age)\s*:", re.IGNORECASE)
 # A field begins behind a line break, with a few words and a colon; words of a new one begin with a capital letter.

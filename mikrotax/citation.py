@@ -6,7 +6,7 @@ YEAR = re.compile(r"\b(1[78]\d\d|19\d\d|20\d\d)\b")
 EMENDED = re.compile(
     r",?\s*\b(?:emend(?:ed|avit)?\b\.?|sensu\b|non\b|nom\.|stat\.|comb\. nov|sp\. nov|gen\. nov).*", re.IGNORECASE
 )
-# A name: a genus, and epithets in small letters with what stands between them.
+# A name: a genus, and epithets in small letters with what is between them.
 NAME = re.compile(
     r"\W*[A-Z][\w-]*(?:\s+\([A-Z][\w-]*\))?(?:\s+(?:cf\.|aff\.|subsp\.|ssp\.|var\.|f\.|gr\.|sp\.|HOL|HET|CER|gp|group|type"
     r"|lineage|(?!(?:et|ex|in|de|da|di|du|van|von|der|den|le|la|and|al)\b)[a-z][a-z-]+))*\s*"

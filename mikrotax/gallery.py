@@ -15,7 +15,7 @@ from mikrotax.links import ENDING, LinkError, picture_lineage, picture_url
 from mikrotax.markup import LINK, all_text, attribute, read_lines, tags, tidy
 from mikrotax.picture_sources import THUMBS, Picture, image_sources, link_sources, thumb_and_full, unite
 
-HIDDEN = {"hidden", "deleted", "sandbox"}  # the editors' attic, which is not for visitors
+HIDDEN = {"hidden", "deleted", "sandbox"}  # not meant for visitors
 BELOW_HIDDEN = "below hidden"
 PICTURE_NAME = re.compile(ENDING, re.IGNORECASE)
 GALLERY = re.compile(r"gallery|lightbox|carousel|slideshow", re.IGNORECASE)
@@ -55,7 +55,7 @@ class Findings:
 class Unit:
     """A link with the images in it, or an image without a link.
 
-    shown: whether it stands where pictures are shown; types: whether these are type images, as the page says.
+    shown: whether it is where pictures are shown; types: whether these are type images, as the page says.
     """
 
     link: Tag | None
@@ -160,7 +160,7 @@ class GalleryReader:
 
 
 def is_boxed(link: Tag) -> bool:
-    """Tell whether a link opens in a box on the page."""
+    """Return whether a link opens in a box on the page."""
     return any(
         BOX.search(name if name.startswith("data-") else str(value))
         for name, value in link.attrs.items()
@@ -169,13 +169,13 @@ def is_boxed(link: Tag) -> bool:
 
 
 def is_gallery(tag: Tag) -> bool:
-    """Tell whether a tag says of itself that it holds a gallery."""
+    """Return whether a tag says of itself that it holds a gallery."""
     name = attribute(tag, "class")
     return bool(name) and tag.name not in ("a", "img") and GALLERY.search(name) is not None
 
 
 def _galleries(page: Tag) -> tuple[list[Tag], set[int]]:
-    """Return the outermost galleries, and which of them (by identity) stand below a heading `Type images`."""
+    """Return the outermost galleries, and which of them (by identity) are below a heading `Type images`."""
     galleries: list[Tag] = []
     inside: set[int] = set()
     types: set[int] = set()
@@ -192,7 +192,7 @@ def _galleries(page: Tag) -> tuple[list[Tag], set[int]]:
 
 
 def _placed(unit: Unit, galleries: Mapping[int, Tag], types: set[int]) -> Unit:
-    """Return a unit with what the gallery tells that it stands in."""
+    """Return a unit with what the gallery says that it is part of."""
     gallery = galleries.get(id(unit.tag))
     shown = gallery is not None or GALLERY.search(attribute(unit.tag, "class")) is not None
     return replace(unit, shown=shown, types=gallery is not None and id(gallery) in types)
@@ -220,7 +220,7 @@ def _units(place: Tag, shown: bool) -> list[Unit]:
 
 
 def _may_show(unit: Unit) -> bool:
-    """Tell whether a link can show a picture: one is in it, or it names one, or it opens in a box."""
+    """Return whether a link can show a picture: one is in it, or it names one, or it opens in a box."""
     return bool(unit.images) or bool(unit.link and PICTURE_NAME.search(attribute(unit.link, "href"))) or unit.boxed
 
 

@@ -13,7 +13,7 @@ def label_type_images(pictures: Iterable[Picture], lineage: Lineage) -> Iterator
     """Yield the pictures that a page shows of the taxon of `lineage`; type images out of a catalogue get that lineage.
 
     The folder of such a picture tells how it was once described, as this taxon or as one of its synonyms. A catalogue
-    is known by its name, or as another module whose pictures stand under the heading `Type images`.
+    is known by its name, or as another module whose pictures are under the heading `Type images`.
     """
     for picture in pictures:
         foreign = bool(picture.lineage) and not _same_module(picture.lineage[0], lineage[0])
@@ -22,7 +22,7 @@ def label_type_images(pictures: Iterable[Picture], lineage: Lineage) -> Iterator
 
 
 def folder_disagrees(folder: Lineage, lineage: Lineage) -> bool:
-    """Tell whether a picture's folder lies elsewhere than below the taxon of `lineage`, by the Classification.
+    """Return whether a picture's folder lies elsewhere than below the taxon of `lineage`, by the Classification.
 
     Old and new names of a module are one, and a folder that tells no more than the module says nothing.
     """
@@ -34,5 +34,5 @@ def folder_disagrees(folder: Lineage, lineage: Lineage) -> bool:
 
 
 def _same_module(one: str, other: str) -> bool:
-    """Tell whether two names are those of one module, as it is called or was."""
+    """Return whether two names are those of one module, as it is called or was."""
     return any(same_name(one, name) for name in (other, *other_names(other)))

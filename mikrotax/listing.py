@@ -67,7 +67,7 @@ class Listing:
         return found or self._take_blocks(page)
 
     def unread_tables(self, page: Tag, lineage: Iterable[str]) -> list[str]:
-        """Return what stands at the head of each table that links to taxa outside `lineage` and was not read."""
+        """Return the heading of each table that links to taxa outside `lineage` and was not read."""
         names, own = list(lineage), self.url.partition("?")[2]
         heads = []
         for table in page.find_all("table"):
@@ -111,7 +111,7 @@ class Listing:
         return [each for place, each in found.items() if place not in outer]
 
     def _holds_taxa(self, table: Tag) -> bool:
-        """Tell whether rows of a table hold a taxon's link with pictures, or with other taxa, as those below it."""
+        """Return whether rows of a table hold a taxon's link with pictures, or with other taxa, as those below it."""
         linking = 0
         for row in _rows(table):
             links = [a for a in _links(row) if self._link(a)]
@@ -187,7 +187,7 @@ def _same(one: re.Match[str] | None, other: re.Match[str] | None) -> bool:
 
 
 def _in_granddaughters(a: Tag, row: Tag) -> bool:
-    """Tell whether a link in a row stands in the cell of the granddaughters."""
+    """Return whether a link in a row is in the cell of the granddaughters."""
     for above in a.parents:
         if above is row:
             return False
@@ -205,7 +205,7 @@ def _links(tag: Tag) -> list[Tag]:
 
 
 def _shows_picture(tag: Tag) -> bool:
-    """Tell whether a link leads to a picture, with an image in it, outside of galleries."""
+    """Return whether a link leads to a picture, with an image in it, outside of galleries."""
     return _is_picture(tag) and holds(tag, "img") and not any(is_gallery(above) for above in tag.parents)
 
 
@@ -218,10 +218,10 @@ def _pictured(row: Tag) -> bool:
 
 
 def _is_marked(table: Tag) -> bool:
-    """Tell whether a link in a table has the class of a daughter's name."""
+    """Return whether a link in a table has the class of a daughter's name."""
     return any(_has_class(a, DAUGHTER) for a in _links(table))
 
 
 def _has_class(tag: Tag, pattern: re.Pattern[str]) -> bool:
-    """Tell whether a tag, or one in it, has a class that ends as the pattern says."""
+    """Return whether a tag, or one in it, has a class that ends as the pattern says."""
     return any(pattern.search(attribute(each, "class")) for each in (tag, *tag.find_all(True)))

@@ -21,7 +21,7 @@ NO_BREAKS = dict.fromkeys([*range(32), 0x2028, 0x2029], " ")
 ATTRIBUTE = (
     r"(?:href|src|srcset|title|alt|rel|class|id|name|style|width|height|target|loading|data-[\w-]+|aria-[\w-]+|on\w+)"
 )
-# What stands before a quote that opens an attribute, and behind one that closes it.
+# What comes before a quote that opens an attribute, and behind one that closes it.
 OPENS = re.compile(rf"""[\s'"]{ATTRIBUTE}\s*=\s*\Z""", re.IGNORECASE)
 CLOSES = re.compile(rf"\)?\s*/?>|\s*{ATTRIBUTE}\s*=", re.IGNORECASE)
 LONGEST_OPENING = 40  # letters of the name of an attribute, with `=` and blanks
@@ -90,7 +90,7 @@ def escape_quotes(text: str) -> str:
 
 
 def _opens(text: str, place: int) -> bool:
-    """Tell whether the quote at `place` opens an attribute."""
+    """Return whether the quote at `place` opens an attribute."""
     before = text[max(0, place - LONGEST_OPENING) : place]
     return before.rstrip().endswith("=") and OPENS.search(before) is not None
 
@@ -118,7 +118,7 @@ def tags(place: Tag, *names: str) -> Iterator[Tag]:
 
 
 def holds(place: Tag, name: str) -> bool:
-    """Tell whether there is a tag of this name in a tag."""
+    """Return whether there is a tag of this name in a tag."""
     return next(tags(place, name), None) is not None
 
 
@@ -136,7 +136,7 @@ def attribute(tag: Tag, name: str) -> str:
 def read_lines(page: Tag) -> tuple[str, list[str]]:
     """Return the text of a page with a line for each `<br>` and a blank line round each block, and its links.
 
-    A link begins with `\\x02<number>\\x03` in the text; the number is its place in the list. `\\x04` stands before a
+    A link begins with `\\x02<number>\\x03` in the text; the number is its place in the list. `\\x04` comes before a
     heading: emphasised text that ends with a colon, at the beginning of an `<article>` or outside of one.
     """
     pieces: list[str] = []
@@ -170,7 +170,7 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
 
 
 def _ends_with_colon(tag: Tag) -> bool:
-    """Tell whether a tag holds a heading: a few words with a colon behind them."""
+    """Return whether a tag holds a heading: a few words with a colon behind them."""
     text = "".join(string for string, _ in zip(tag.strings, range(4), strict=False)).strip()
     return text.endswith(":") and 3 < len(text) <= MAX_HEADING
 

@@ -23,9 +23,9 @@ class Outcome:
     counts: of ("pages", "taxa" or "pictures", "new" or "known"); left_out: reason by address; notices: names of taxa by
     what is odd about their pages; not_understood: the same, by what could not be read of them; waiting: pages that are
     listed and were not read; missing: pictures that are not here and were not asked for; forbidden: how many of these
-    robots.txt forbids; changes: rows of changes.csv; delay: seconds between two requests; requests: how many
-    were sent to the site, None where the run was offline; tables: whether failures.csv and its like were written; shrunk: whether
-    pages came back much shorter, and their stored ones stay; stopped: what ended the run early.
+    robots.txt forbids; changes: rows of changes.csv; delay: seconds between two requests; requests: how many were
+    sent to the site, None where the run was offline; tables: whether failures.csv and its like were written; shrunk:
+    whether pages came back much shorter, and their stored ones stay; stopped: what ended the run early.
     """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)

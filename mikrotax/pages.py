@@ -38,7 +38,7 @@ FEATURES = re.compile(
 )
 THIS_TAXON = re.compile(r"\bThis taxon\s*:(.*?)(?=\n\n|\Z)", re.IGNORECASE | re.DOTALL)
 RANK = re.compile(r"^\x04?(?:taxonomic )?rank\s*: ?(.{1,80})$", re.IGNORECASE | re.MULTILINE)
-# Where a page names a picture, in whatever form, the directories of the site's own graphics apart.
+# Where a page names a picture, in whatever form, except in the directories of the site's own graphics.
 NAMED_PICTURE = re.compile(rf"/images/(?!graphics|logo)[^'\"<>()]{{1,300}}?{ENDING}(?=['\"?&\\)\s])", re.IGNORECASE)
 STABLE = re.compile(r"\bstables?\s+page\s+link\s*:?\s*\x02(\d+)\x03", re.IGNORECASE)
 
@@ -49,7 +49,7 @@ class Page:
 
     ids: the stable id that a link in the Classification gives for each name of the lineage; paging: where the rest of a
     long list of daughters is; left_out: (address, reason) of what is not followed; notices: what a person should see;
-    not_understood: what stands there and could not be read.
+    not_understood: what is there and could not be read.
     """
 
     url: str
@@ -99,7 +99,7 @@ def parse_page(text: str, url: str) -> Page:
     pictures = listing.gallery.read_page(tree)
     lines, hrefs = read_lines(tree)
     if SURE.search(lines) and not all(picture.richness[0] for picture in pictures):
-        findings.not_understood.append("captions stand apart from their pictures")
+        findings.not_understood.append("captions are not beside their pictures")
     lineage, ids = _lineage(lines, hrefs, url, tree)
     below = listing.within_module(_below(listed, lineage, lines, hrefs, url), lineage[0])
     daughters = tuple(_with_labels(daughter, lineage) for daughter in below)
@@ -163,7 +163,7 @@ def _lineage(lines: str, hrefs: list[str], url: str, tree: Tag) -> tuple[tuple[s
 
 
 def is_short_for(name: str, full: str) -> bool:
-    """Tell whether `name` is a shortened form of `full`, as `S.  arethusae` of `Syracosphaera arethusae`."""
+    """Return whether `name` is a shortened form of `full`, as `S.  arethusae` of `Syracosphaera arethusae`."""
     short = SHORTENED.fullmatch(name)
     genus, _, rest = full.partition(" ")
     return bool(short and genus.startswith(short.group(1)) and "." not in genus and same_name(short.group(2), rest))

@@ -1,4 +1,4 @@
-"""Lists of taxa that the site cuts into several pages, and where the rest of one stands."""
+"""Lists of taxa that the site cuts into several pages, and where the rest of one is."""
 
 import re
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ def _other_pages(page: Tag, url: str) -> list[tuple[str, bool]]:
 
 
 def _same_page(own: Link, url: str, href: str, text: str) -> bool:
-    """Tell whether a link on the page at `url` leads to the same taxon."""
+    """Return whether a link on the page at `url` leads to the same taxon."""
     try:
         link = page_link(url, href, text)
     except LinkError:

@@ -14,7 +14,7 @@ SPAN_MA = re.compile(rf"{NUMBER} ?(?:[Mm]a)? ?(?:-+>?|[–—→]|to) ?{NUMBER} 
 SINGLE_MA = re.compile(rf"(?<![\d.,]){NUMBER}(?: ?[Mm]a\b|(?<=[\d.,])(?=,? base ?=))")
 STAGE = re.compile(r"""\bin ["“”'‘’]?([^"“”'‘’(),;=]{2,40}?)["“”'‘’]? stage\b""", re.IGNORECASE)
 
-# What stands before the name of an interval: "at top of", "in lower part of", "is within", "near the base of".
+# What comes before the name of an interval: "at top of", "in lower part of", "is within", "near the base of".
 POSITION = re.compile(
     r"(?:(?:is|lies|at|in|within|near|close to|from|just (?:above|below)|above|below|very|the|top|base|(?:upp|low)er"
     r"(?:most)?|middle|mid|basal|part|half|third|quarter|of|\.|-)(?=\s|$)\s*)+",

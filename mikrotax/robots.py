@@ -35,7 +35,7 @@ class Robots:
         self.no_training = next((line for line in _signals(text) if NO_TRAINING.search(line)), "")
 
     def allows(self, url: str) -> bool:
-        """Tell whether this program may ask for `url`."""
+        """Return whether this program may ask for `url`."""
         return self._rules.can_fetch(url, PROGRAM)
 
 

@@ -195,7 +195,7 @@ class Scraper:
             rows = list(changes(earlier, records, self.pool, whole))
             write_changes(self.settings.data / "changes.csv", f"{date.today()}", module, rows)
             self.outcome.changes += len(rows)
-            self.files.put_aside(module, records, whole)
+            self.files.retire(module, records, whole)
 
     def _write_tables(self) -> None:
         """Write what goes with the records: how to cite, credits, taxa, what failed, what a person should look at."""

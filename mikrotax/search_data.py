@@ -34,7 +34,7 @@ def read_tags(text: str) -> dict[str, list[str]]:
     >>> read_tags("LITHS: murolith, oblong, CA: grill, ")
     {'LITHS': ['murolith', 'oblong'], 'CA': ['grill']}
 
-    Tags before the first group stand under "".
+    Tags before the first group are under "".
     """
     parts = GROUP.split(" ".join(text.split()))
     groups: dict[str, list[str]] = {}

@@ -15,7 +15,7 @@ from common.locks import exclusive_lock
 
 NAME = "pages.sqlite"
 PATIENCE = 2  # seconds, with another program that is writing
-SHRUNK = "shrunk "  # stands before the address where an answer is kept beside the stored one
+SHRUNK = "shrunk "  # comes before the address where an answer is kept beside the stored one
 
 
 class PageStore:

@@ -82,7 +82,7 @@ class Checkpoint:
         return Predictor(device.place(self.network()), self.normalisation, device, self.tta_views)
 
     def network(self) -> nn.Module:
-        """Build the network with its weights, ready to predict. Raises CheckpointError where they do not fit."""
+        """Return the network with its weights, ready to predict. Raises CheckpointError where they do not fit."""
         try:
             with torch.device("meta"):  # no memory and no time for random weights that are replaced at once
                 network = build_network(self.architecture, len(self.classes), self.image_size)
@@ -98,7 +98,7 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a model file, of this format or an older one, without running any code from it.
+    """Return what a model file holds, of this format or an older one, without running any code from it.
 
     Raises CheckpointError, with a sentence for the user, where it is something else.
     """
@@ -185,7 +185,7 @@ def save_tensors(path: Path | str, content: dict[str, Any]) -> None:
 
 
 def load_tensors(path: Path | str) -> dict[str, Any]:
-    """Read a dictionary that `save_tensors` wrote, to the CPU.
+    """Return a dictionary that `save_tensors` wrote, on the CPU.
 
     Raises CheckpointError, with a sentence for the user, where there is none.
     """

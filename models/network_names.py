@@ -1,4 +1,4 @@
-"""The names of all networks, without importing torch: a mistake in the command line is told at once."""
+"""The names of all networks, without importing torch: a mistake in the command line is reported at once."""
 
 import importlib.util
 import re
@@ -14,7 +14,7 @@ _REGISTERED = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULT
 
 @cache
 def network_names() -> list[str]:
-    """List the names that `models.networks.build_network` knows: ours, and all classifiers of torchvision.
+    """Return the names that `models.networks.build_network` knows: ours, and all classifiers of torchvision.
 
     Torchvision's are read from its source, as its `list_models` would list them; raises ImportError without it.
     """

@@ -319,7 +319,7 @@ def test_captions_that_are_elsewhere_or_for_a_program_are_told(apart, tmp_path, 
             return super().text(taxon) + "<p>Fig. 1<br>Image Source: Coll. X<br>Sample: S1</p>" * apart
 
     assert run(Apart(), tmp_path) == 1
-    told = "captions stand apart from their pictures" if apart else "a caption that could not be read: '{"
+    told = "captions are not beside their pictures" if apart else "a caption that could not be read: '{"
     assert told in capsys.readouterr().out
 
 

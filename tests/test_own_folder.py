@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from common.dataset_info import read_dataset_info
-from common.errors import ToolkitError
 from common.manifest import read_manifest
 from dataset.own_folder import adopt_lineages, known_lineages, list_own_pictures, unique_labels
 from dataset.pictures import ListedPicture

@@ -99,13 +99,13 @@ def test_help_and_mistakes_import_nothing_that_takes_long(options):
 def test_what_is_not_there_is_reported_before_anything_is_read_or_imported(tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, "dataset.prepare", None)  # to import it now is an error
     inputs = {"data": tmp_path, "images": tmp_path, "folder": tmp_path, name: tmp_path / "absent"}
-    with pytest.raises(ToolkitError, match="there is no .*absent") as error:
+    with pytest.raises(ToolkitError, match=r"there is no .*absent") as error:
         script.work(PrepareSettings(**inputs))
     assert error.value.settings == (name,)
 
 
 def test_the_manifest_to_split_alike_is_found_in_its_data_set_too(tmp_path):
-    with pytest.raises(ToolkitError, match="no manifest.csv"):
+    with pytest.raises(ToolkitError, match="there is no manifest"):
         PrepareSettings(data=None, like=tmp_path).check_inputs()
     (tmp_path / "manifest.csv").touch()
     PrepareSettings(data=None, like=tmp_path).check_inputs()

@@ -146,15 +146,15 @@ def test_files_of_pictures_are_remembered_by_thumbnail_or_full_size(tmp_path):
     assert RecordFiles(tmp_path).picture_files() == {"m/Aus/a.jpg": "m/Aus/a.jpg"}
 
 
-def test_records_of_taxa_that_are_gone_are_put_aside(tmp_path):
+def test_records_of_taxa_that_are_gone_are_retire(tmp_path):
     for number, name in enumerate(("Aus unus", "Aus duus", "Aus trius")):
         write_record(tmp_path / "m" / f"{name.replace(' ', '')}.json", record("m", name, number=number))
     now = [record("m", "Aus novus", number=0), record("m", "Aus duus", number=1)]
-    RecordFiles(tmp_path).put_aside("m", now, whole=False)
+    RecordFiles(tmp_path).retire("m", now, whole=False)
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
         *("Ausduus.json", "Austrius.json", "Ausunus.json.gone"),
     ]
-    RecordFiles(tmp_path).put_aside("m", now, whole=True)
+    RecordFiles(tmp_path).retire("m", now, whole=True)
     assert (tmp_path / "m" / "Austrius.json.gone").exists() and (tmp_path / "m" / "Ausduus.json").exists()
 
 

@@ -123,5 +123,5 @@ def test_robots_txt_is_obeyed_on_the_way(make_site, tmp_path):
     site = make_site(faults=Faults(disallow="/images/ntax_cenozoic/thumbs/JRYSEM", crawl_delay=0.01))
     assert scrape(site, tmp_path, "--taxon", "Coccolithus formosus") == 1
     reasons = {line["reason"] for line in rows(tmp_path / "data" / "failures.csv")}
-    assert reasons == {"robots.txt asks programs to stay away from it"}
+    assert reasons == {"robots.txt disallows it"}
     assert not any("thumbs/JRYSEM" in path for path in asked(site))

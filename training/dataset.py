@@ -80,7 +80,7 @@ class TrainingData:
 
 
 def read_dataset(settings: Settings) -> TrainingData:
-    """Read train/ and validate/ at the size that is set, or at the images' own (`models.preprocessing.native_size`).
+    """Return train/ and validate/ at the size that is set, or the images' own (`models.preprocessing.native_size`).
 
     Images that cannot be read are left out with a warning that names them all. Raises OSError or ToolkitError,
     with a sentence for the user, where a split, its classes or their images are missing.
@@ -90,7 +90,9 @@ def read_dataset(settings: Settings) -> TrainingData:
     samples, classes = folders["train"].samples, folders["train"].classes
     folders["validate"] = list_image_folder(directory / "validate", classes)
     if len(classes) < 2:
-        raise ToolkitError(f"{directory / 'train'} has one class only, {classes[0]}: nothing can be told apart")
+        raise ToolkitError(
+            f"{directory / 'train'} has one class only, {classes[0]}: there is nothing to learn to distinguish"
+        )
     _refuse_empty(directory, {split: folder.empty for split, folder in folders.items()})
     info = _described(directory / dataset_info.NAME, classes)
     page = settings.page if settings.page is not None else info.page

@@ -63,7 +63,7 @@ class RunFolder(Recorder):
         return self._last.is_file()
 
     def load_last(self) -> dict[str, Any]:
-        """Read what an interrupted run with the same settings saved: its trainer's state, and what tells its data.
+        """Return what an interrupted run with the same settings saved: its trainer's state, and what tells its data.
 
         Raises CheckpointError where there is nothing, ToolkitError where it was saved by another run.
         """
@@ -121,7 +121,7 @@ class RunFolder(Recorder):
         self._write_history(trainer)
 
     def load_best(self) -> Checkpoint:
-        """Read the best state that was saved."""
+        """Return the best state that was saved."""
         return load_checkpoint(self.model)
 
     def run_end(self, trainer: Trainer, checkpoint: Checkpoint, validate: Prediction) -> None:

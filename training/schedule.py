@@ -85,7 +85,7 @@ class PhaseClock:
 def phase_end(settings: Settings, phase: Phase, final_seconds: float) -> float | None:
     """Return the second of the run at which a phase ends, or None without a time budget.
 
-    final_seconds: what the last look at the trained model will take, which is left to the end of the run.
+    final_seconds: what finalising the trained model will take, which is kept free at the end of the run.
     """
     if settings.time_budget is None:
         return None

@@ -38,11 +38,11 @@ class Settings:
     and then everything; augmented_copies: in how many versions frozen layers see each image; epochs: None for as many
     as the time budget (in minutes) allows; patience: epochs without a better one after which the run ends, or None;
     learning_rate: the highest of the schedule, of all phases but a first one of the head alone; balance: see
-    `training.sampling`; label_smoothing: the share of each label that is spread over all classes, where there are
-    `smoothing_from` or more; rotation: "free", "slight", or "auto" to find out whether the images are oriented; tta:
-    whether the model predicts with test-time augmentation; image_size: the side in pixels, or None for the images' own
-    within `size_bounds`; page: which one of files with several (`common.pages`), or None for that which the data set
-    was made from; device: a name of torch's or None; precision: "auto", "fp32" or "bf16".
+    `training.loss` and `training.sampling`; label_smoothing: the share of each label that is spread over all classes,
+    where there are `smoothing_from` or more; rotation: "free", "slight", or "auto" to find out whether the images are
+    oriented; tta: whether the model predicts with test-time augmentation; image_size: the side in pixels, or None for
+    the images' own within `size_bounds`; page: which one of files with several (`common.pages`), or None for that which
+    the data set was made from; device: a name of torch's or None; precision: "auto", "fp32" or "bf16".
     """
 
     directory: Path
@@ -73,7 +73,7 @@ class Settings:
 
     @classmethod
     def resolve(cls, options: Mapping[str, Any]) -> Settings:
-        """Fill in the defaults that depend on other options, of which those left open are None."""
+        """Return settings with the defaults that depend on other options, where these are None, filled in."""
         pretrained, timed = options["weights"] != "none", options["time_budget"] is not None
         default_rate = HEAD_RATE if options["freeze"] == "features" else PRETRAINED_RATE
         smoothing = options["label_smoothing"]

@@ -60,7 +60,7 @@ class TensorBoardLog(Recorder):
     """Writes a run's curves, histograms and images, one step for each epoch.
 
     Train and validate are two runs to TensorBoard, in sub-directories of those names, so that a quantity's two curves
-    share a chart. What concerns the network itself stands with train. Where the disk refuses, each method raises
+    share a chart. What concerns the network itself is listed with train. Where the disk refuses, each method raises
     OSError with a sentence for the user.
     """
 
@@ -122,7 +122,7 @@ class TensorBoardLog(Recorder):
         plain = {
             name: value if isinstance(value, int | float | str) else str(value) for name, value in settings.items()
         }
-        # SummaryWriter.add_hparams would open another run, named by the time, where these would stand alone.
+        # SummaryWriter.add_hparams would open another run, named by the time, where these would be alone.
         for part in hparams(plain, final):
             writer._get_file_writer().add_summary(part)
         for tag, value in final.items():
@@ -196,8 +196,8 @@ def draw_predictions(
     figure.subplots_adjust(
         left=0.01, right=0.99, bottom=0.8 / (2.7 * rows), top=1 - 0.05 / rows, wspace=0.08, hspace=0.45
     )
-    for place, index in enumerate(chosen, start=1):
-        cell = figure.add_subplot(rows, COLUMNS, place, xticks=[], yticks=[])
+    for cell_number, index in enumerate(chosen, start=1):
+        cell = figure.add_subplot(rows, COLUMNS, cell_number, xticks=[], yticks=[])
         cell.imshow(images.pixels[index].cpu().permute(1, 2, 0).numpy())
         actual = int(images.labels[index])
         right = bool(predicted[index] == actual)

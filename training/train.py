@@ -69,7 +69,7 @@ def train(settings: Settings, ranks: Ranks) -> Checkpoint:
 
 
 def device_of_rank(wanted: str | None, ranks: Ranks) -> str | None:
-    """Return the name of the device of this process: each takes an NVIDIA GPU of its own, or all the CPU. Raises ToolkitError."""
+    """Return the name of this process's device: an NVIDIA GPU of its own, or the CPU. Raises ToolkitError."""
     if ranks.size == 1:
         return wanted
     if wanted not in (None, "cpu", "cuda"):

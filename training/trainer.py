@@ -50,7 +50,7 @@ class Loader(Protocol):
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What an epoch came to.
+    """The result of an epoch.
 
     row: of model.history.csv; train: loss and accuracy on augmented images, learning rate and mean gradient norm;
     validate: loss and `evaluation.metrics.summary`; logits: of the validation images, (n, classes); improved: whether
@@ -113,7 +113,7 @@ class Trainer:
     def remaining_phases(self, final_seconds: Callable[[], float]) -> Iterator[Phase]:
         """Yield the phases that are left, one after the other; one that there is no time for is skipped.
 
-        final_seconds: how long the last look at the trained network will take, for a run with a time budget. Raises
+        final_seconds: how long finalising the trained network will take, for a run with a time budget. Raises
         ToolkitError where nothing can be learnt in the time budget.
         """
         for number in range(self.phase_number, len(self.phases)):
@@ -138,7 +138,7 @@ class Trainer:
             self.clock.learning_start = self.seconds
 
     def phase_goes_on(self) -> bool:
-        """Tell whether the phase has another epoch: its end is not reached, and patience is not exhausted."""
+        """Return whether the phase has another epoch: its end is not reached, and patience is not exhausted."""
         return self._progress() < 1 and not self._is_stuck()
 
     def train_epoch(self, on_progress: Callable[[int], Any] = lambda _: None) -> EpochResult:
@@ -239,7 +239,7 @@ class Trainer:
         return progress if self.clock.end is None else self.ranks.broadcast(progress)
 
     def _has_time(self) -> bool:
-        """Tell whether the phase can learn anything before it ends: frozen layers have to see all images first."""
+        """Return whether the phase can learn anything before it ends: frozen layers have to see all images first."""
         images = 0 if self.phase.frozen == "none" else len(self.dataset.train) + len(self.dataset.validate)
         needed = self.seconds_to_predict(images) if images else 0.0
         lacking = self.ranks.broadcast(self.seconds + needed - self.clock.latest_start())
@@ -248,7 +248,7 @@ class Trainer:
         return lacking <= 0
 
     def _is_stuck(self) -> bool:
-        """Tell whether the last `patience` epochs, all of this phase, brought nothing better."""
+        """Return whether the last `patience` epochs, all of this phase, brought nothing better."""
         if self.settings.patience is None or not self.best:
             return False
         return self.epoch - max(self.best["epoch"], self.clock.first_epoch) >= self.settings.patience
@@ -265,7 +265,7 @@ def _step_sums(logits: Tensor, labels: Tensor, norm: Tensor) -> Tensor:
 
 
 def score(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Score logits (n, classes): mean cross-entropy as `loss`, and `evaluation.metrics.summary`."""
+    """Return the scores of logits (n, classes): mean cross-entropy as `loss`, and `evaluation.metrics.summary`."""
     labels = labels.cpu()
     loss = F.cross_entropy(logits, labels).item()
     return {"loss": loss, **summary(labels.numpy(), logits.argmax(1).numpy())}
