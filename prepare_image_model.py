@@ -35,19 +35,25 @@ def build_parser() -> argparse.ArgumentParser:
 def add_places(group: argparse._ArgumentGroup) -> None:
     """Add the options that say what is read and written."""
     add = group.add_argument
-    add("--data", type=Path, metavar="DIR", help="directory with the JSON files, at any depth (data)")
-    add("--images", type=Path, metavar="DIR", help="directory with the picture files of the records (images)")
+    add("--data", type=Path, metavar="DIR", help="directory with the JSON files, at any depth (default: data)")
+    add(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="directory with the picture files of the records (default: %(default)s)",
+    )
     add(
         "--folder",
         type=Path,
         metavar="DIR",
         help="your own pictures: each sub-folder is a class, nested ones are its lineage; records only with --data",
     )
-    add("--train", type=Path, metavar="DIR", help="directory to lay out train/ and validate/ in (.)")
+    add("--train", type=Path, metavar="DIR", help="directory to lay out train/ and validate/ in (default: %(default)s)")
     add(
         "--link",
         choices=LINKS,
-        help="how pictures get into the layout; hard links take no room; a copy where none can be (hard)",
+        help="how pictures get into the layout; hard links take no room; a copy where none can be (default: "
+        "%(default)s)",
     )
 
 
@@ -58,16 +64,17 @@ def add_classes(group: argparse._ArgumentGroup) -> None:
         "--depth",
         type=_depth,
         metavar="N|RANK",
-        help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … (3; of "
+        help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … "
+        "(default: 3; of "
         "your own pictures the folder that they lie in)",
     )
     add("--class_limit", type=whole_number(1), metavar="N", help="only the N largest classes")
     add("--sample_limit", type=whole_number(2), metavar="N", help="at most N pictures a class")
-    add("--min_samples", type=whole_number(1), metavar="N", help="fewer make a class rare (2)")
+    add("--min_samples", type=whole_number(1), metavar="N", help="fewer make a class rare (default: %(default)s)")
     add(
         "--rare",
         choices=RARE,
-        help="drop rare classes, or pool them into 'other <parent>' (drop)",
+        help="drop rare classes, or pool them into 'other <parent>' (default: %(default)s)",
     )
 
 
@@ -80,7 +87,7 @@ def add_pictures(group: argparse._ArgumentGroup) -> None:
         "--page",
         type=page_number,
         metavar="PAGE",
-        help="which page of files with several: first, a number, or sharpest (first)",
+        help="which page of files with several: first, a number, or sharpest (default: first)",
     )
     add(
         "--corrections",
@@ -95,23 +102,24 @@ def add_pictures(group: argparse._ArgumentGroup) -> None:
 def add_split(group: argparse._ArgumentGroup) -> None:
     """Add the options that say how the pictures are split."""
     add = group.add_argument
-    add("--validate_share", type=share_or_none, metavar="X", help="share to validate on (0.2)")
-    add("--test_share", type=share_or_none, metavar="X", help="share to test on at the end (0)")
+    add("--validate_share", type=share_or_none, metavar="X", help="share to validate on (default: %(default)s)")
+    add("--test_share", type=share_or_none, metavar="X", help="share to test on at the end (default: %(default)s)")
     add(
         "--group_by",
         choices=GROUPINGS,
         help="what stays in one split; near-duplicates always do; folder: of your own pictures those of one sub-folder "
-        "(specimen)",
+        "(default: %(default)s)",
     )
     add("--groups", type=Path, metavar="FILE", help="CSV table of file and group: what stays in one split besides")
     add(
         "--like",
         type=Path,
         metavar="FILE",
-        help="manifest.csv of a data set whose split is kept (that of the data set in place, if its seed is the same)",
+        help="manifest.csv of a data set whose split is kept (default: that of the data set in place, if its seed is "
+        "the same)",
     )
     add("--hold_out_types", action="store_true", help="keep type specimens out of train")
-    add("--seed", type=whole_number(0), metavar="N", help="another number gives another split (0)")
+    add("--seed", type=whole_number(0), metavar="N", help="another number gives another split (default: %(default)s)")
 
 
 def _depth(text: str) -> int | str:

@@ -31,22 +31,44 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's command line."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--module", action="append", metavar="NAME", help="module to fetch; may be given several times (ntax_cenozoic)")
+    add(
+        "--module",
+        action="append",
+        metavar="NAME",
+        help="module to fetch; may be given several times (default: ntax_cenozoic)",
+    )
     add("--taxon", default="", metavar="NAME", help="fetch only this taxon and all below it")
-    add("--site", default=LIVE_SITE, metavar="URL", help="the site, or the page of it to start from (%(default)s)")
-    add("--data", type=Path, default=Path("data"), metavar="DIR", help="where the JSON files go (%(default)s)")
-    add("--images", type=Path, default=Path("images"), metavar="DIR", help="where the pictures go (%(default)s)")
-    add("--cache", type=Path, metavar="DIR", help="where the raw pages are stored (<data>/.pages)")
+    add(
+        "--site",
+        default=LIVE_SITE,
+        metavar="URL",
+        help="the site, or the page of it to start from (default: %(default)s)",
+    )
+    add("--data", type=Path, default=Path("data"), metavar="DIR", help="where the JSON files go (default: %(default)s)")
+    add(
+        "--images",
+        type=Path,
+        default=Path("images"),
+        metavar="DIR",
+        help="where the pictures go (default: %(default)s)",
+    )
+    add("--cache", type=Path, metavar="DIR", help="where the raw pages are stored (default: <data>/.pages)")
     add("--contact", default="", metavar="WHO", help="your e-mail address or web page; the site will see it")
     add(
         "--delay",
         type=non_negative_float,
         default=3.0,
         metavar="SECONDS",
-        help="least pause before each request (%(default)s)",
+        help="least pause before each request (default: %(default)s)",
     )
     add("--full_size", action="store_true", help="fetch the full-size pictures in place of the thumbnails")
-    add("--max_pages", type=whole_number(1), default=10_000, metavar="N", help="read at most N pages (%(default)s)")
+    add(
+        "--max_pages",
+        type=whole_number(1),
+        default=10_000,
+        metavar="N",
+        help="read at most N pages (default: %(default)s)",
+    )
     add("--offline", action="store_true", help="ask the site for nothing; rebuild data/ from the stored pages")
     add("--update", action="store_true", help="ask again for old pages; what has changed goes to <data>/changes.csv")
     add(
@@ -54,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=non_negative_float,
         default=30.0,
         metavar="DAYS",
-        help="with --update: when a page is old (%(default)s)",
+        help="with --update: when a page is old (default: %(default)s)",
     )
     add("--accept_shrunk", action="store_true", help="take pages that list a good deal less than what is stored, too")
     add("--dry_run", action="store_true", help="read the pages, fetch no picture; say how much there is and how long")

@@ -49,8 +49,20 @@ def build_parser() -> argparse.ArgumentParser:
 def add_files(group: argparse._ArgumentGroup) -> None:
     """Add the options that say what is read and written."""
     add = group.add_argument
-    add("--directory", type=Path, default=Path(), metavar="DIR", help="where train/ and validate/ lie (.)")
-    add("--save_model", type=Path, default=Path("model"), metavar="FILE", help="the file to write (model)")
+    add(
+        "--directory",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where train/ and validate/ lie (default: %(default)s)",
+    )
+    add(
+        "--save_model",
+        type=Path,
+        default=Path("model"),
+        metavar="FILE",
+        help="the file to write (default: %(default)s)",
+    )
     add("--log", action="store_true", help="write TensorBoard logs to ./logs")
     add("--resume", action="store_true", help="go on with an interrupted run, with the same options")
 
@@ -63,27 +75,28 @@ def add_network(group: argparse._ArgumentGroup) -> None:
         default="vgg11",
         metavar="NAME",
         help="vgg11; vgg11_adaptive, which takes pictures of any size and learns from scratch on a laptop; or any "
-        "classifier of torchvision, such as squeezenet1_1, mobilenet_v2 or resnet50 (vgg11)",
+        "classifier of torchvision, such as squeezenet1_1, mobilenet_v2 or resnet50 (default: %(default)s)",
     )
     add(
         "--weights",
         default="imagenet",
         metavar="WHICH",
         help="imagenet: pretrained weights, a download of up to 0.5 GB; none: from scratch; or a file: a state dict of "
-        "the same network, or a model of this toolkit (imagenet)",
+        "the same network, or a model of this toolkit (default: %(default)s)",
     )
     add(
         "--freeze",
         choices=("features", "block", "none"),
         help="what is not trained: features, all but the head; block, all but the last block of convolutions and the "
-        "head; none (with weights: up to two epochs of the head, then everything; without: everything)",
+        "head; none (default: with weights up to two epochs of the head, then everything; without, everything)",
     )
     add(
         "--augmented_copies",
         type=whole_number(1),
         default=4,
         metavar="N",
-        help="versions in which frozen layers see each picture: as it is, then augmented; no more than epochs (4)",
+        help="versions in which frozen layers see each picture: as it is, then augmented; no more than epochs "
+        "(default: %(default)s)",
     )
     add(
         "--tta",
@@ -96,20 +109,32 @@ def add_network(group: argparse._ArgumentGroup) -> None:
 def add_schedule(group: argparse._ArgumentGroup) -> None:
     """Add the options that say how long and in what steps."""
     add = group.add_argument
-    add("--epochs", type=whole_number(1), metavar="N", help="times through the pictures (16)")
+    add("--epochs", type=whole_number(1), metavar="N", help="times through the pictures (default: 16)")
     add(
         "--time_budget",
         type=positive_float,
         metavar="MINUTES",
         help="fit the schedule to the time there is, from start to saved model; --epochs may end it sooner",
     )
-    add("--patience", type=whole_number(1), metavar="N", help="stop after N epochs without a better one (never)")
-    add("--batch_size", type=whole_number(1), default=32, metavar="N", help="pictures in one step (32)")
+    add(
+        "--patience",
+        type=whole_number(1),
+        metavar="N",
+        help="stop after N epochs without a better one (default: never)",
+    )
+    add(
+        "--batch_size",
+        type=whole_number(1),
+        default=32,
+        metavar="N",
+        help="pictures in one step (default: %(default)s)",
+    )
     add(
         "--learning_rate",
         type=positive_float,
         metavar="X",
-        help="highest rate of the schedule: warm-up, then a cosine down to nothing (0.02 from scratch; with weights "
+        help="highest rate of the schedule: warm-up, then a cosine down to nothing (default: 0.02 from scratch; with "
+        "weights "
         "0.003 for the head alone, 0.0005 for more)",
     )
 
@@ -121,47 +146,57 @@ def add_images(group: argparse._ArgumentGroup) -> None:
         "--image_size",
         type=whole_number(1),
         metavar="PIXELS",
-        help="side of the square into which each picture is fitted, whole and undistorted (the pictures' own, up to "
+        help="side of the square into which each picture is fitted, whole and undistorted (default: the pictures' "
+        "own, up to "
         "224, or 160 with a time budget; with weights at least 120)",
     )
     add(
         "--page",
         type=page_number,
         metavar="PAGE",
-        help="which page of files with several: first, a number, or sharpest (that which the data set was made from)",
+        help="which page of files with several: first, a number, or sharpest (default: that which the data set was "
+        "made from)",
     )
     add(
         "--rotation",
         choices=("auto", "free", "slight"),
         default="auto",
         help="how pictures are rotated while training: freely, or by up to 15 degrees where they are all the same way "
-        "up, which auto finds out (auto)",
+        "up, which auto finds out (default: %(default)s)",
     )
     add(
         "--balance",
         choices=("none", "weights", "sampler", "logit_adjusted"),
         default="none",
-        help="for classes with few pictures: class-weighted loss, class-balanced sampling or logit adjustment (none)",
+        help="for classes with few pictures: class-weighted loss, class-balanced sampling or logit adjustment "
+        "(default: %(default)s)",
     )
     add(
         "--label_smoothing",
         type=share_or_none,
         metavar="X",
-        help="share of each label that is spread over all classes (with weights and ten classes or more 0.1, else 0)",
+        help="share of each label that is spread over all classes (default: with weights and ten classes or more 0.1,"
+        " else 0)",
     )
 
 
 def add_machine(group: argparse._ArgumentGroup) -> None:
     """Add the options that say where and how numbers are computed."""
     add = group.add_argument
-    add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (the best there is)")
+    add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
     add(
         "--precision",
         choices=("auto", "fp32", "bf16"),
         default="auto",
-        help="arithmetic of the network; auto: bf16 where the device is faster with it (auto)",
+        help="arithmetic of the network; auto: bf16 where the device is faster with it (default: %(default)s)",
     )
-    add("--seed", type=whole_number(0), default=0, metavar="N", help="the same seed gives the same run on a CPU (0)")
+    add(
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="the same seed gives the same run on a CPU (default: %(default)s)",
+    )
     add("--deterministic", action="store_true", help="the same run again on a GPU too, if slower")
 
 

@@ -25,12 +25,12 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's command line. Its defaults are those of VisualiseSettings."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--model", type=Path, metavar="FILE", help="the model to show (default: model)")
-    add("--validate", type=Path, metavar="DIR", help="its pictures (default: validate)")
-    add("--output", type=Path, metavar="FILE", help="the grid to draw (default: test.png)")
-    add("--num_images", type=whole_number(1), metavar="N", help="pictures in the grid (default: 12)")
-    add("--select", choices=SELECTIONS, help="which pictures to draw (default: random)")
-    add("--seed", type=whole_number(0), metavar="N", help="another seed picks other pictures (default: 0)")
+    add("--model", type=Path, metavar="FILE", help="the model to show (default: %(default)s)")
+    add("--validate", type=Path, metavar="DIR", help="its pictures (default: %(default)s)")
+    add("--output", type=Path, metavar="FILE", help="the grid to draw (default: %(default)s)")
+    add("--num_images", type=whole_number(1), metavar="N", help="pictures in the grid (default: %(default)s)")
+    add("--select", choices=SELECTIONS, help="which pictures to draw (default: %(default)s)")
+    add("--seed", type=whole_number(0), metavar="N", help="another seed picks other pictures (default: %(default)s)")
     add(
         "--report",
         type=Path,
@@ -38,12 +38,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="write report.html with tables and figures into this directory (default: no report); with --images, where "
         f"the answers go (default: {OWN_PICTURES})",
     )
-    add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: data)")
+    add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: %(default)s)")
     add(
         "--confidence",
         type=share,
         metavar="P",
-        help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: 0.9)",
+        help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: %(default)s)",
     )
     add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder instead")
     add(

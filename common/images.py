@@ -256,7 +256,7 @@ def _brightness_of_pages(pages: TiffPages) -> Iterator[np.ndarray]:
         yield pages.brightness(number)
 
 
-def _noted_orientation(image: Image.Image) -> int:
+def _noted_orientation(image: Image.Image) -> object:
     """Return how the camera noted that it was held.
 
     Pillow's own ImageOps.exif_transpose writes all other notes of the camera anew, and fails at odd ones.

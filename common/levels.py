@@ -91,7 +91,7 @@ def _without_extreme(
     rules = [rule for rule in rules if share <= rule[1]]
     if not rules:
         return None
-    body = usable & ~_widened(extreme)
+    body: np.ndarray = usable & ~_widened(extreme)
     if not body.any():
         return None
     lowest, highest = _extremes(values, body)

@@ -90,7 +90,8 @@ class TiffPages:
             handle.seek(page.dataoffsets[0] + number * page.nbytes)
             stored = np.frombuffer(handle.read(page.nbytes), page.parent.byteorder + page.dtype.char)
             return stored.reshape(page.shape)
-        return page.asarray()
+        pixels: np.ndarray = page.asarray()
+        return pixels
 
 
 @contextmanager

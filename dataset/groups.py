@@ -25,7 +25,7 @@ def drop_identical(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Exc
     by_bytes: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
         by_bytes[picture.descriptor.sha256].append(picture)
-    kept, excluded = [], []
+    remaining, excluded = [], []
     for same in by_bytes.values():
         labels = sorted({picture.label for picture in same})
         if len(labels) > 1:
@@ -33,10 +33,10 @@ def drop_identical(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Exc
             excluded += [exclude(picture, reason) for picture in same]
             continue
         first = min(same, key=lambda picture: (-len(picture.facts), picture.file))
-        kept.append(first)
+        remaining.append(first)
         reason = f"same bytes: as {first.file}"
         excluded += [exclude(picture, reason) for picture in same if picture is not first]
-    return sorted(kept, key=lambda picture: picture.file), excluded
+    return sorted(remaining, key=lambda picture: picture.file), excluded
 
 
 def drop_conflicts(
@@ -83,7 +83,7 @@ def assign_groups(
     group_of: dict[int, str] = {}
     for members in connected_components(len(pictures), links + _links(pictures, keys_of[1:])):
         group_of |= dict.fromkeys(members, min(pictures[index].file for index in members))
-    out = {left.file for left in excluded}
+    out = {each.file for each in excluded}
     grouped = [replace(picture, group=group_of[index]) for index, picture in enumerate(pictures)]
     return [picture for picture in grouped if picture.file not in out], excluded
 
@@ -112,15 +112,15 @@ def _one_source_each(
         for index in members
         if source_keys(pictures[index])
     }
-    kept, excluded = [], []
+    remaining, excluded = [], []
     for members in specimens:
         sources = Counter(source_of[index] for index in members if index in source_of)
         most = max(sources, key=lambda source: (sources[source], -source), default=None)
         stay = [index for index in members if source_of.get(index, most) == most]
         reason = f"two sources: the same specimen or picture as {pictures[stay[0]].file}"
         excluded += [exclude(pictures[index], reason) for index in members if index not in stay]
-        kept.append(stay)
-    return kept, excluded
+        remaining.append(stay)
+    return remaining, excluded
 
 
 def specimen_keys(picture: Picture) -> list[Key]:

@@ -79,10 +79,10 @@ def partition(
     pictures: Iterable[AnyPicture], reason_against: Callable[[AnyPicture], str]
 ) -> tuple[list[AnyPicture], list[Excluded]]:
     """Return the pictures for which `reason_against` returns an empty text, and the others, excluded for that text."""
-    kept, excluded = [], []
+    matching, excluded = [], []
     for picture in pictures:
         if reason := reason_against(picture):
             excluded.append(exclude(picture, reason))
         else:
-            kept.append(picture)
-    return kept, excluded
+            matching.append(picture)
+    return matching, excluded

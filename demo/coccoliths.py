@@ -302,8 +302,8 @@ def draw(
 
     species: full name, a key of `SPECIES`. specimen: a number; it decides the proportions within the species, the
     preservation and the position. shot: "", "p", "b", …: another picture of the same specimen, slightly rotated,
-    shifted and refocused. technique: "SEM" or "LM". size: the width in pixels, 120 for a thumbnail; a larger one is the same
-    picture, sharper. scene: "photo", or "drawing" for a line drawing.
+    shifted and refocused. technique: "SEM" or "LM". size: the width in pixels, 120 for a thumbnail; a larger one is the
+    same picture, sharper. scene: "photo", or "drawing" for a line drawing.
 
     Return a PIL picture `size` wide and two thirds to four thirds as high: mode "L" for SEM and drawings, "RGB" for LM.
     The same arguments give the same pixels. Raises ValueError for a species, technique or scene that it does not know.

@@ -16,13 +16,13 @@ DOCS = Path(__file__).resolve().parent
 
 
 def option_tables(parser: argparse.ArgumentParser) -> str:
-    """Return the options of a parser as Markdown, a table for each of its groups; with defaults in parentheses."""
+    """Return the options of a parser as Markdown, a table for each of its groups; with their defaults."""
     tables = []
     for group in parser._action_groups:
         rows = [row(action) for action in group._group_actions if action.help != argparse.SUPPRESS]
         if rows:
             heading = "" if group.title in ("options", None) else f"**{group.title}**\n\n"
-            tables.append(heading + "\n".join(["| option | meaning (default) |", "|---|---|", *rows]))
+            tables.append(heading + "\n".join(["| option | meaning |", "|---|---|", *rows]))
     return "\n\n".join(tables)
 
 
