@@ -65,8 +65,7 @@ def add_classes(group: argparse._ArgumentGroup) -> None:
         type=_depth,
         metavar="N|RANK",
         help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … "
-        "(default: 3; of "
-        "your own pictures the folder that they lie in)",
+        "(default: 3; of your own pictures the folder that they lie in)",
     )
     add("--class_limit", type=whole_number(1), metavar="N", help="only the N largest classes")
     add("--sample_limit", type=whole_number(2), metavar="N", help="at most N pictures a class")

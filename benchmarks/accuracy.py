@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -33,22 +34,38 @@ from models.checkpoint import load_checkpoint
 from models.device import Device
 from models.prediction import Predictor, predict
 from models.preprocessing import IMAGENET
-from train_classifier import build_parser
+from train_classifier import read_settings
 from training.dataset import read_dataset
 from training.pretrained import build_pretrained
-from training.settings import Settings
 
 PLAIN_SIZE, FROZEN_SIZE = 128, 160
 
 
-def lay_out(options: argparse.Namespace, seed: int, directory: Path) -> None:
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared: on which pictures, with which network, for how long.
+
+    data: directory with data/ and images/; minutes: of each training, 0 for as long as `more` says; rate: highest
+    learning rate of `plain`; more: options for train_classifier.py.
+    """
+
+    data: Path
+    depth: int
+    use_model: str
+    weights: str
+    minutes: float
+    rate: float
+    more: tuple[str, ...]
+
+
+def lay_out(options: Comparison, seed: int, directory: Path) -> None:
     """Prepare train/ and validate/ below `directory`."""
     command = [sys.executable, "prepare_image_model.py", "--data", options.data / "data", "--seed", str(seed)]
     command += ["--images", options.data / "images", "--depth", str(options.depth), "--train", str(directory)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def ours(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, float]:
+def ours(options: Comparison, seed: int, directory: Path) -> dict[str, float]:
     """Train with train_classifier.py and its defaults; return the scores that the model file holds."""
     model = directory / "model"
     command = [sys.executable, "train_classifier.py", "--directory", str(directory), "--save_model", str(model)]
@@ -60,7 +77,7 @@ def ours(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, f
     return load_checkpoint(model).scores
 
 
-def plain(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, float]:
+def plain(options: Comparison, seed: int, directory: Path) -> dict[str, float]:
     """Fine-tune all layers in the way of torchvision's references, until the minutes are over."""
     start = time.monotonic()
     torch.manual_seed(seed)
@@ -90,10 +107,10 @@ def plain(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, 
     return summary(labels.numpy(), logits.argmax(1).numpy())
 
 
-def frozen(options: argparse.Namespace, seed: int, directory: Path) -> dict[str, float]:
+def frozen(options: Comparison, seed: int, directory: Path) -> dict[str, float]:
     """Fit a logistic regression on the features of the network as its weights come."""
     command = ["--directory", str(directory), "--image_size", str(FROZEN_SIZE), "--use_model", options.use_model]
-    data = read_dataset(Settings.resolve(vars(build_parser().parse_args(command))))
+    data = read_dataset(read_settings(command))
     device = Device.choose()
     network = device.place(build_pretrained(options.use_model, data.num_classes, FROZEN_SIZE, options.weights))
     predictor = Predictor(network, IMAGENET, device)
@@ -114,18 +131,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="0 leaves it to --epochs, for ours (default: 10)")
     parser.add_argument("--rate", type=float, default=0.01, help="highest learning rate of plain (default: 0.01)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    options, more = parser.parse_known_args()
-    options.more = more
-    if options.minutes < 1 and options.way == "plain":
+    known, more = parser.parse_known_args()
+    given = vars(known)
+    way, seeds = given.pop("way"), given.pop("seeds")
+    options = Comparison(**given, more=tuple(more))
+    if options.minutes < 1 and way == "plain":
         parser.error("plain goes by its minutes; give --minutes 1 or more")
-    way = {"ours": ours, "plain": plain, "frozen": frozen}[options.way]
-    print(f"{options.way}, {options.use_model}, {options.data.name} at depth {options.depth}", *options.more)
+    train = {"ours": ours, "plain": plain, "frozen": frozen}[way]
+    print(f"{way}, {options.use_model}, {options.data.name} at depth {options.depth}", *options.more)
     found = []
-    for seed in options.seeds:
+    for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             lay_out(options, seed, Path(folder))
             start = time.monotonic()
-            found.append(way(options, seed, Path(folder)))
+            found.append(train(options, seed, Path(folder)))
         print(
             f"seed {seed}: accuracy {found[-1]['accuracy']:.1%}, macro-F1 {found[-1]['macro_f1']:.3f}, "
             f"{(time.monotonic() - start) / 60:.1f} minutes",

@@ -22,7 +22,7 @@ HEADING = 34  # height of the line that names the taxon above
 TITLE, NAME, SMALL, TINY = 15, 14, 12, 10  # sizes of letters
 
 INK, FAINT, RULE, PAPER = "#222222", "#666666", "#dddddd", "#ffffff"
-COLOURS = ("#0072b2", "#e69f00", "#999999")  # told apart by colour-blind readers, and in grey
+COLOURS = ("#0072b2", "#e69f00", "#999999")  # distinguished by colour-blind readers, and in grey
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which kinds of image files are read, which are known and not read, and how bytes and names tell them apart."""
+"""Which kinds of image files are read, which are known and not read, and how bytes and names distinguish them."""
 
 from functools import cache
 from pathlib import PurePath

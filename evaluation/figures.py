@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 from evaluation.metrics import confusion_counts
 from evaluation.taxonomy import Node, Taxonomy
 
-# Blue and vermilion stay apart for every kind of colour blindness (Okabe & Ito, "Color universal design", 2008);
+# Blue and vermilion stay distinct for every kind of colour blindness (Okabe & Ito, "Color universal design", 2008);
 # the words, the sign and the frame say the same without any colour.
 RIGHT: dict[str, Any] = {"color": "#0072B2", "linewidth": 1.5, "linestyle": "solid", "capstyle": "butt"}
 WRONG: dict[str, Any] = {"color": "#D55E00", "linewidth": 4.0, "linestyle": (0, (2, 1)), "capstyle": "butt"}

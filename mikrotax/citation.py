@@ -1,4 +1,4 @@
-"""Who named a taxon, and when: the Citation of a page taken apart."""
+"""Who named a taxon, and when: the parts of a page's Citation."""
 
 import re
 

@@ -98,7 +98,7 @@ class Listing:
         A table that only lays out another one is not itself one of taxa.
         """
         tables = [table for table in page.find_all("table") if table.tr]
-        # Tags are told apart by identity: two are equal where their markup is the same.
+        # Tags are distinguished by identity: two are equal where their markup is the same.
         headed = {id(table) for table in tables if table.tr and AGE_WINDOW.search(all_text(table.tr))}
         beside = {id(table) for table in tables if id(table) in headed for table in table.find_all("table")}
         found = {}

@@ -47,7 +47,7 @@ def decode(content: bytes) -> str:
     if encoding:
         return content.decode(encoding, errors="replace")
     # UnicodeDammit.detwingle is made for such mixtures, but takes every é and ä of Windows-1252 for the beginning of a
-    # longer character and loses it. So each byte that is not UTF-8 is told apart first.
+    # longer character and loses it. So each byte that is not UTF-8 is marked first.
     text = content.decode("utf-8", errors="surrogateescape")
     return re.sub("[\udc80-\udcff]", lambda byte: _old_letter(byte.group()), text)
 

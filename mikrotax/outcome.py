@@ -1,4 +1,4 @@
-"""What a run of the scraper has come to, and how that is said."""
+"""The result of a run of the scraper, and how it is reported."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from mikrotax.reader import Visit
 from mikrotax.refusals import SiteError
 from mikrotax.settings import ScrapeSettings
 
-SHOWN = 20  # failures that are told one by one; the table has them all
+SHOWN = 20  # failures that are listed one by one; the table has them all
 EXAMPLES = 3  # of one reason
 
 

@@ -52,7 +52,7 @@ IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 def fit_square(image: Image.Image, size: int) -> np.ndarray:
     """Return a whole image in a square of `size` pixels, padded with its border's colour: uint8 (size, size, 3).
 
-    Nothing is cut off and nothing is distorted: proportions tell species apart.
+    Nothing is cut off and nothing is distorted: proportions distinguish species.
     """
     scale = size / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)

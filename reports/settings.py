@@ -49,9 +49,9 @@ class VisualiseSettings:
     def check_inputs(self) -> None:
         """Raise ToolkitError where a file or directory that is to be read is not there."""
         if not self.model.is_file():
-            raise ToolkitError(f"there is no file {self.model}", "model")
+            raise ToolkitError(f"there is no model file {self.model}: run train_classifier.py first", "model")
         if self.images is None:
-            _check_directory(self.validate, "validate")
+            _check_directory(self.validate, "validate", "; prepare_image_model.py makes it")
         else:
             _check_directory(self.images, "images")
             if self.age is not None:

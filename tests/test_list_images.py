@@ -220,7 +220,7 @@ def test_classes_are_the_same_in_either_unicode_form(fill):
     assert both.classes == [composed] and len(both.samples) == 2
 
 
-def test_empty_classes_are_told(fill):
+def test_empty_classes_are_reported(fill):
     top = fill("Aus/a.png", "Bus/notes.txt", "Cus/Thumbs.db")
     (top / "Dus").mkdir()
     assert list_image_folder(top).empty == ["Bus", "Cus", "Dus"]

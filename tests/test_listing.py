@@ -61,12 +61,12 @@ def test_names_that_lead_elsewhere_are_excluded(name):
     assert pictures == [] and left.url == name and left.reason.startswith("no file name: ")
 
 
-def test_ranks_are_known_without_case_and_blanks_and_an_empty_rank_is_none():
+def test_ranks_are_known_without_case_and_blanks_and_an_empty_rank_is_no_rank():
     records = [page(("M", "Aus bus"), rank=" Species "), page(("M", "aus Bus"), rank=" "), page(MODULE)]
     assert known_ranks(records) == {"ausbus": "species"}
 
 
-def test_unusable_records_are_told_and_others_passed_over(tmp_path):
+def test_unusable_records_are_reported_and_others_passed_over(tmp_path):
     record(tmp_path, ["M", "O", "F"], ["a.png"])
     (tmp_path / "broken.json").write_text('{"hierarchy": ["M"], "samples": [{"thumbs": 3}]}')
     (tmp_path / "foreign.json").write_text('{"cited": true}')

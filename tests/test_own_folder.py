@@ -224,7 +224,7 @@ def test_a_folder_without_pictures_says_what_is_wanted(tmp_path, capsys):
     assert "there is no directory" in capsys.readouterr().err
 
 
-def test_where_there_are_no_records_the_command_for_own_pictures_is_told(tmp_path, capsys):
+def test_where_there_are_no_records_the_command_for_own_pictures_is_reported(tmp_path, capsys):
     for data in ("absent", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
         assert prepare("--data", tmp_path / data, "--train", tmp_path / "set") == 1
@@ -261,7 +261,7 @@ def test_a_deep_folder_is_left_out(tmp_path, nest):
 
 
 @pytest.mark.slow
-def test_pages_are_told_and_kept_for_training(tmp_path, capsys):
+def test_pages_are_reported_and_kept_for_training(tmp_path, capsys):
     own = fill(tmp_path / "own", "Aus", "Bus")
     frames = [picture(number) for number in (300, 301)]
     frames[0].save(own / "Aus" / "stack.tif", save_all=True, append_images=frames[1:])

@@ -67,7 +67,7 @@ def folder(tmp_path):
 
 
 def name(model, folder, output, **settings):
-    """Name a folder's pictures; return what is said of it."""
+    """Name a folder's pictures; return what is reported."""
     return name_own_pictures(folder, VisualiseSettings(report=output, data=Path("none"), **settings), model)
 
 

@@ -62,7 +62,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, capsys, brea
     assert not (tmp_path / "set").exists()
 
 
-def test_a_broken_record_among_good_ones_is_told(tmp_path, capsys):
+def test_a_broken_record_among_good_ones_is_reported(tmp_path, capsys):
     options = small_set(tmp_path)
     (tmp_path / "data" / "broken.json").write_text('{"hierarchy": ["M"], "samples": [{"thumbs": 3}]}')
     (tmp_path / "data" / "foreign.json").write_text('{"cited": true}')

@@ -268,6 +268,6 @@ def test_an_answer_that_trickles_is_given_up(site, session, monkeypatch):
         session.fetch(site.url + "/a", LIMIT)
 
 
-def test_a_site_that_is_not_there_is_told_plainly():
+def test_a_site_that_is_not_there_is_reported_plainly():
     with PoliteSession("http://127.0.0.1:9", 0) as session, pytest.raises(SiteError, match="refuses connections"):
         session.fetch("http://127.0.0.1:9/a", LIMIT)

@@ -148,7 +148,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_history_and_its_log_shows_all
     assert history(tmp_path) == history(directory)
 
 
-def test_what_torch_refuses_is_said_in_a_sentence():
+def test_what_torch_refuses_is_reported_in_a_sentence():
     torch.use_deterministic_algorithms(True)
     try:
         with pytest.raises(ToolkitError, match=r"put_[^\n]*\)$") as refusal, torch_errors():

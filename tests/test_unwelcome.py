@@ -170,7 +170,7 @@ def test_other_sites_have_not_said_so(text):
     assert Robots(text.encode()).no_training == ""
 
 
-def test_it_is_said_at_the_start_and_where_the_site_is_cited(tmp_path, capsys):
+def test_it_is_reported_at_the_start_and_where_the_site_is_cited(tmp_path, capsys):
     signal = "Content-Signal: search=yes,ai-train=no"
     with TreeSite() as site:
         site.robots = 200, {}, f"User-agent: *\n{signal}\nAllow: /\n".encode()

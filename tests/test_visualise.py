@@ -146,9 +146,13 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(directory, t
     before = sorted(tmp_path.rglob("*"))
     model, validate = ["--model", directory / "model"], ["--validate", directory / "validate"]
     cases = [
-        (1, "there is no file model; try another --model", validate),
+        (1, "there is no model file model: run train_classifier.py first; try another --model", validate),
         (1, "text is not a file of tensors", ["--model", "text", *validate]),
-        (1, "there is no directory nowhere; try another --validate", [*model, "--validate", "nowhere"]),
+        (
+            1,
+            "there is no directory nowhere; prepare_image_model.py makes it; try another --validate",
+            [*model, "--validate", "nowhere"],
+        ),
         (1, "empty holds no classes", [*model, "--validate", "empty"]),
         (1, "has the class cube, which is not one of the 3 known", [*model, "--validate", "other"]),
         (1, "there is no directory lost; try another --images", [*model, "--images", "lost"]),
