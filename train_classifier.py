@@ -134,8 +134,7 @@ def add_schedule(group: argparse._ArgumentGroup) -> None:
         type=positive_float,
         metavar="X",
         help="highest rate of the schedule: warm-up, then a cosine down to nothing (default: 0.02 from scratch; with "
-        "weights "
-        "0.003 for the head alone, 0.0005 for more)",
+        "weights 0.003 for the head alone, 0.0005 for more)",
     )
 
 
@@ -147,8 +146,7 @@ def add_images(group: argparse._ArgumentGroup) -> None:
         type=whole_number(1),
         metavar="PIXELS",
         help="side of the square into which each picture is fitted, whole and undistorted (default: the pictures' "
-        "own, up to "
-        "224, or 160 with a time budget; with weights at least 120)",
+        "own, up to 224, or 160 with a time budget; with weights at least 120)",
     )
     add(
         "--page",

@@ -60,8 +60,8 @@ class Comparison:
 
 def lay_out(options: Comparison, seed: int, directory: Path) -> None:
     """Prepare train/ and validate/ below `directory`."""
-    command = [sys.executable, "prepare_image_model.py", "--data", options.data / "data", "--seed", str(seed)]
-    command += ["--images", options.data / "images", "--depth", str(options.depth), "--train", str(directory)]
+    command = [sys.executable, "prepare_image_model.py", "--data", str(options.data / "data"), "--seed", str(seed)]
+    command += ["--images", str(options.data / "images"), "--depth", str(options.depth), "--train", str(directory)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -16,7 +16,7 @@ DOCS = Path(__file__).resolve().parent
 
 
 def option_tables(parser: argparse.ArgumentParser) -> str:
-    """Return the options of a parser as Markdown, a table for each of its groups; with their defaults."""
+    """Return the options of a parser as Markdown, a table for each of its groups."""
     tables = []
     for group in parser._action_groups:
         rows = [row(action) for action in group._group_actions if action.help != argparse.SUPPRESS]
