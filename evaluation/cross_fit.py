@@ -109,7 +109,8 @@ def cross_fit(
 ) -> EvaluatedSplit:
     """Return a split evaluated in halves, each calibrated on the other; groups stay in one half.
 
-    ood_detector: of the model, if it has one. Raises ToolkitError where the split has fewer than two groups.
+    ood_detector: of the model, if it has one; confidence: of the conformal sets, in (0, 1). Raises ToolkitError where
+    the split has fewer than two groups.
     """
     if len(set(split.groups)) < 2:
         raise ToolkitError(f"{split.name} has pictures of one group only; a report needs two, to measure calibration")
@@ -131,7 +132,7 @@ def cross_fit(
 
 
 def evaluate(taxonomy: Taxonomy, split: PredictedSplit, calibration: Calibration, confidence: float) -> EvaluatedSplit:
-    """Return the evaluation of a split with a calibration that was fitted on another one."""
+    """Return the evaluation of a split, at a confidence in (0, 1), with a calibration that was fitted on another."""
     return _evaluated(
         taxonomy,
         split,

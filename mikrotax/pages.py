@@ -139,6 +139,7 @@ def _lineage(lines: str, hrefs: list[str], url: str, tree: Tag) -> tuple[tuple[s
     """Return the lineage of the page's taxon, root first, and the ids in its links.
 
     Full names are in the links; the last one is in the text, or in the page's heading where the text shortens it.
+    Raises PageError where there is no Classification, or none of a page that is to be read.
     """
     found = LINEAGE.search(lines)
     names, ids = [], []
