@@ -31,12 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's command line."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add(
-        "--module",
-        action="append",
-        metavar="NAME",
-        help="module to fetch; may be given several times (default: ntax_cenozoic)",
-    )
+    add("--module", action="append", metavar="NAME", help="module to fetch; repeatable (default: ntax_cenozoic)")
     add("--taxon", default="", metavar="NAME", help="fetch only this taxon and all below it")
     add(
         "--site",
