@@ -13,7 +13,7 @@ from bs4 import Tag
 from common.names import same_name
 from mikrotax.gallery import BELOW_HIDDEN, HIDDEN, PICTURE_NAME, Findings, GalleryReader, is_gallery
 from mikrotax.links import Link, LinkError, other_names, page_link
-from mikrotax.markup import all_text, attribute, holds, tidy
+from mikrotax.markup import MAX_NESTING, all_text, attribute, holds, tidy
 from mikrotax.picture_sources import Picture
 
 AGE_WINDOW = re.compile(r"age[\s-]*window", re.IGNORECASE)
@@ -61,7 +61,7 @@ class Listing:
             elif rows:
                 heading = tidy(rows[0].get_text(" "))[:80]
                 self.findings.notices.append(f"unknown heading of a table of taxa: {heading!r}")
-            for row in rows:
+            for row in self._cards(rows) or rows:
                 found += [replace(daughter, sure=sure) for daughter in self._row(row)]
             table.clear()
         return found or self._take_blocks(page)
@@ -122,6 +122,19 @@ class Listing:
         heading = table.tr is not None and not any(self._link(a) for a in _links(table.tr))
         return heading and linking > 0
 
+    def _cards(self, rows: list[Tag]) -> list[Tag]:
+        """Return the cells that link to a taxon, where a table holds a taxon in each cell and not in each row."""
+        cells = [[cell for cell in row.find_all(["td", "th"]) if cell.find_parent("tr") is row] for row in rows]
+        if not any(sum(map(self._is_card, row)) > 1 for row in cells):
+            return []
+        return [cell for row in cells for cell in row if any(map(self._link, _links(cell)))]
+
+    def _is_card(self, place: Tag) -> bool:
+        """Tell whether a part of a page holds a picture and a link to its taxon, and none to granddaughters."""
+        links = [a for a in _links(place) if self._link(a)]
+        below = any(_has_class(a, GRANDDAUGHTER) for a in links) or GRANDDAUGHTERS.search(attribute(place, "class"))
+        return bool(links) and not below and any(map(_shows_picture, _links(place)))
+
     def _take_blocks(self, page: Tag) -> list[Daughter]:
         """Return taxa that are listed with pictures but without a table, in a list or in blocks; and empty these."""
         blocks: dict[int, Tag] = {}
@@ -131,12 +144,14 @@ class Listing:
                 block = block.find_parent(BLOCKS)
             if block is not None and any(map(self._link, _links(block))) and not NAVIGATION.search(block.get_text()):
                 blocks[id(block)] = block
-        outer = {id(above) for block in blocks.values() for above in block.parents}
-        found = []
-        for place, block in blocks.items():
-            if place not in outer:
-                found += [replace(daughter, sure=False) for daughter in self._row(block)]
+        outer = {id(above): len([*above.parents]) for block in blocks.values() for above in block.parents}
+        rows: dict[int, list[Daughter]] = {}
+        # The inner ones first; an outer one is read if it shows a taxon of its own besides.
+        for place, block in sorted(blocks.items(), key=lambda each: -outer.get(each[0], MAX_NESTING)):
+            if place not in outer or self._is_card(block):
+                rows[place] = self._row(block)
                 block.clear()
+        found = [replace(daughter, sure=False) for place in blocks for daughter in rows.get(place, ())]
         if found:
             self.findings.notices.append("taxa are listed outside a table")
         return found

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from bs4 import BeautifulSoup, NavigableString, Tag, UnicodeDammit
+from bs4 import BeautifulSoup, NavigableString, Script, Stylesheet, Tag, UnicodeDammit
 from bs4.dammit import EncodingDetector
 from bs4.exceptions import ParserRejectedMarkup
 from lxml.etree import LxmlError
@@ -19,11 +19,16 @@ EMPHASIS = frozenset("b strong i em u h2 h3 h4 h5 h6 dt th".split())  # noqa: SI
 MAX_HEADING = 60  # letters of a heading within the text
 NO_BREAKS = dict.fromkeys([*range(32), 0x2028, 0x2029], " ")
 ATTRIBUTE = (
-    r"(?:href|src|srcset|title|alt|rel|class|id|name|style|width|height|target|loading|data-[\w-]+|aria-[\w-]+|on\w+)"
+    r"(?:href|src|srcset|sizes|title|alt|rel|class|id|name|style|width|height|target|loading|decoding|fetchpriority"
+    r"|crossorigin|referrerpolicy|role|tabindex|lang|dir|type|media|hidden|download|item\w+|property|color|bgcolor|border"
+    r"|v?align|cell\w+|colspan|rowspan|[a-z]+(?:-\w+)+|on\w+)"
 )
+FLAGS = r"(?:\s+(?:hidden|download|inert|itemscope|ismap|nowrap|async|[a-z]+(?:-\w+)+)(?=[\s/>]))*"  # without a value
 # What stands before a quote that opens an attribute, and behind one that closes it.
 OPENS = re.compile(rf"""[\s'"]{ATTRIBUTE}\s*=\s*\Z""", re.IGNORECASE)
-CLOSES = re.compile(rf"\)?\s*/?>|\s*{ATTRIBUTE}\s*=", re.IGNORECASE)
+CLOSES = re.compile(rf"""{FLAGS}(?:\)?\s*/?>|\s*{ATTRIBUTE}\s*=|\s+[a-z][\w:]*=['"])""", re.IGNORECASE)
+# The text in these is no text of the page; BeautifulSoup would count that of a <template> among it.
+NO_TEXT = {"style": Stylesheet, "script": Script}
 LONGEST_OPENING = 40  # letters of the name of an attribute, with `=` and blanks
 LINK = re.compile(r"\x02(\d+)\x03")  # where a link begins, in the text of `read_lines`
 BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
@@ -99,7 +104,9 @@ def parse_html(page: str) -> Tag:
     """Return a page as a tree, attributes as they are written (no lists of classes). Raises PageError."""
     markup = escape_quotes(page).encode("utf-8", errors="replace")
     try:
-        soup = BeautifulSoup(markup, "lxml", from_encoding="utf-8", multi_valued_attributes=None)
+        soup = BeautifulSoup(
+            markup, "lxml", from_encoding="utf-8", multi_valued_attributes=None, string_containers=NO_TEXT
+        )
     except (ParserRejectedMarkup, LxmlError, ValueError, AssertionError) as error:
         raise NoPageError(f"it cannot be read as HTML: {error}") from None
     if soup.html is None:
