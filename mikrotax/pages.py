@@ -106,9 +106,13 @@ def parse_page(text: str, url: str) -> Page:
     features = _features(lines)
     words, unknown = read_text(tree, lines, lineage[-1], features)
     findings.notices += [f"unknown heading: {heading!r}" for heading in unknown]
+    if daughters and paging.by_script:
+        findings.not_understood.append(f"a script loads more of its list: {paging.by_script!r}")
     if not daughters:
         tables = listing.unread_tables(tree, lineage)
         findings.not_understood += [f"a table that names taxa could not be read: {head!r}" for head in tables]
+        lists = listing.unread_lists(tree, lineage)
+        findings.not_understood += [f"a list that names taxa could not be read: {head!r}" for head in lists]
         if not pictures:
             _note_empty_page(findings, text)
     return Page(
