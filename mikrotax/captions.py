@@ -29,7 +29,8 @@ SURE = re.compile(r"\b(?:Image Source|File ?name|Caption in source|Geological Ag
 # A field begins behind a line break, with a few words and a colon; words of a new one begin with a capital letter.
 LINE_BREAK = re.compile(
     r"<br\s*/?>|</?(?:p|li|div|dd|dt|tr)\b[^<>]{0,200}>|\n(?=\s*[A-Z][A-Za-z ]{1,24}:)"
-    r"|[;|\u2022\u00b7]\s*(?=(?-i:Image Source|Caption in source|File name|Status|Notes|Location|Sample|Geological Age):)",
+    r"|[;|\u2022\u00b7]\s*(?=(?-i:Image Source|Caption in source|File name|Status|Notes|Location|Sample):)"
+    r"|[;|\u2022\u00b7]\s*(?=Geological Age:)",
     re.IGNORECASE,
 )
 LABEL = re.compile(

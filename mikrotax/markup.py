@@ -15,7 +15,8 @@ from common.errors import ToolkitError
 MAX_NESTING = 250  # tags within tags; the site's pages have about twenty
 BLOCKS = frozenset("article blockquote dd div dl dt form h1 h2 h3 h4 h5 h6 hr li ol p table tr ul".split())  # noqa: SIM905
 LINE_ENDS = dict.fromkeys(BLOCKS, "\n\n") | {"br": "\n", "td": "\n"}
-EMPHASIS = frozenset("b strong i em u h2 h3 h4 h5 h6 dt th".split())  # noqa: SIM905
+BARE = frozenset("h2 h3 h4 h5 h6 dt th".split())  # noqa: SIM905  (headings with or without a colon)
+EMPHASIS = BARE | frozenset("b strong i em u span label".split())  # noqa: SIM905
 MAX_HEADING = 60  # letters of a heading within the text
 NO_BREAKS = dict.fromkeys([*range(32), 0x2028, 0x2029], " ")
 ATTRIBUTE = (
@@ -144,7 +145,8 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
     """Return the text of a page with a line for each `<br>` and a blank line round each block, and its links.
 
     A link begins with `\\x02<number>\\x03` in the text; the number is its place in the list. `\\x04` stands before a
-    heading: emphasised text that ends with a colon, at the beginning of an `<article>` or outside of one.
+    heading: emphasised text that ends with a colon, at the beginning of an `<article>` or outside of one. A heading in
+    a tag of its own, such as `<h3>`, gets the colon that it lacks.
     """
     pieces: list[str] = []
     hrefs: list[str] = []
@@ -152,7 +154,11 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
     articles = [False]  # of each article that is open: whether it has had text
     for node in page.descendants:
         while node.parent is not inside[-1]:
-            closed = inside.pop().name
+            tag = inside.pop()
+            closed = tag.name
+            pieces.append(
+                ":" if closed in BARE and _is_heading(tag) and not tag.get_text().rstrip().endswith(":") else ""
+            )
             pieces.append(LINE_ENDS.get(closed, ""))
             if closed == "article":
                 articles.pop()
@@ -162,7 +168,7 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
                 articles.append(False)
             if node.name in BLOCKS:
                 pieces.append("\n\n")
-            if node.name in EMPHASIS and not (len(articles) > 1 and articles[-1]) and _ends_with_colon(node):
+            if node.name in EMPHASIS and not (len(articles) > 1 and articles[-1]) and _is_heading(node):
                 pieces.append("\x04")
             if node.name == "a" and (href := attribute(node, "href")):
                 pieces.append(f"\x02{len(hrefs)}\x03")
@@ -176,10 +182,12 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
     return re.sub(r"\n{3,}", "\n\n", re.sub(r" ?\n ?", "\n", text)), hrefs
 
 
-def _ends_with_colon(tag: Tag) -> bool:
-    """Tell whether a tag holds a heading: a few words with a colon behind them."""
+def _is_heading(tag: Tag) -> bool:
+    """Tell whether a tag holds a heading: a few words with a colon behind them, in the tag or after it."""
     text = "".join(string for string, _ in zip(tag.strings, range(4), strict=False)).strip()
-    return text.endswith(":") and 3 < len(text) <= MAX_HEADING
+    after = tag.next_sibling
+    colon = text.endswith(":") or tag.name in BARE or (isinstance(after, str) and after.lstrip().startswith(":"))
+    return colon and 3 < len(text) <= MAX_HEADING
 
 
 def tidy(text: str) -> str:

@@ -97,7 +97,9 @@ def _button(page: Tag) -> str:
     """Return what stands on a button, or on a link that leads nowhere, which says that it loads more taxa."""
     for tag in tags(page, "button", "a"):
         text = tidy(tag.get_text())
-        if BY_SCRIPT.fullmatch(text) and (tag.name == "button" or re.match(r"(?:#|javascript:|$)", attribute(tag, "href"))):
+        if BY_SCRIPT.fullmatch(text) and (
+            tag.name == "button" or re.match(r"(?:#|javascript:|$)", attribute(tag, "href"))
+        ):
             return text
     return ""
 

@@ -17,7 +17,8 @@ NO_TRAINING = re.compile(
     r"(?:ai[-_ ]?train(?:ing)?|train[-_]ai|train[-_]genai|genai|ai)\s*[=:]\s*\"?(?:no|none|n|\?0|false|disallow)\b",
     re.IGNORECASE,
 )
-VERSION = re.compile(r"^(\s*user-agent\s*:\s*[A-Za-z_-]+)/[^\s#]*", re.IGNORECASE | re.MULTILINE)  # is no part of a name
+# A version is no part of the name of a program.
+VERSION = re.compile(r"^(\s*user-agent\s*:\s*[A-Za-z_-]+)/[^\s#]*", re.IGNORECASE | re.MULTILINE)
 
 SAYS_NO_TRAINING = "The site's robots.txt says %r: what is fetched may not be used to train models without its leave."
 
