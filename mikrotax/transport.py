@@ -17,7 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 HEAD = 1_000_000  # bytes that may come besides what was asked for: head, chunk sizes, tunnels
 
 # urllib3 warns, with a traceback, of a head that it cannot parse; the answer is judged by what came.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 class Bounds:
