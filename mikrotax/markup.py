@@ -15,7 +15,8 @@ from common.errors import ToolkitError
 MAX_NESTING = 250  # tags within tags; the site's pages have about twenty
 BLOCKS = frozenset("article blockquote dd div dl dt form h1 h2 h3 h4 h5 h6 hr li ol p table tr ul".split())  # noqa: SIM905
 LINE_ENDS = dict.fromkeys(BLOCKS, "\n\n") | {"br": "\n", "td": "\n"}
-BARE = frozenset("h2 h3 h4 h5 h6 dt th".split())  # noqa: SIM905  (headings with or without a colon)
+BARE = frozenset("h2 h3 h4 h5 h6 dt th td".split())  # noqa: SIM905  (headings with or without a colon)
+CELLS = ("tags", "metrics")  # what a <td> holds that is a heading
 EMPHASIS = BARE | frozenset("b strong i em u span label".split())  # noqa: SIM905
 MAX_HEADING = 60  # letters of a heading within the text
 NO_BREAKS = dict.fromkeys([*range(32), 0x2028, 0x2029], " ")
@@ -185,6 +186,8 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
 def _is_heading(tag: Tag) -> bool:
     """Tell whether a tag holds a heading: a few words with a colon behind them, in the tag or after it."""
     text = "".join(string for string, _ in zip(tag.strings, range(4), strict=False)).strip()
+    if tag.name == "td":
+        return text.rstrip(":").casefold() in CELLS
     after = tag.next_sibling
     colon = text.endswith(":") or tag.name in BARE or (isinstance(after, str) and after.lstrip().startswith(":"))
     return colon and 3 < len(text) <= MAX_HEADING

@@ -132,6 +132,12 @@ def test_metrics_are_numbers_with_units(words, name, values):
     assert read_metrics(words) == ({name: values}, "", [])
 
 
+def test_search_data_without_a_heading_are_no_text():
+    rows = "<tr class='char-matrix-data'><td>Metrics</td><td>Lith size: 1->2µm</td></tr>"
+    text = parsed(f"<article><i>Citation: </i>A</article><i>Synonyms: </i>Bus<table>{rows}</table>").text
+    assert text.synonyms == ("Bus",) and text.metrics == {"lith_size_um": (1.0, 2.0)}
+
+
 def test_what_is_no_metric_is_kept_and_what_is_empty_is_not():
     assert read_metrics("Lith size: 0->0µm; Liths: many;\nData source notes: A; B;") == ({}, "A; B", ["Liths: many"])
     assert [*read_metrics("Lith size: 1.5->3.5µm, Liths per sphere: 30->60")[0]] == ["lith_size_um", "liths_per_sphere"]
