@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from common.names import comparison_key, same_name
+from common.names import comparison_key, picture_path, same_name
 from common.records import Lineage
 from mikrotax.links import is_catalogue, other_names
 from mikrotax.picture_sources import Picture
@@ -16,8 +16,9 @@ def label_type_images(pictures: Iterable[Picture], lineage: Lineage) -> Iterator
     is known by its name, or as another module whose pictures are under the heading `Type images`.
     """
     for picture in pictures:
-        foreign = bool(picture.lineage) and not _same_module(picture.lineage[0], lineage[0])
-        catalogue = foreign and (picture.catalogue or is_catalogue(picture.lineage[0]))
+        module = picture_path(picture.full or picture.thumb).partition("/")[0]
+        foreign = not _same_module(module, lineage[0])
+        catalogue = foreign and (picture.catalogue or is_catalogue(module))
         yield replace(picture, lineage=lineage if catalogue else picture.lineage, catalogue=catalogue)
 
 

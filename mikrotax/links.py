@@ -35,6 +35,9 @@ PARAMETER = re.compile(r"(?:^|[&;](?:amp;)?)([A-Za-z_][\w.-]*)=")
 FLAG = re.compile(r"&[A-Za-z_][\w.-]*$")  # a parameter without a value, or the end of a name
 
 
+NO_TAXON = "it names no taxon"
+
+
 class LinkError(ToolkitError):
     """A link that is not followed; the message says why."""
 
@@ -112,7 +115,7 @@ def page_link(base: str, href: str, text: str = "") -> Link:
     last = path.rpartition("/")[2]
     if not query and last and not re.search(r"\.(php|html?)$", last):
         return Link(path, _readable(unquote(last).replace("_", " ")))
-    raise LinkError("it names no taxon")
+    raise LinkError(NO_TAXON)
 
 
 def picture_url(base: str, src: str) -> str:

@@ -19,7 +19,7 @@ from mikrotax.gallery import HIDDEN, Findings
 from mikrotax.labels import label_type_images
 from mikrotax.links import ENDING, LinkError, link_id, page_link
 from mikrotax.listing import Daughter, Listing
-from mikrotax.markup import BODY_END, LINK, NoPageError, PageError, page_proper, parse_html, read_lines, tidy
+from mikrotax.markup import BODY_END, LINK, NoPageError, PageError, page_proper, parse_html, read_lines, tags, tidy
 from mikrotax.paging import HINT, Paging, read_paging
 from mikrotax.picture_sources import Picture
 from mikrotax.ranges import read_range
@@ -37,8 +37,8 @@ FEATURES = re.compile(
     r"^\x04?(?:Distinguishing features|Short diagnosis)\s*:(.*?)(?=\n\n|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL
 )
 THIS_TAXON = re.compile(r"\bThis taxon\s*:(.*?)(?=\n\n|\Z)", re.IGNORECASE | re.DOTALL)
-RANK = re.compile(r"^\x04?(?:taxonomic )?rank\s*: ?(.{1,80})$", re.IGNORECASE | re.MULTILINE)
-# Where a page names a picture, in whatever form, except in the directories of the site's own graphics.
+RANK = re.compile(r"^\x04?(?:taxonomic )?rank ?:[ \n]{0,3}([^\n\x04]{1,80})$", re.IGNORECASE | re.MULTILINE)
+# Where a page names a picture, in whatever form, the directories of the site's own graphics apart.
 NAMED_PICTURE = re.compile(rf"/images/(?!graphics|logo)[^'\"<>()]{{1,300}}?{ENDING}(?=['\"?&\\)\s])", re.IGNORECASE)
 STABLE = re.compile(r"\bstables?\s+page\s+link\s*:?\s*\x02(\d+)\x03", re.IGNORECASE)
 
@@ -106,16 +106,20 @@ def parse_page(text: str, url: str) -> Page:
     features = _features(lines)
     words, unknown = read_text(tree, lines, lineage[-1], features)
     findings.notices += [f"unknown heading: {heading!r}" for heading in unknown]
+    if daughters and paging.by_script:
+        findings.not_understood.append(f"a script loads more of its list: {paging.by_script!r}")
     if not daughters:
         tables = listing.unread_tables(tree, lineage)
         findings.not_understood += [f"a table that names taxa could not be read: {head!r}" for head in tables]
+        lists = listing.unread_lists(tree, lineage)
+        findings.not_understood += [f"a list that names taxa could not be read: {head!r}" for head in lists]
         if not pictures:
             _note_empty_page(findings, text)
     return Page(
         url=url,
         lineage=lineage,
         ids=ids,
-        id=_stable_id(lines, hrefs),
+        id=_stable_id(lines, hrefs, url),
         rank=_first(RANK, lines),
         features=features,
         range=read_range(lines),
@@ -158,8 +162,8 @@ def _lineage(lines: str, hrefs: list[str], url: str, tree: Tag) -> tuple[tuple[s
         raise PageError(f"its Classification has {len(names)} levels; {MAX_DEPTH} are the limit")
     if {name.casefold() for name in names} & HIDDEN:
         raise PageError("it lies below hidden")
-    heading = tidy(tree.h2.get_text()) if tree.h2 else ""
-    names[-1] = heading if is_short_for(names[-1], heading) else names[-1]
+    headings = [tidy(tag.get_text()).rpartition(" - ")[2] for tag in tags(tree, "h1", "h2", "h3", "title")]
+    names[-1] = next((heading for heading in headings if is_short_for(names[-1], heading)), names[-1])
     return tuple(names), tuple(ids)
 
 
@@ -209,10 +213,10 @@ def _features(lines: str) -> str:
     return "" if features.startswith("Parent taxon") else features
 
 
-def _stable_id(lines: str, hrefs: list[str]) -> int | None:
-    """Return the number in the page's stable link, or None."""
+def _stable_id(lines: str, hrefs: list[str], url: str) -> int | None:
+    """Return the number in the page's stable link, else the one by which it was asked for, or None."""
     found = STABLE.search(lines)
-    return link_id(hrefs[int(found.group(1))]) if found else None
+    return link_id(hrefs[int(found.group(1))] if found else url)
 
 
 def _first(pattern: re.Pattern[str], lines: str) -> str:

@@ -78,6 +78,8 @@ class Scraper:
         robots = self._last_robots()
         if robots and robots.no_training:
             logger.info(SAYS_NO_TRAINING, robots.no_training)
+            if self.session:
+                self.session.said = robots.no_training
         try:
             try:
                 for module in self.settings.modules:

@@ -75,6 +75,7 @@ class PoliteSession(LimiterSession):
         self._failed: dict[str, str] = {}
         self._robots: Robots | None = None
         self.robots_answer: Response | None = None
+        self.said = ""  # the line against training in robots.txt that the user was told of
         self._bounds = Bounds()
         for scheme in ("http://", "https://"):
             self.mount(scheme, BoundedAdapter(self._bounds))
@@ -233,7 +234,7 @@ class PoliteSession(LimiterSession):
             raise SiteError(f"{url} answered {response.status_code}, so nothing is asked. {_rest(wait)}")
         self.robots_answer = response
         robots = read_robots(response)
-        if robots.no_training:
+        if robots.no_training not in ("", self.said):
             logger.info(SAYS_NO_TRAINING, robots.no_training)
         longer = robots.delay
         if not longer <= LONGEST_WAIT:
