@@ -258,6 +258,8 @@ def test_an_image_of_16_bits_cut_off_is_refused():
     [
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript, which is never opened"),
         (b"\xef\xbb\xbf\r\n%!PS-Adobe-3.0\n", "PostScript, which is never opened"),
+        (b"\x04%!\n", "PostScript, which is never opened"),
+        (b"\n\n%!PS\n", "PostScript, which is never opened"),
         (b"\xc5\xd0\xd3\xc6" + bytes(60), "PostScript, which is never opened"),
         (b"\xd7\xcd\xc6\x9a" + bytes(60), "Windows metafile, which is never opened"),
         (b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(60), "Windows metafile, which is never opened"),
