@@ -8,8 +8,8 @@ from common.dataset_info import FROM_A_FOLDER
 from common.errors import ToolkitError
 from common.files import in_one_line
 from common.names import picture_file, strip_blanks
+from common.odd_names import check_text, clean_lineage, clean_name
 from common.records import NOT_A_RECORD, PICTURE_FIELDS, Lineage, PictureFacts, Record, read_records
-from dataset.odd_names import check_text, clean_lineage, clean_name
 from dataset.pictures import Excluded, ListedPicture
 
 NO_RECORDS = f"scrape_mikrotax.py fetches them; from your own pictures, {FROM_A_FOLDER}"

@@ -11,7 +11,7 @@ import pytest
 import prepare_image_model as script
 from common.errors import ToolkitError
 from common.locks import LOCK, exclusive_lock
-from dataset.odd_names import clean_name
+from common.odd_names import clean_name
 from tests.drawn import picture, small_set
 from tests.prepared import described, manifest, prepare, reasons
 
