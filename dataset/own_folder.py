@@ -9,9 +9,9 @@ from common.errors import ToolkitError
 from common.files import in_one_line
 from common.folders import comparable, list_images
 from common.names import comparison_key, disambiguate
+from common.odd_names import clean_lineage
 from common.records import Lineage
 from common.remarks import listed
-from dataset.odd_names import clean_lineage
 from dataset.pictures import Excluded, ListedPicture, exclude
 
 
