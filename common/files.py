@@ -78,6 +78,18 @@ def in_one_line(text: str) -> str:
     )
 
 
+def check_directory(path: Path, setting: str, advice: str = "") -> None:
+    """Raise ToolkitError where there is no directory `path`; `setting` is what names it, `advice` ends the sentence."""
+    if not path.is_dir():
+        raise ToolkitError(f"there is no directory {path}{advice}", setting)
+
+
+def check_file(path: Path, setting: str, advice: str = "") -> None:
+    """Raise ToolkitError where there is no file `path`; `setting` is what names it, `advice` ends the sentence."""
+    if not path.is_file():
+        raise ToolkitError(f"there is no file {path}{advice}", setting)
+
+
 def read_csv(path: Path | str, by_hand: bool = False) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Yield for each row of a table, by the number of its line, its cells by column, or what is wrong with it.
 

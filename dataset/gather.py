@@ -81,8 +81,6 @@ def _list_all(settings: PrepareSettings) -> _Listed:
         listed.pictures, listed.excluded = listing.list_pictures(records)
         listed.excluded += unusable
         listed.notes, listed.ranks = listing.notes_on_records(unusable), listing.known_ranks(records)
-        if not settings.images.is_dir():
-            raise ToolkitError(f"there is no directory {settings.images} with picture files", "images")
     if settings.folder is not None:
         skip = [settings.train / name for name in layout.NAMES]
         own, left_out, notes = own_folder.list_own_pictures(settings.folder, skip)

@@ -91,7 +91,7 @@ class Listing:
         return heads
 
     def _names_others(self, links: Iterable[Tag], names: list[str]) -> bool:
-        """Tell whether a link leads to a taxon by its name, and not to one of `names` or to the page itself."""
+        """Return whether a link leads to a taxon by its name, and not to one of `names` or to the page itself."""
         own = self.url.partition("?")[2]
         return any(
             link.taxon
@@ -151,7 +151,7 @@ class Listing:
         return [cell for row in cells for cell in row if any(map(self._link, _links(cell)))]
 
     def _is_card(self, place: Tag) -> bool:
-        """Tell whether a part of a page holds a picture and a link to its taxon, and none to granddaughters."""
+        """Return whether a part of a page holds a picture and a link to its taxon, and none to granddaughters."""
         links = [a for a in _links(place) if self._link(a)]
         below = any(_has_class(a, GRANDDAUGHTER) for a in links) or GRANDDAUGHTERS.search(attribute(place, "class"))
         return bool(links) and not below and any(map(_shows_picture, _links(place)))
@@ -247,14 +247,14 @@ def _links(tag: Tag) -> list[Tag]:
 
 
 def _shows_picture(tag: Tag) -> bool:
-    """Tell whether a link leads to a picture, or to a taxon, with an image in it, outside of galleries."""
+    """Return whether a link leads to a picture, or to a taxon, with an image in it, outside of galleries."""
     image = tag.find("img")
     leads = _is_picture(tag) or (TAXON.search(attribute(tag, "href")) and "/images/" in str(image and image.attrs))
     return bool(leads) and image is not None and not any(is_gallery(above) for above in tag.parents)
 
 
 def _is_link(tag: Tag) -> bool:
-    """Tell whether a tag holds a link and no text besides."""
+    """Return whether a tag holds a link and no text besides."""
     a = tag.find("a")
     return a is not None and a.get_text(strip=True) == tag.get_text(strip=True)
 

@@ -184,7 +184,7 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
 
 
 def _is_heading(tag: Tag) -> bool:
-    """Tell whether a tag holds a heading: a few words with a colon behind them, in the tag or after it."""
+    """Return whether a tag holds a heading: a few words with a colon behind them, in the tag or after it."""
     text = "".join(string for string, _ in zip(tag.strings, range(4), strict=False)).strip()
     if tag.name == "td":
         return text.rstrip(":").casefold() in CELLS
