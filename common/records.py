@@ -125,7 +125,7 @@ def read_record(path: Path) -> Record | None:
 
 
 def read_records(directory: Path) -> tuple[dict[Path, Record], dict[Path, str]]:
-    """Read all records below a directory, hidden directories apart, in the order of their paths.
+    """Read all records below a directory, except hidden directories, in the order of their paths.
 
     Directories that are links are followed, each directory once. Returns the records by their files, and why each of
     the other JSON files, and each directory that cannot be read, could not be used.
