@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from common.files import write_whole
+from common.fonts import font_file
 
 SHOWN = 8  # pictures of a taxon
 LINES = 400  # taxa; more would make a picture that no viewer opens
@@ -103,7 +104,7 @@ class _Sheet:
     def _line(self, line: SheetLine) -> None:
         middle = self.top + SIDE // 2
         name = _wrapped(line.name, self.names, most=(SIDE + GAP) // (NAME + 4))
-        self.pen.multiline_text((MARGIN, middle), name, INK, _font(NAME), anchor="lm")
+        self.pen.multiline_text((MARGIN, middle), name, INK, _font_for(name, NAME), anchor="lm")
         self._bar(line, middle)
         self._paste(line.pictures[:SHOWN])
         self.top += self.row
@@ -116,7 +117,7 @@ class _Sheet:
                 right = left + max(count / self.most * BAR, 1)
                 self.pen.rectangle((round(left), middle - 9, round(right) - 1, middle + 9), colour)
                 left = right
-        self.pen.text((round(left) + GAP, middle), self._numbers(line), INK, _font(SMALL), anchor="lm")
+        self.pen.text((round(left) + GAP, middle), self._numbers(line), INK, _font_for("", SMALL), anchor="lm")
 
     def _paste(self, pictures: Iterable[tuple[Callable[[], Image.Image | None], str]]) -> None:
         left = self.pictures_left
@@ -128,28 +129,31 @@ class _Sheet:
             self.image.paste(small, (left + (SIDE - small.width) // 2, self.top + (SIDE - small.height) // 2))
             if caption:
                 text = _cut(caption, SIDE + GAP, TINY)
-                self.pen.text((left + SIDE // 2, self.top + SIDE + 1), text, INK, _font(TINY), anchor="ma")
+                self.pen.text((left + SIDE // 2, self.top + SIDE + 1), text, INK, _font_for(text, TINY), anchor="ma")
             left += SIDE + GAP
 
     def _write(self, place: tuple[int, int], text: str, size: int, colour: str = INK) -> None:
-        self.pen.text(place, text, colour, _font(size))
+        self.pen.text(place, text, colour, _font_for(text, size))
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the font of matplotlib: it has the letters of every language that names authors, Pillow's own has few."""
-    import matplotlib  # only now: it takes memory that those who never draw can do without
+def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size)
 
-    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+
+def _font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return a font that has the letters of a text; Pillow's own has few."""
+    return _font(font_file(text), size)
 
 
 def _width(text: str, size: int) -> int:
-    return round(_font(size).getlength(text) + 0.5)
+    return round(_font_for(text, size).getlength(text) + 0.5)
 
 
 def _cut(text: str, width: int, size: int, from_left: bool = False) -> str:
     """Return as much of a line as fits `width` pixels, with "…" for the rest."""
-    cut = text
+    most = width  # letters: none is narrower than a pixel
+    cut = text if len(text) <= most else text[-most:] if from_left else text[:most]
     while cut and _width(cut + "…" * (cut != text), size) > width:
         cut = cut[1:] if from_left else cut[:-1]
     if cut == text:
