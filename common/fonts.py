@@ -69,8 +69,8 @@ def _say(missing: set[str]) -> None:
     if new:
         shown = "".join(new[:20]) + "…" * (len(new) > 20)
         LOG.warning(
-            "No font on this machine has the letters %s, so figures show boxes for them; install one, such as Noto Sans "
-            "CJK for Chinese (pages and tables are not concerned)",
+            "No font on this machine has the letters %s, so figures show boxes for them; install one, such as Noto "
+            "Sans CJK for Chinese (pages and tables are not concerned)",
             shown,
         )
 

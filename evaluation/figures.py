@@ -1,6 +1,5 @@
 """Figures that both the report and TensorBoard show: the confusion matrix, and frames of right and wrong images."""
 
-import textwrap
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
@@ -18,8 +17,7 @@ from evaluation.taxonomy import Node, Taxonomy
 # the words, the sign and the frame say the same without any colour.
 RIGHT: dict[str, Any] = {"color": "#0072B2", "linewidth": 1.5, "linestyle": "solid", "capstyle": "butt"}
 WRONG: dict[str, Any] = {"color": "#D55E00", "linewidth": 4.0, "linestyle": (0, (2, 1)), "capstyle": "butt"}
-LINE_LETTERS, LINES = 30, 3
-NAME_LETTERS = 40  # of a class beside the confusion matrix
+NAME_LETTERS, CAPTION_LETTERS = 40, 60  # of a class beside the confusion matrix, and in a caption
 
 # A cell of the confusion matrix in inches, for few and for many classes: labels of 6.5 points still fit the smallest.
 CELLS = (0.42, 0.16)
@@ -41,13 +39,8 @@ def frame_image(cell: Axes, right: bool) -> str:
 
 
 def verdict(name: str, confidence: float, right: bool) -> str:
-    """Say which class was predicted, how surely, and whether that is right, in lines that fit a cell."""
-    return wrap(f"{'✓' if right else '✗ wrong:'} {name} ({confidence:.0%})")
-
-
-def wrap(text: str, lines: int = LINES) -> str:
-    """Break a text into lines that fit a cell, at most so many; taxa can have very long names."""
-    return textwrap.fill(text[: (lines + 1) * LINE_LETTERS], LINE_LETTERS, max_lines=lines, placeholder="…")
+    """Say which class was predicted, how surely, and whether that is right."""
+    return f"{'✓' if right else '✗ wrong:'} {shorten(name, CAPTION_LETTERS)} ({confidence:.0%})"
 
 
 def shorten(text: str, letters: int = NAME_LETTERS) -> str:

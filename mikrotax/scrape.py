@@ -4,9 +4,8 @@ from contextlib import closing
 from datetime import date
 from urllib.parse import urlsplit
 
-from tqdm import tqdm
-
 from common.files import write_bytes
+from common.progress import Progress
 from common.records import Record
 from mikrotax.changes import changes, write_changes
 from mikrotax.crawl import Failure, Reader, Visit, Walk, first_page
@@ -82,7 +81,7 @@ class Scraper:
             return  # one module, given by two of its names
         walk = Walk(self.reader, first)
         self.records[name] = []
-        with tqdm(unit="page", desc=f"{name}: pages") as bar:
+        with Progress(unit="page", desc=f"{name}: pages") as bar:
             try:
                 for visit in walk:
                     self._add(visit)
@@ -143,7 +142,7 @@ class Scraper:
         if self.session is None or self.settings.dry_run:
             self.outcome.missing = len(missing)
             return
-        for entry in tqdm(missing, unit="picture", desc="pictures"):
+        for entry in Progress(missing, unit="picture", desc="pictures"):
             try:
                 self._fetch_picture(self.session, entry)
                 self.outcome.counts["pictures", "new"] += 1
