@@ -8,7 +8,7 @@ from tqdm import tqdm
 SECONDS = 10  # between two lines in a log file, and before the first
 
 
-class Progress(tqdm):  # type: ignore[type-arg]
+class Progress(tqdm):  # type: ignore[misc]  # it has no types
     """A bar of tqdm; where standard error is no terminal, each state is a line, at most one in SECONDS."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -22,7 +22,7 @@ from evaluation.cross_fit import PredictedSplit
 from models.checkpoint import Checkpoint
 from reports.settings import VisualiseSettings
 
-LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "cleanlab", "captum", "pillow", "matplotlib")
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "cleanlab", "pillow", "matplotlib")
 NOT_OPTIONS = {"size_bounds", "smoothing_from"}  # settings of a training that follow from others
 NO_SOURCE = "no source named"
 

@@ -1,10 +1,9 @@
 """Where a network looks: the parts of an image that speak for its prediction.
 
-An image is covered in places by its own mean colour, softly, and the place counts by how much less the network then
+An image is covered in places by its own median colour, softly, and the place counts by how much less the network then
 believes in its answer (occlusion: Zeiler & Fergus 2014, ECCV). That needs nothing of how a network is built, and lies
 where the covered place lies, whatever the stride and the padding of its convolutions. First all of the image is covered
-in turn, then the neighbourhood of the most telling place in finer steps; integrated gradients (Sundararajan et al.
-2017, ICML), which are fine but noisy, give the map its detail.
+in turn, then the neighbourhood of the most telling place in finer steps.
 """
 
 from collections.abc import Callable
@@ -12,8 +11,7 @@ from collections.abc import Callable
 import matplotlib
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import zoom
 from torch import Tensor
 
 from evaluation.predictions import LabelledPredictions
@@ -23,10 +21,9 @@ from models.preprocessing import read_square
 ImagePair = tuple[np.ndarray, np.ndarray]  # an image, and the same with its map laid over it: uint8 (s, s, 3) each
 Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks for one class, (n,)
 
-# Shares of an image's side: width of what covers it, the steps in which that moves, and how far a fine step reaches.
-COARSE, COARSE_STEPS = 0.35, 8
+# Shares of an image's side: widths of what covers it, the steps in which that moves, and how far a fine step reaches.
+COARSE, COARSE_STEPS = (0.35, 0.6), 8
 FINE, FINE_OFFSETS, FINE_REACH = 0.15, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.07
-GRADIENT_STEPS, BLUR = 16, 0.05
 BATCH = 32
 
 
@@ -50,9 +47,12 @@ def saliency_map(score: Score, image: Tensor) -> np.ndarray:
     """
     size = image.shape[-1]
     steps = (np.arange(COARSE_STEPS) + 0.5) / COARSE_STEPS
-    coarse = _occlusion(score, image, [(y, x) for y in steps for x in steps], COARSE)
+    for width in COARSE:  # what is seen in a large place may need a large cover
+        coarse = _occlusion(score, image, [(y, x) for y in steps for x in steps], width)
+        if coarse.max() > 0:
+            break
     heat = zoom(coarse.reshape(COARSE_STEPS, -1), size / COARSE_STEPS, order=3, mode="nearest", grid_mode=True)
-    heat = _normalised(heat) * np.sqrt(_gradients(score, image))
+    heat = _normalised(heat)
     if not heat.any():
         return heat
     top, left = np.unravel_index(heat.argmax(), heat.shape)
@@ -80,17 +80,9 @@ def _occlusion(score: Score, image: Tensor, places: list[tuple[float, float]], w
     size = image.shape[-1]
     spots = np.stack([_spot(size, place, width / 2.5) for place in places])[:, None]
     covers = torch.from_numpy(spots).float().to(image.device)
-    mean = image.mean((2, 3), keepdim=True)
-    scores = torch.cat([score(image * (1 - cover) + mean * cover) for cover in covers.split(BATCH)])
+    usual = image.flatten(2).median(2).values[:, :, None, None]
+    scores = torch.cat([score(image * (1 - cover) + usual * cover) for cover in covers.split(BATCH)])
     return (score(image) - scores).double().cpu().numpy()
-
-
-def _gradients(score: Score, image: Tensor) -> np.ndarray:
-    """Return the integrated gradients of a score, from an image of the mean colour, without signs and blurred."""
-    mean = image.mean((2, 3), keepdim=True).expand_as(image)
-    found = IntegratedGradients(score).attribute(image, mean, n_steps=GRADIENT_STEPS, internal_batch_size=BATCH)
-    strength = found.detach().sum(1)[0].abs().double().cpu().numpy()
-    return _normalised(gaussian_filter(strength, BLUR * image.shape[-1]))
 
 
 def _spot(size: int, place: tuple[float, float], reach: float) -> np.ndarray:
