@@ -6,7 +6,7 @@ where the covered place lies, whatever the stride and the padding of its convolu
 in turn, then the neighbourhood of the most telling place in finer steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import matplotlib
 import numpy as np
@@ -24,6 +24,7 @@ Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks fo
 # Shares of an image's side: widths of what covers it, the steps in which that moves, and how far a fine step reaches.
 COARSE, COARSE_STEPS = (0.35, 0.6), 8
 FINE, FINE_OFFSETS, FINE_REACH = 0.15, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.07
+ROUNDS = 2  # of finer steps, each around the most telling place of the one before
 BATCH = 32
 
 
@@ -52,15 +53,15 @@ def saliency_map(score: Score, image: Tensor) -> np.ndarray:
         if coarse.max() > 0:
             break
     heat = zoom(coarse.reshape(COARSE_STEPS, -1), size / COARSE_STEPS, order=3, mode="nearest", grid_mode=True)
-    heat = _normalised(heat)
-    if not heat.any():
-        return heat
-    top, left = np.unravel_index(heat.argmax(), heat.shape)
-    middle = (top + 0.5) / size, (left + 0.5) / size
-    places = [(middle[0] + y, middle[1] + x) for y in FINE_OFFSETS for x in FINE_OFFSETS]
-    drops = np.maximum(_occlusion(score, image, places, FINE), 0)
-    fine = sum(drop**2 * _spot(size, place, FINE_REACH) for drop, place in zip(drops, places, strict=True))
-    return _normalised(heat * (1 + _normalised(np.asarray(fine))))
+    heat = refined = _normalised(heat)
+    for _ in range(ROUNDS if heat.any() else 0):
+        top, left = np.unravel_index(refined.argmax(), refined.shape)
+        middle = (top + 0.5) / size, (left + 0.5) / size
+        places = [(middle[0] + y, middle[1] + x) for y in FINE_OFFSETS for x in FINE_OFFSETS]
+        drops = np.maximum(_occlusion(score, image, places, FINE), 0)
+        spots = [drop**2 * _spot(size, place, FINE_REACH) for drop, place in zip(drops, places, strict=True)]
+        refined = _normalised(heat * (1 + _normalised(np.sum(spots, axis=0))))
+    return refined
 
 
 def _log_odds(predictor: Predictor, label: int) -> Score:
@@ -75,7 +76,7 @@ def _log_odds(predictor: Predictor, label: int) -> Score:
 
 
 @torch.inference_mode()
-def _occlusion(score: Score, image: Tensor, places: list[tuple[float, float]], width: float) -> np.ndarray:
+def _occlusion(score: Score, image: Tensor, places: Sequence[tuple[float, float]], width: float) -> np.ndarray:
     """Return by how much the score sinks where a soft spot of a width is covered, for each place (y, x)."""
     size = image.shape[-1]
     spots = np.stack([_spot(size, place, width / 2.5) for place in places])[:, None]
