@@ -27,8 +27,7 @@ def fonts_for(texts: Iterable[str]) -> Iterator[None]:
     """
     import matplotlib  # only now: it takes time that those who never draw can do without
 
-    with matplotlib.rc_context({"font.family": font_families(texts)}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # said below, once for all letters
+    with matplotlib.rc_context({"font.family": font_families(texts)}):
         yield
 
 
@@ -67,6 +66,7 @@ def _say(missing: set[str]) -> None:
     new = sorted(missing - _said)
     _said.update(new)
     if new:
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # matplotlib's, for each letter anew
         shown = "".join(new[:20]) + "…" * (len(new) > 20)
         LOG.warning(
             "No font on this machine has the letters %s, so figures show boxes for them; install one, such as Noto "
