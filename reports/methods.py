@@ -127,7 +127,7 @@ def _card_model(checkpoint: Checkpoint, origin: Provenance) -> list[str]:
 
 
 def _card_data(checkpoint: Checkpoint, origin: Provenance) -> list[str]:
-    lines = ["## Data", _data(origin) or "Not known.", ""]
+    lines = ["## Data", _md(_data(origin)) or "Not known.", ""]
     lines += [f"Hash (SHA-256 of manifest.csv): {origin.data_hash}", ""] if origin.data_hash else []
     if origin.sources:
         lines += ["| source | pictures |", "|---|---|"]
