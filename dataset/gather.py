@@ -19,6 +19,8 @@ from dataset.names_of_pictures import PictureNames
 from dataset.pictures import Excluded, ListedPicture, Picture, exclude, partition
 from dataset.settings import PrepareSettings
 
+LONGEST_SHOWN = 200  # letters of a file's name in a note
+
 
 @dataclass
 class Gathered:
@@ -74,10 +76,10 @@ def _list_all(settings: PrepareSettings) -> _Listed:
     listed = _Listed()
     records: list[Record] = []
     if settings.data is not None:
-        records, problems = listing.read_all_records(settings.data)
+        records, unusable = listing.read_all_records(settings.data)
         listed.pictures, listed.excluded = listing.list_pictures(records)
-        listed.excluded += listing.excluded_records(problems)
-        listed.notes, listed.ranks = list(problems), listing.known_ranks(records)
+        listed.excluded += unusable
+        listed.notes, listed.ranks = listing.notes_on_records(unusable), listing.known_ranks(records)
         if not settings.images.is_dir():
             raise ToolkitError(f"there is no directory {settings.images} with picture files", "images")
     if settings.folder is not None:
@@ -159,8 +161,9 @@ def _common_directory(images: Path, pictures: Sequence[ListedPicture]) -> Path:
 
 
 def _missing_note(images: Path, missing: Sequence[Excluded]) -> str:
+    example = min((left.file for left in missing), key=lambda file: (len(file) > LONGEST_SHOWN, file))
     return (
-        f"No file below {images} for {len(missing)} listed, such as {missing[0].file}: "
+        f"No file below {images} for {len(missing)} listed, such as {example[:LONGEST_SHOWN]}: "
         "run scrape_mikrotax.py again to fetch what is missing, or try another directory of pictures."
     )
 
