@@ -84,7 +84,7 @@ def test_the_page_stands_alone_and_says_what_the_files_say(page, report):
 
 def cells(page, label):
     """Return the texts of the rows of the table in the region with this label."""
-    rows = page.xpath(f"//*[@role='region'][@aria-label='{label}']//tbody/tr")
+    rows = page.xpath(f"//*[@role='group'][@aria-label='{label}']//tbody/tr")
     return [[words_of(cell) for cell in row] for row in rows]
 
 
