@@ -273,10 +273,10 @@ def test_no_group_calibrates_itself():
 
 @pytest.mark.slow
 def test_a_second_report_is_the_same_to_the_byte(report_set, tmp_path):
-    options = ["--model", report_set / "model", "--validate", report_set / "validate", "--report", tmp_path / "again"]
+    options = ["--model", report_set / "model", "--validate", report_set / "validate", "--report", tmp_path / "report"]
     assert run(*options, "--output", tmp_path / "test.png", "--data", report_set / "data", "--device", "cpu") == 0
     for name in ("predictions.csv", "summary.json", "report.html"):
-        assert (tmp_path / "again" / name).read_bytes() == (report_set / "report" / name).read_bytes()
+        assert (tmp_path / "report" / name).read_bytes() == (report_set / "report" / name).read_bytes()
 
 
 @pytest.mark.slow
