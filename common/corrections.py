@@ -45,7 +45,7 @@ def read_corrections(path: Path) -> list[Correction]:
     """
     found: dict[str, Correction] = {}
     try:
-        for line, cells in read_csv(path):
+        for line, cells in read_csv(path, by_hand=True):
             if isinstance(cells, str):
                 raise CorrectionsError(f"{path}, line {line} cannot be read: {cells}", "corrections")
             if not any(cell.strip() for cell in cells.values()):
@@ -73,7 +73,9 @@ def _correction(path: Path, line: int, cells: dict[str, str]) -> Correction:
     named = {name.strip().casefold(): value.strip() for name, value in cells.items()}
     file, label = named.get("file") or named.get("url", ""), named.get("label", "")
     if "label" not in named or not ("file" in named or "url" in named):
-        raise CorrectionsError(f"{path} needs the columns file (or URL) and label; it has {', '.join(cells)}")
+        raise CorrectionsError(
+            f"{path} needs the columns file (or URL) and label; it has {', '.join(cells)}", "corrections"
+        )
     if not file or not label:
         missing = "file" if not file else "label"
         raise CorrectionsError(f"{path}, line {line}: its {missing} is empty; give a taxon, or {DROP}", "corrections")
