@@ -5,14 +5,14 @@ import csv
 import io
 import json
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from common.errors import ToolkitError
-
+_LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # the temporary names of `write_whole`
 MOST_LINES = 20  # of a row of a table, where its cells hold line breaks
 
 
@@ -66,6 +66,13 @@ def write_csv(path: Path | str, columns: Iterable[str], rows: Iterable[Mapping[s
     table.writeheader()
     table.writerows(rows)
     return write_text(path, text.getvalue())
+
+
+def clear_leftovers(directory: Path) -> None:
+    """Remove what writing whole files has left in a directory where it was killed; nothing must be writing there."""
+    for left in directory.glob(".*.part"):
+        if _LEFTOVER.fullmatch(left.name) and left.is_file():
+            left.unlink(missing_ok=True)
 
 
 def in_one_line(text: str) -> str:
