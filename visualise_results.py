@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         choices=PAPERS,
         help="with --report: print it to report.pdf, too, on this paper (A4), by Chromium, Chrome or Edge",
     )
-    add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: data)")
+    add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: %(default)s)")
     add(
         "--confidence",
         type=share,

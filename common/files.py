@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from common.errors import ToolkitError
+
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # the temporary names of `write_whole`
 MOST_LINES = 20  # of a row of a table, where its cells hold line breaks
 

@@ -10,7 +10,7 @@ from common.files import in_one_line
 
 MAX_PART = 120  # bytes of one file or directory name; disks allow 255, temporary files and old tools need some of it
 MAX_SHOWN = 200  # letters of a name in figures, pages and tables
-MAX_FILE = 200  # bytes of a whole path below images/; Windows allows 260 with everything that stands before it
+MAX_FILE = 200  # bytes of a whole path below images/; Windows allows 260 with everything that comes before it
 
 # Names that mean a device on Windows, whatever their extension.
 RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {

@@ -20,7 +20,8 @@ class Progress(tqdm):  # type: ignore[misc]  # it has no types
     def display(self, msg: str | None = None, pos: int | None = None) -> bool | None:
         """Show the state; in a log file as a line of its own."""
         if not self._in_log:
-            return super().display(msg, pos)
+            shown: bool | None = super().display(msg, pos)
+            return shown
         text = str(self) if msg is None else msg
         if text:  # what would wipe the bar out is empty
             print(text, file=sys.stderr, flush=True)
@@ -28,7 +29,10 @@ class Progress(tqdm):  # type: ignore[misc]  # it has no types
 
     def refresh(self, nolock: bool = False, lock_args: Any = None) -> bool | None:
         """Show the state anew; not in a log file where only another text has been written between."""
-        return None if self._in_log and nolock else super().refresh(nolock, lock_args)
+        if self._in_log and nolock:
+            return None
+        shown: bool | None = super().refresh(nolock, lock_args)
+        return shown
 
     def clear(self, nolock: bool = False) -> None:
         """Wipe the bar out before another text is written; a line in a log file stays."""

@@ -67,7 +67,7 @@ def draw_gallery(
 ) -> dict[str, list[Card]]:
     """Draw mistakes.png and saliency.png, where there is something to draw; return the cards of the same images."""
     wrong = [int(index) for index in np.argsort(-predictions.losses, kind="stable") if not predictions.right[index]]
-    # Of the worst mistakes every third is explained, so that both sections have some, and no image stands twice.
+    # Of the worst mistakes every third is explained, so that both sections have some, and no image is shown twice.
     chosen = [wrong[1::3], _surest_of_each_class(predictions)]
     explained = [index for some in chosen for index in gallery.take_predicted(predictions, some, EXPLAINED)]
     mistakes = gallery.take_predicted(predictions, wrong, MISTAKES)

@@ -102,7 +102,7 @@ def write_sources(path: Path, sources: Mapping[str, Counter[str]]) -> None:
 
 
 def chose_the_epoch(checkpoint: Checkpoint, split: PredictedSplit, same_data: bool) -> bool | None:
-    """Tell whether the images of a split chose the epoch that was kept, None where that is not known.
+    """Return whether the images of a split chose the epoch that was kept, None where that is not known.
 
     They did if they are the validate/ of the data set that the model learnt from. For a layout made by hand, which has
     no hash, the labels that the model file keeps of its validation images must be theirs.

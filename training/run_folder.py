@@ -67,7 +67,7 @@ class RunFolder(Recorder):
     def __init__(self, settings: Settings):
         self._settings, self.model = settings, settings.save_model
         self.log_directory = Path("logs", run_name(settings))
-        self._last = self.model.with_name(self.model.name + ".last")
+        self._last = settings.last
         self._history = self.model.with_name(self.model.name + ".history.csv")
         self._left_out = self.model.with_name(self.model.name + ".left_out.csv")
         self._inherited = np.empty((0, BYTES), np.uint8)

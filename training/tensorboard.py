@@ -67,7 +67,7 @@ class TensorBoardLog(Recorder):
     """Writes a run's curves, histograms and images, one step for each epoch.
 
     Train and validate are two runs to TensorBoard, in sub-directories of those names, so that a quantity's two curves
-    share a chart. What concerns the network itself stands with train. Where the disk refuses, each method raises
+    share a chart. What concerns the network itself is listed with train. Where the disk refuses, each method raises
     OSError with a sentence for the user. data: the name of the data set.
     """
 
