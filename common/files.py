@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,6 +12,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 MOST_LINES = 20  # of a row of a table, where its cells hold line breaks
+
+# Text that a spreadsheet takes for a formula (OWASP, CSV injection; also the wide forms of these signs), or for a
+# number that it rounds to 15 digits or writes as a power of ten.
+_RISKY = re.compile(r"[=+\-@\t\r\n＝＋－＠|%]|[\d.,]{16,}$|\d+([.,]\d*)?[eE][+-]?\d+$")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)$")
+_LONG = 15  # digits
 
 
 def write_whole(path: Path | str, write: Callable[[BinaryIO], Any]) -> Path:
@@ -65,6 +72,22 @@ def write_csv(path: Path | str, columns: Iterable[str], rows: Iterable[Mapping[s
     return write_text(path, text.getvalue())
 
 
+def guard_cell(text: str) -> str:
+    """Return text for a cell of a table for people: an apostrophe before what a spreadsheet would not leave as it is.
+
+    Plain numbers of up to 15 digits stay as they are, also negative ones.
+    """
+    bare = text.lstrip("'").lstrip()
+    if _NUMBER.match(text) and sum(letter.isdigit() for letter in text) <= _LONG:
+        return text
+    return f"'{text}" if _RISKY.match(bare) else text
+
+
+def unguard_cell(text: str) -> str:
+    """Return a cell without the apostrophe that `guard_cell` put before it."""
+    return text[1:] if text.startswith("'") and guard_cell(text[1:]) == text else text
+
+
 def in_one_line(text: str) -> str:
     """Return text for a cell of a table: line breaks and control characters as Python escapes them."""
     if text.isprintable():
@@ -78,9 +101,10 @@ def in_one_line(text: str) -> str:
 def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Yield for each row of a table, by the number of its line, its cells by column, or what is wrong with it.
 
-    Cells that a row lacks at its end are empty. A byte-order mark, semicolons in place of commas (as some spreadsheets
-    write) and both kinds of line ends are read. A quotation mark that is never closed spoils its own row only. Raises
-    OSError where the file cannot be read, ValueError where it is not UTF-8 or has no head line.
+    Cells are without the apostrophes of `guard_cell`. Cells that a row lacks at its end are empty. A byte-order mark,
+    semicolons in place of commas (as some spreadsheets write) and both kinds of line ends are read. A quotation mark
+    that is never closed spoils its own row only. Raises OSError where the file cannot be read, ValueError where it is
+    not UTF-8 or has no head line.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
@@ -105,7 +129,8 @@ def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:
         elif len(cells) > len(columns):
             yield first + 1, f"it has {len(cells)} cells, and the table {len(columns)} columns"
         else:
-            yield first + 1, dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True))
+            cells = [unguard_cell(cell) for cell in cells] + [""] * (len(columns) - len(cells))
+            yield first + 1, dict(zip(columns, cells, strict=True))
     if not columns:
         raise ValueError("it is empty")
 
