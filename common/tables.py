@@ -33,17 +33,22 @@ class Sheet:
 
 def write_table(path: Path | str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Path:
     """Write `rows` to `path` as CSV for people, whole or not at all."""
-    return write_bytes(path, (BYTE_ORDER_MARK + table_text(columns, rows)).encode("utf-8", "backslashreplace"))
+    names = list(columns)
+    return write_lines(path, [names, *([row.get(name, "") for name in names] for row in rows)])
 
 
-def table_text(columns: Iterable[str], rows: Iterable[Mapping[str, Any]], head: bool = True) -> str:
-    """Return rows as lines of CSV, after a head line or without one. What a row lacks is empty."""
+def write_lines(path: Path | str, lines: Iterable[Sequence[Any]]) -> Path:
+    """Write lines of cells, of which the first is the head, to `path` as CSV for people, whole or not at all."""
+    return write_bytes(path, (BYTE_ORDER_MARK + table_text(lines)).encode("utf-8", "backslashreplace"))
+
+
+def table_text(lines: Iterable[Sequence[Any]]) -> str:
+    """Return lines of cells as CSV that a spreadsheet leaves as it is."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = list(columns)
-    if head:
-        writer.writerow(map(_cell, names))
-    writer.writerows([_cell(row.get(name, "")) for name in names] for row in rows)
+    writer.writerows(
+        [guard_cell(in_one_line(cell)) if isinstance(cell, str) else cell for cell in line] for line in lines
+    )
     return text.getvalue()
 
 
@@ -78,9 +83,3 @@ def _fill(worksheet: Any, sheet: Sheet, bold: Any) -> None:
                 worksheet.write_number(line, place, value)
             elif value not in ("", None):
                 worksheet.write_string(line, place, in_one_line(str(value))[:MOST_LETTERS])
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return guard_cell(in_one_line(value))
-    return value

@@ -37,9 +37,7 @@ class Classifier:
         self.ranges = ranges if age is not None else {}
         self.calibration = model.calibration
         self.confusion = _confusion(model)
-        taken = Counter(model.taxonomy.names)
-        both = zip(model.taxonomy.names, model.checkpoint.classes, strict=True)
-        self.names = [name if taken[name] == 1 else directory for name, directory in both]
+        self.names = unique_names(model)
         self.page = page
         options = [confidence, IN_DISTRIBUTION_SHARE, age, sorted(self.ranges.items())]
         self.fingerprint = fingerprint(model.checkpoint, *options, *([page] if page != 1 else []))
@@ -84,6 +82,13 @@ class Classifier:
         if self.age is None or known is None:
             return ""
         return "no" if known[0] <= self.age <= known[1] else "yes"
+
+
+def unique_names(model: LoadedModel) -> list[str]:
+    """Return the names of the classes for people, no two alike: where two are, those of their directories."""
+    taken = Counter(model.taxonomy.names)
+    both = zip(model.taxonomy.names, model.checkpoint.classes, strict=True)
+    return [name if taken[name] == 1 else directory for name, directory in both]
 
 
 def _confusion(model: LoadedModel) -> np.ndarray | None:

@@ -22,20 +22,15 @@ def write_answers(path: Path, folder: Path, rows: Sequence[Row], names: Sequence
     """
     index = {name: label for label, name in enumerate(names)}
     top = folder.parent if folder.is_file() else folder
-    lines = []
+    lines: list[tuple[object, ...]] = [COLUMNS]
     for row in rows:
         if not row["answer"]:
             continue
         by_person = row["checked"] == NAMED
         known = row["answer"] in index or (by_person and row["answer"] not in (INDETERMINATE, UNKNOWN))
-        lines.append(
-            {
-                "filename": (top / row["file"]).as_posix(),
-                "short_filename": PurePosixPath(row["file"]).name,
-                "sample": top.resolve().name if row["sample"] == "." else row["sample"],
-                "class_index": index.get(row["answer"], -1),
-                "class": row["answer"] if known else UNSURE,
-                "score": "1.0000" if by_person else row["first_probability"],
-            }
-        )
-    return write_bytes(path, table_text(COLUMNS, lines).encode("utf-8", "backslashreplace"))
+        filename = (top / row["file"]).as_posix()
+        sample = top.resolve().name if row["sample"] == "." else row["sample"]
+        answer = index.get(row["answer"], -1), row["answer"] if known else UNSURE
+        score = "1.0000" if by_person else row["first_probability"]
+        lines.append((filename, PurePosixPath(filename).name, sample, *answer, score))
+    return write_bytes(path, table_text(lines).encode("utf-8", "backslashreplace"))

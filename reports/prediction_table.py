@@ -78,7 +78,8 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add rows to the table's end, and wait until they are on the disk."""
-    text = table_text(COLUMNS, [{**row, "checksum": _checksum(row)} for row in rows], head=False)
+    whole = [{**row, "checksum": _checksum(row)} for row in rows]
+    text = table_text([row.get(name, "") for name in COLUMNS] for row in whole)
     with path.open("ab") as file:
         file.write(text.encode("utf-8"))
         file.flush()

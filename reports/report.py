@@ -11,6 +11,8 @@ from reports.gallery import Gallery, draw_gallery, png_figure
 from reports.model import LoadedModel
 from reports.page import confusion_alt, render, shown_suspects
 from reports.pairs import References, describe_pairs, read_features
+from reports.review import NAME as REVIEW
+from reports.review_report import write_report_review
 from reports.settings import VisualiseSettings
 from reports.splits import manifest_beside, predict_split
 from reports.summary import report_summary
@@ -48,6 +50,7 @@ def write_report(directory: Path, settings: VisualiseSettings, model: LoadedMode
         **shown_suspects(tables["suspects"]),
     }
     write_text(directory / "report.html", render(page))
+    write_report_review(directory / REVIEW, settings, model, parts, tables["suspects"], train)
     coverage = summary["splits"][validate.name]["coverage"]
     return (
         f"Wrote {directory / 'report.html'}, with tables and figures beside it. At a confidence of "

@@ -6,12 +6,12 @@ const UNIDENTIFIED = "indet.", DROP = "drop";
 const WHY = {
   verify: "part of the random sample from which the shares of the whole are estimated",
   suspect: "its label looks wrong", unsure: "the model is not sure", unknown: "unlike all training pictures",
-  range: "out of its taxon’s geological range",
+  differs: "the model takes it for another taxon", range: "out of its taxon’s geological range",
 };
 const STATES = {
   "": "All", open: "To be checked", done: "Checked", right: "Right", changed: "Changed", dontknow: "Don’t know",
   dropped: "Dropped", verify: "Random sample", suspect: "Suspect label", unsure: "Not sure", unknown: "Unknown",
-  range: "Out of range",
+  range: "Out of range", differs: "Model differs",
 };
 const SIGNS = { open: "○", right: "✓", changed: "✎", dontknow: "?", dropped: "✗" };
 const byLabel = new Map(taxa.map((taxon) => [taxon.label, taxon]));
@@ -325,6 +325,7 @@ load();
 keep();
 pictures.forEach((_, number) => paintLine(number));
 fillFilters();
+$("filter-box").open = innerWidth > 640;
 paintProgress();
 filter();
 const first = shown.findIndex((number) => wordOf(pictures[number]) === undefined);

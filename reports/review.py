@@ -25,6 +25,8 @@ HERE = Path(__file__).parent
 
 # Why a picture is to be looked at first; the page says it in words.
 VERIFY, SUSPECT, UNSURE, UNKNOWN, OUT_OF_RANGE = "verify", "suspect", "unsure", "unknown", "range"
+DIFFERS = "differs"
+LOW = 0.5  # the probability of the likeliest class below which a picture is doubtful
 
 
 @dataclass(frozen=True)

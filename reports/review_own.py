@@ -15,6 +15,7 @@ from reports.nearest import Features, Training
 from reports.person import DROPPED, INDETERMINATE
 from reports.prediction_table import ORDINALS, Row
 from reports.review import (
+    LOW,
     MOST,
     NEAREST,
     OUT_OF_RANGE,
@@ -31,8 +32,6 @@ from reports.settings import VisualiseSettings
 from reports.taxon_facts import read_taxon_facts
 from reports.training_split import predict_training
 from reports.verify import verification_order
-
-LOW = 0.5  # the probability of the likeliest class below which a picture is doubtful
 
 
 def write_own_review(
