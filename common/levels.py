@@ -11,11 +11,12 @@ ROUNDS = 8  # kinds of isolated values at either end that are looked for
 NEAR = 0.005  # of the whole range: values so close to the extreme belong to it
 AROUND = 2  # pixels around isolated values, which smoothed letters and compression have changed
 # Values at an end are isolated if between them and the others nothing lies for so many times the range of the others,
-# and they are no more than such a share of the image: a few hot or dead pixels; what is burned in at the camera's or
-# the type's largest value, as scale bars are; and what is far outside, as padding and marks for "no data".
-FEW, SATURATED, OUTSIDE = (0.25, 0.0005), (0.25, 0.10), (8.0, 0.50)
+# and they are no more than such a share of the image: a few hot or dead pixels; what is burned in at the largest value
+# of a camera or type, as scale bars are; marks for "no data"; and what no light can have given.
+FEW, FULL, NO_DATA, ABSURD = (0.25, 0.0005), (0.25, 0.10), (0.25, 0.50), (1000.0, 0.50)
 LEAST = 4  # pixels that count as few in small images
-FULL = frozenset(2**bits - 1 for bits in (8, 10, 12, 14, 15, 16, 32))  # the largest values of cameras and types
+LARGEST = frozenset(2**bits - 1 for bits in (8, 10, 12, 14, 15, 16, 32))
+MARKS = frozenset({-9999, -(2**15), -(2**31)})
 LEVELS = 16  # different values that must be left; with fewer it is a drawing, of which each level means something
 HUGE = 1e300  # floating numbers beyond leave no room to subtract
 
@@ -53,8 +54,12 @@ def level_range(values: np.ndarray, inverted: bool = False) -> tuple[float, floa
     for _ in range(ROUNDS):
         before = (low, high)
         for top in (True, False):
-            full = low == 0 if inverted and not top else (high in FULL and top and not inverted)
-            body = _without_extreme(values, usable, (low, high), top, full)
+            rules = [FEW, ABSURD]
+            if (high in LARGEST and not inverted) if top else (low == 0 and inverted):
+                rules.append(FULL)
+            if not top and low in MARKS:
+                rules.append(NO_DATA)
+            body = _without_extreme(values, usable, (low, high), top, rules)
             if body is not None:
                 usable = body
                 low, high = _extremes(values, usable)
@@ -71,30 +76,27 @@ def _extremes(values: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
 
 
 def _without_extreme(
-    values: np.ndarray, usable: np.ndarray, bounds: tuple[float, float], top: bool, full: bool
+    values: np.ndarray,
+    usable: np.ndarray,
+    bounds: tuple[float, float],
+    top: bool,
+    rules: list[tuple[float, float]],
 ) -> np.ndarray | None:
-    """Return what is usable without the values at one end, or None where they are not isolated.
-
-    full: whether the value at that end is the largest that a camera or type has.
-    """
+    """Return what is usable without the values at one end, or None where no rule says that they are isolated."""
     low, high = bounds
     near = NEAR * (high - low)
     extreme = usable & ((values >= high - near) if top else (values <= low + near))
     count = np.count_nonzero(extreme)
-    share = count / extreme.size
-    if share > OUTSIDE[1]:
+    share = 0 if count <= LEAST else count / extreme.size
+    rules = [rule for rule in rules if share <= rule[1]]
+    if not rules:
         return None
     body = usable & ~_widened(extreme)
     if not body.any():
         return None
     lowest, highest = _extremes(values, body)
     gap, size = (high - highest if top else lowest - low), highest - lowest
-    times = OUTSIDE[0]
-    if count <= LEAST or share <= FEW[1]:
-        times = FEW[0]
-    elif full and share <= SATURATED[1]:
-        times = SATURATED[0]
-    if not 0 < times * size <= gap:
+    if not 0 < min(times for times, _ in rules) * size <= gap:
         return None
     if len(np.unique(values[body][:: max(1, np.count_nonzero(body) // PIECE)])) < LEVELS:
         return None

@@ -24,7 +24,7 @@ FEW = 64  # pages of which each is asked whether it is a smaller copy of another
 
 COLOUR, PALETTE, SEPARATED, YCBCR = 2, 3, 5, 6  # photometric interpretations (TIFF 6.0)
 GREY = {0: "min-is-white", 1: "min-is-black"}
-LAB = {8: "CIELAB", 9: "ICCLAB"}
+CIELAB, ICCLAB = 8, 9  # their colours are signed, and shifted by half of the range
 ALPHA = 2  # a kind of extra samples
 WEBP = 50001  # a compression that Pillow's libtiff may lack
 
@@ -157,8 +157,8 @@ def _as_image(page: Any, values: np.ndarray) -> Image.Image:
         return Image.fromarray((np.asarray(page.colormap).T[values] >> 8).astype(np.uint8))
     if kind == SEPARATED and samples >= 4:
         return Image.merge("CMYK", [Image.fromarray(_whole_range(values[..., each])) for each in range(4)])
-    if kind in LAB and samples >= 3:
-        return _lab(values[..., :3])
+    if kind in (CIELAB, ICCLAB) and samples >= 3:
+        return _lab(values[..., :3], signed=kind == CIELAB)
     if kind in GREY or (kind in (COLOUR, YCBCR) and samples >= 3):
         return _grey_or_colour(page, values, inverted=kind == 0)
     raise ToolkitError("its colours are of a kind that is not read (a camera's raw values, or none): save it as RGB")
@@ -194,10 +194,11 @@ def _whole_range(values: np.ndarray) -> np.ndarray:
     return (values >> 8 * (values.dtype.itemsize - 1)).astype(np.uint8)
 
 
-def _lab(values: np.ndarray) -> Image.Image:
-    """Return CIELAB or ICCLAB of 8 or 16 bits as Pillow's LAB."""
+def _lab(values: np.ndarray, signed: bool) -> Image.Image:
+    """Return CIELAB (signed) or ICCLAB of 8 or 16 bits as Pillow's LAB."""
     if values.dtype.kind not in "ui" or values.dtype.itemsize > 2:
         raise ToolkitError("its colours are LAB in 32 bits: save it as RGB")
     eight = (values.astype(np.int32) >> 8 * (values.dtype.itemsize - 1)) & 0xFF
-    bands = [eight[..., 0], eight[..., 1] ^ 0x80, eight[..., 2] ^ 0x80]
+    shift = 0x80 if signed else 0
+    bands = [eight[..., 0], eight[..., 1] ^ shift, eight[..., 2] ^ shift]
     return Image.merge("LAB", [Image.fromarray(np.ascontiguousarray(band, dtype=np.uint8)) for band in bands])

@@ -107,6 +107,7 @@ def test_one_calibration_covers_within_the_binomial_tolerance():
         assert low <= held[actual.numpy() == index].sum() <= high
 
 
+@pytest.mark.slow
 @given(taxonomies(), st.integers(0, 2**32 - 1), st.lists(st.floats(0.01, 0.99), min_size=2, max_size=2))
 @settings(max_examples=80, deadline=None)
 def test_supported_taxa_hold_their_sets_and_only_rise_with_confidence(taxonomy, seed, levels):

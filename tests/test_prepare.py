@@ -190,6 +190,7 @@ def test_only_one_technique(tmp_path):
     assert len(manifest(tmp_path)) >= 4
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_order_and_another_split_for_another_seed(tmp_path, monkeypatch):
     options = small_set(tmp_path, families=3, each=12)
     assert prepare(*options) == 0

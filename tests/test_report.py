@@ -1,5 +1,6 @@
 """The report's page as other parsers read it, what it shows, and what it does not depend on."""
 
+import csv
 import io
 import json
 from base64 import b64decode
@@ -294,6 +295,7 @@ def small_set(directory, each):
     return [*options, "--report", directory / "report", "--data", directory / "none", "--device", "cpu"]
 
 
+@pytest.mark.slow
 def test_one_picture_of_each_class_is_enough_and_unseen_taxa_are_said_not_to_be_detected(report_set, tmp_path):
     assert run(*small_set(tmp_path, 1)) == 0
     pages = [" ".join((each / "report" / "report.html").read_text().split()) for each in (report_set, tmp_path)]

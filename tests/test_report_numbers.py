@@ -218,6 +218,7 @@ def halves(rows):
     return [(np.median(shown[part]), [rows[index] for index in part]) for part in parts]
 
 
+@pytest.mark.slow
 def test_the_temperature_is_the_likeliest(report, summary):
     rows = rows_of(report, "validate")
     assert summary["temperature"]["value"] == pytest.approx(temperature_of(rows), rel=1e-3)

@@ -231,6 +231,7 @@ def test_killed_at_twenty_random_moments_it_comes_to_the_same_end(make_site, tmp
     assert repeated <= on_their_way
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_a_summary_and_status_130(crawled, tmp_path):
     site = crawled.site
     site.requests.clear()

@@ -162,6 +162,7 @@ def test_the_pause_begins_when_the_answer_has_come(site):
     assert min(site.pauses()) >= 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_honoured_in_both_forms(site, session, form):
     value = "1" if form == "seconds" else formatdate(time.time() + 2, usegmt=True)

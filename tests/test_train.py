@@ -45,6 +45,7 @@ def pretrained(tmp_path_factory):
     return write_pretrained(tmp_path_factory.mktemp("pretrained"), train=2, validate=2)
 
 
+@pytest.mark.slow
 def test_a_run_writes_model_history_and_last(trained):
     directory, run = trained
     model = load_checkpoint(directory / "model")
@@ -61,6 +62,7 @@ def test_a_run_writes_model_history_and_last(trained):
     assert not list(directory.glob(".*"))
 
 
+@pytest.mark.slow
 def test_the_saved_model_is_the_best_one(trained):
     directory, _ = trained
     model = load_checkpoint(directory / "model")
@@ -71,6 +73,7 @@ def test_the_saved_model_is_the_best_one(trained):
     assert right.double().mean().item() == pytest.approx(model.scores["accuracy"])
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_every_series(trained):
     directory, _ = trained
     (run,) = (directory / "logs").iterdir()
@@ -93,6 +96,7 @@ def test_tensorboard_reads_every_series(trained):
     assert gradients.num == 3 * 512 and gradients.min < 0 < gradients.max
 
 
+@pytest.mark.slow
 def test_logged_images_are_undone_from_normalisation(trained):
     directory, _ = trained
     (run,) = (directory / "logs").iterdir()
@@ -154,12 +158,14 @@ def test_what_torch_refuses_is_said_in_a_sentence():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
 
+@pytest.mark.slow
 def test_resuming_with_other_options_is_refused(trained):
     directory, _ = trained
     run = train(directory, *SMALL, "--epochs", "5", "--resume")
     assert run.status == 1 and "by a run with epochs 4, not 5" in run.stderr
 
 
+@pytest.mark.slow
 def test_resuming_on_other_images_is_refused(trained, tmp_path):
     directory, _ = trained
     write_image_folders(tmp_path, train=2, validate=1, shapes=("disc", "bar"))
@@ -285,6 +291,7 @@ def test_images_that_were_moved_by_hand_are_not_gone_on_with(tmp_path):
     assert run.status == 1 and "was saved by a run on other pictures" in run.stderr
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_last_row_was_written_writes_it_when_resumed(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1)
     assert train(tmp_path, *SMALL, "--epochs", "2").status == 0
