@@ -15,11 +15,14 @@ from dataset.odd_names import clean_lineage
 from dataset.pictures import Excluded, ListedPicture, exclude
 
 
-def list_own_pictures(folder: Path, skip: Iterable[Path] = ()) -> tuple[list[ListedPicture], list[Excluded], list[str]]:
+def list_own_pictures(
+    folder: Path, skip: Iterable[Path] = (), classes: bool = True
+) -> tuple[list[ListedPicture], list[Excluded], list[str]]:
     """List the pictures below a folder, with the names of the folders that they lie in as their lineage.
 
     Returns them, all other files with the reason why they are not used, and sentences on folders without a picture.
-    What is in `skip` does not belong to the folder. Raises ToolkitError where there is no such folder, or no picture in
+    What is in `skip` does not belong to the folder; classes: whether pictures beside the sub-folders have no class, and
+    are not used for that. Raises ToolkitError where there is no such folder, or no picture in
     it.
     """
     if not folder.is_dir():
@@ -37,6 +40,8 @@ def list_own_pictures(folder: Path, skip: Iterable[Path] = ()) -> tuple[list[Lis
         except ValueError as error:
             excluded.append(Excluded(file, f"odd name: it lies below {error}", file))
             continue
+        if not lineage and not classes:
+            lineage = ("",)
         if not lineage:
             excluded.append(Excluded(file, "no class: it lies beside the folders of the classes", file))
             continue

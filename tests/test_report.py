@@ -1,6 +1,5 @@
 """The report's page as other parsers read it, what it shows, and what it does not depend on."""
 
-import csv
 import io
 import json
 from base64 import b64decode
