@@ -19,6 +19,8 @@ from dataset.names_of_pictures import PictureNames
 from dataset.pictures import Excluded, ListedPicture, Picture, exclude, partition
 from dataset.settings import PrepareSettings
 
+LONGEST_SHOWN = 200  # letters of a file's name in a note
+
 
 @dataclass
 class Gathered:
@@ -168,8 +170,9 @@ def _common_directory(images: Path, pictures: Sequence[ListedPicture]) -> Path:
 
 
 def _missing_note(images: Path, missing: Sequence[Excluded]) -> str:
+    example = min((left.file for left in missing), key=lambda file: (len(file) > LONGEST_SHOWN, file))
     return (
-        f"No file below {images} for {len(missing)} listed, such as {missing[0].file}: "
+        f"No file below {images} for {len(missing)} listed, such as {example[:LONGEST_SHOWN]}: "
         "run scrape_mikrotax.py again to fetch what is missing, or try another directory of pictures."
     )
 

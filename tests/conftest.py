@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -23,6 +24,32 @@ class Crawled(NamedTuple):
     folder: object
     log: list
     site: FaultySite
+
+
+@pytest.fixture
+def nest():
+    """A function that makes directories named d in each other, so many levels below a directory; they go with the test.
+
+    They are removed one by one: what cleans up after pytest recurses once a level.
+    """
+    tops = []
+
+    def make(top: Path, levels: int) -> Path:
+        tops.append((top, levels))
+        place = top
+        for _ in range(levels):
+            place = place / "d"
+            place.mkdir()
+        return place
+
+    yield make
+    for top, levels in tops:
+        for level in range(levels, 0, -1):
+            place = Path(f"{top}{'/d' * level}")
+            for entry in list(os.scandir(place)):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)  # noqa: PTH108
+            place.rmdir()
 
 
 @pytest.fixture

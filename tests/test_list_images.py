@@ -155,11 +155,8 @@ def test_links_are_followed_each_directory_once(fill):
 
 
 @pytest.mark.slow
-def test_a_thousand_directories_in_each_other_end_nothing(tmp_path):
-    place = tmp_path
-    for _ in range(1_100):
-        place = place / "d"
-    os.makedirs(place)  # noqa: PTH103 - Path.mkdir recurses once a level
+def test_a_thousand_directories_in_each_other_end_nothing(tmp_path, nest):
+    place = nest(tmp_path, 1_100)
     Image.new("L", (9, 9)).save(place / "a.png")
     assert names(list_images(tmp_path)) == ["d/" * 1100 + "a.png"]
     assert [name for name, _ in files_below(tmp_path)] == ["d/" * 1100 + "a.png"]

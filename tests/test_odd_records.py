@@ -54,6 +54,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_record_costs_itself_only(tmp_path, odd, capsys):
     options = small_set(tmp_path, families=2)
@@ -99,6 +100,7 @@ def test_names_that_nobody_can_have_meant_are_refused(name):
         clean_name(name)
 
 
+@pytest.mark.slow
 def test_of_two_preparations_in_one_place_one_comes_through(tmp_path):
     options = [str(option) for option in small_set(tmp_path, families=2, each=40)]
     command = [sys.executable, script.__file__, *options]

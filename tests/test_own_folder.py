@@ -98,6 +98,7 @@ def test_every_file_is_accounted_for(tmp_path):
     assert counts["used"] + counts["excluded"] == counts["listed"] == len(there)
 
 
+@pytest.mark.slow
 def test_the_split_and_the_groups_are_the_same_for_any_number_of_bits(tmp_path):
     found = []
     for bits in (8, 12, 16):
@@ -249,12 +250,10 @@ def test_names_of_folders_are_made_harmless(tmp_path):
     assert len(list(csv.DictReader(lines))) == len(lines) - 1 == 33
 
 
-def test_a_deep_folder_is_left_out(tmp_path):
+@pytest.mark.slow
+def test_a_deep_folder_is_left_out(tmp_path, nest):
     own = fill(tmp_path / "own", "Aus", "Bus")
-    place = own
-    for _ in range(1_050):
-        place = place / "d"
-        place.mkdir()
+    place = nest(own, 1_050)
     picture(77).save(place / "a.png")
     pictures, excluded, _ = list_own_pictures(own)
     assert len(pictures) == 10
@@ -262,6 +261,7 @@ def test_a_deep_folder_is_left_out(tmp_path):
     assert prepare(*options(tmp_path)) == 0
 
 
+@pytest.mark.slow
 def test_pages_are_told_and_kept_for_training(tmp_path, capsys):
     own = fill(tmp_path / "own", "Aus", "Bus")
     frames = [picture(number) for number in (300, 301)]
