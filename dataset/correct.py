@@ -55,8 +55,7 @@ def apply_corrections(
         file = names.resolve(correction.file)
         if file is None:
             raise ToolkitError(f"in the corrections, {names.unknown(correction.file)}", "corrections")
-        is_out = correction.is_drop or correction.is_unidentified
-        taxon = None if is_out else known.find(correction)
+        taxon = None if correction.is_drop else known.find(correction)
         number = place.get(file)
         if number is None:
             result.of_unused += 1
@@ -88,12 +87,15 @@ class _Taxa:
             self._known.setdefault(comparison_key(label), [lineage])
         self._names = sorted({name for lineage in set(lineages) for name in lineage} | set(own.values()))
 
-    def find(self, correction: Correction) -> Lineage:
-        """Return the lineage of the taxon of a correction: of several of that name the longest."""
+    def find(self, correction: Correction) -> Lineage | None:
+        """Return the lineage of the taxon of a correction: of several of that name the longest.
+
+        None where nobody can tell the taxon, unless a taxon has that name.
+        """
         name = correction.label
         places = self._known.get(comparison_key(name))
-        if not places and correction.lineage:
-            return correction.lineage
+        if not places and (correction.lineage or correction.is_unidentified):
+            return correction.lineage or None
         if not places:
             raise ToolkitError(
                 f"in the corrections, there is no taxon {name}{nearest(name, self._names)}", "corrections"

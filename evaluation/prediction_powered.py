@@ -90,7 +90,7 @@ def _effective_size(labels: np.ndarray, predicted: np.ndarray, found: PoweredMea
     padded = count + 4 * PSEUDO_PICTURES
     rectifier = labels - power * predicted
     squares = (rectifier**2).sum(0) + PSEUDO_PICTURES * (1 + power**2 + (1 - power) ** 2)
-    own = (squares / padded - (rectifier.sum(0) / padded) ** 2) / padded
+    own = (squares / padded - ((rectifier.sum(0) + 2 * PSEUDO_PICTURES * (1 - power)) / padded) ** 2) / padded
     imputed = found.variance - rectifier.var(0) / count
     alone = (labels.sum(0) + 2 * PSEUDO_PICTURES) / padded
     alone_squares = ((labels**2).sum(0) + 2 * PSEUDO_PICTURES) / padded

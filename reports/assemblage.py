@@ -116,7 +116,7 @@ def _shares(name: str, numbers: Iterable[float]) -> Cells:
 
 
 def corrected_shares(
-    counts: np.ndarray, confusion: np.ndarray, seed: int = 0
+    counts: np.ndarray, confusion: np.ndarray, seed: int = 0, level: float = LEVEL
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Correct a sample's shares by a confusion matrix; return them with their 95 % bounds, low and high, (c,) each.
 
@@ -136,7 +136,7 @@ def corrected_shares(
         rates = random.standard_gamma(images)
         sample = random.dirichlet(counts + 1 / classes)
         resampled.append(_unmix(sample, rates / rates.sum(axis=1, keepdims=True), counts > 0))
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return shares, np.minimum(low, shares), np.maximum(high, shares)
 
 
