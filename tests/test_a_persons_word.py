@@ -275,8 +275,8 @@ def test_options_of_the_grid_are_refused_with_images(own, capsys, option):
     "option", [["--verify", "3"], ["--corrections", "c.csv"], ["--sort_into", "d"], ["--age", "3"]]
 )
 def test_options_of_own_pictures_are_refused_without_images(capsys, option):
-    assert run(*option.split()) == 2
-    assert f"{option.split()[0]} goes with --images" in capsys.readouterr().err
+    assert run(*option) == 2
+    assert f"{option[0]} goes with --images" in capsys.readouterr().err
 
 
 def test_no_number_of_the_tables_is_rounded_by_a_spreadsheet(own, tmp_path):
