@@ -117,9 +117,9 @@ def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:
         first, number = number, number + 1
         if not lines[first].strip():
             continue
-        cells = _cells(lines[first], separator)
+        cells = csv_cells(lines[first], separator)
         if cells is None and (end := _closed_row(lines, first, separator)):  # a cell with line breaks in it
-            cells, number = _cells("\n".join(lines[first:end]), separator), end
+            cells, number = csv_cells("\n".join(lines[first:end]), separator), end
         if not columns:
             if cells is None:
                 raise ValueError("its first line is not that of a table")
@@ -135,8 +135,8 @@ def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:
         raise ValueError("it is empty")
 
 
-def _cells(line: str, separator: str) -> list[str] | None:
-    """Return the cells of one row, or None where its quotation marks do not match."""
+def csv_cells(line: str, separator: str = ",") -> list[str] | None:
+    """Return the cells of one row, however long they are, or None where its quotation marks do not match."""
     former = csv.field_size_limit(max(len(line) + 1, 1 << 17))
     try:
         return next(csv.reader([line], delimiter=separator, strict=True), [])
@@ -148,9 +148,9 @@ def _cells(line: str, separator: str) -> list[str] | None:
 
 def _closed_row(lines: list[str], first: int, separator: str) -> int:
     """Return where a row ends that goes on over several lines; 0 where it would swallow other rows."""
-    columns = len(_cells(lines[0], separator) or [])
+    columns = len(csv_cells(lines[0], separator) or [])
     for end in range(first + 2, min(first + MOST_LINES, len(lines)) + 1):
-        cells = _cells("\n".join(lines[first:end]), separator)
+        cells = csv_cells("\n".join(lines[first:end]), separator)
         if cells is not None:
             return end if len(cells) == columns else 0
     return 0

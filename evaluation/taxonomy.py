@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from common.files import in_one_line
+
 Node = tuple[str, ...]
 
 
@@ -35,8 +37,11 @@ class Taxonomy:
 
     @classmethod
     def of(cls, classes: Sequence[str], lineages: Mapping[str, Sequence[str]]) -> Taxonomy:
-        """Build the tree of a model file's classes; a class without a lineage is a root of its own."""
-        return cls([lineages.get(name) or [name] for name in classes])
+        """Build the tree of a model file's classes; a class without a lineage is a root of its own.
+
+        Line breaks in names are written as Python escapes them, so that all tables, pages and figures agree on a name.
+        """
+        return cls([[in_one_line(each) for each in lineages.get(name) or [name]] for name in classes])
 
     def node_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
         """Sum the classes' probabilities (n, classes) up the tree, to (n, nodes): of all classes at or below each."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from common.files import in_one_line
 from common.pages import Page
 from evaluation.calibration import IN_DISTRIBUTION_SHARE, SupportedTaxon
 from evaluation.temperature import softmax
@@ -88,7 +89,7 @@ def unique_names(model: LoadedModel) -> list[str]:
     """Return the names of the classes for people, no two alike: where two are, those of their directories."""
     taken = Counter(model.taxonomy.names)
     both = zip(model.taxonomy.names, model.checkpoint.classes, strict=True)
-    return [name if taken[name] == 1 else directory for name, directory in both]
+    return [name if taken[name] == 1 else in_one_line(directory) for name, directory in both]
 
 
 def _confusion(model: LoadedModel) -> np.ndarray | None:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from common.command_line import nearest
 from common.corrections import Correction
 from common.errors import ToolkitError
+from common.files import in_one_line
 from common.folders import comparable
 from common.names import comparison_key
 from common.remarks import listed
@@ -63,10 +64,10 @@ def apply_corrections(rows: Sequence[Row], corrections: Sequence[Correction], ti
         if title is None and not correction.is_drop:
             new[correction.label] = nearest(correction.label, titles.known)
         row |= {
-            "answer": "" if correction.is_drop else title or correction.label,
+            "answer": "" if correction.is_drop else title or in_one_line(correction.label),
             "answer_probability": "",
             "checked": DROPPED if correction.is_drop else NAMED,
-            "note": correction.note,
+            "note": in_one_line(correction.note),
         }
     return list(_said(rows, new)) if corrections else []
 

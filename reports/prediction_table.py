@@ -1,6 +1,5 @@
 """predictions.csv of own pictures, which grows batch by batch, so that a killed run loses at most the batch in hand."""
 
-import csv
 import itertools
 import os
 import re
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ToolkitError
-from common.files import unguard_cell
+from common.files import csv_cells, in_one_line, unguard_cell
 from common.tables import BYTE_ORDER_MARK, table_text, write_table
 
 NAME = "predictions.csv"
@@ -62,10 +61,10 @@ def read_rows(path: Path) -> Iterator[Row]:
         for number, line in enumerate(file, 2):
             if not line.endswith("\n") or "\0" in line:
                 continue
-            cells = [unguard_cell(cell) for cell in next(csv.reader([line]))]
+            cells = csv_cells(line) or []
             if len(cells) != len(COLUMNS):
                 continue
-            row = dict(zip(COLUMNS, cells, strict=True))
+            row = dict(zip(COLUMNS, map(unguard_cell, cells), strict=True))
             if row["checksum"] != _checksum(row):
                 raise _changed(path, f"was changed by hand in line {number}")
             yield row
@@ -88,7 +87,7 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def _checksum(row: Mapping[str, Any]) -> str:
     """Return what shows that a row is as it was written. It begins with a letter, lest a spreadsheet see a number."""
-    cells = "\n".join(str(row.get(name, "")) for name in COLUMNS[:-1])
+    cells = "\n".join(in_one_line(str(row.get(name, ""))) for name in COLUMNS[:-1])
     return f"c{zlib.crc32(cells.encode('utf-8', 'backslashreplace')):08x}"
 
 

@@ -47,8 +47,9 @@ function stateOf(picture) {
 }
 const stateText = (picture) => {
   const state = stateOf(picture);
-  return SIGNS[state] + " " + (state === "changed" ? wordOf(picture) : state === "open" ? "to be checked" : STATES[state].toLowerCase());
+  return SIGNS[state] + " " + (state === "changed" ? brief(wordOf(picture)) : state === "open" ? "to be checked" : STATES[state].toLowerCase());
 };
+const brief = (text) => (text.length > 160 ? text.slice(0, 100) + "…" + text.slice(-50) : text);
 const percent = (share) => (100 * share).toFixed(share > 0.1 ? 0 : 1) + " %";
 const taxonOf = (picture) => byLabel.get(wordOf(picture) && wordOf(picture) !== DROP ? wordOf(picture) : picture.label);
 const uri = (image) => (image ? "data:image/jpeg;base64," + image : "data:,");
@@ -72,7 +73,7 @@ const lines = pictures.map((picture, number) => {
   const line = element("li", "", { role: "option", id: "p" + number, "aria-selected": "false" });
   const image = element("img", "", { alt: "", "data-picture": number, width: 56, height: 56 });
   const text = element("div");
-  text.append(element("span", "", { class: "state" }), element("span", picture.file), element("span", picture.answer));
+  text.append(element("span", "", { class: "state" }), element("span", brief(picture.file)), element("span", brief(picture.answer)));
   line.append(image, text);
   sight.observe(image);
   line.addEventListener("click", () => show(shown.indexOf(number), true));
@@ -81,7 +82,7 @@ const lines = pictures.map((picture, number) => {
 function paintLine(number) {
   const picture = pictures[number], text = stateText(picture);
   lines[number].querySelector(".state").textContent = text;
-  lines[number].setAttribute("aria-label", `${picture.file}: ${picture.answer}, ${text.slice(2)}`);
+  lines[number].setAttribute("aria-label", `${brief(picture.file)}: ${brief(picture.answer)}, ${text.slice(2)}`);
 }
 
 function fits(picture) {
@@ -115,14 +116,14 @@ function show(place, say) {
   const list = $("list"), box = list.getBoundingClientRect(), its = line.getBoundingClientRect();
   if (its.top < box.top || its.bottom > box.bottom) list.scrollTop += its.top - box.top - box.height / 3;
   $("large").src = uri(picture.image);
-  $("large").alt = picture.image ? `${picture.file}, ${picture.answer}` : "It cannot be read any more";
-  $("name").textContent = picture.answer;
-  $("about").textContent = picture.file;
+  $("large").alt = picture.image ? `${brief(picture.file)}, ${brief(picture.answer)}` : "It cannot be read any more";
+  $("name").textContent = brief(picture.answer);
+  $("about").textContent = brief(picture.file);
   $("why").textContent = picture.flags.length ? "Look: " + picture.flags.map((flag) => WHY[flag]).join("; ") + "." : "";
   $("note").value = work.notes[picture.file] || "";
   paintCandidates(picture);
   paintActs(picture);
-  if (say) announce(`${place + 1} of ${shown.length}. ${picture.file}: ${picture.answer}. ${stateText(picture).slice(2)}`);
+  if (say) announce(`${place + 1} of ${shown.length}. ${brief(picture.file)}: ${brief(picture.answer)}. ${stateText(picture).slice(2)}`);
 }
 function paintCandidates(picture) {
   $("candidates").replaceChildren(...picture.candidates.map(([label, share, nearest], place) => {
@@ -130,11 +131,11 @@ function paintCandidates(picture) {
     const button = element("button", "", { type: "button", "aria-pressed": String(wordOf(picture) === taxon.label) });
     const bar = element("span", "", { class: "share" });
     bar.style.width = 100 * share + "%";
-    button.append(element("kbd", String(place + 1)), ` ${taxon.label} ${percent(share)}`, bar);
+    button.append(element("kbd", String(place + 1)), ` ${brief(taxon.label)} ${percent(share)}`, bar);
     button.addEventListener("click", () => decide(taxon.label));
     for (const index of nearest) {
       const training = data.training[index];
-      box.append(element("img", "", { src: uri(training.image), alt: `Training picture of ${taxon.label}: ${training.file}` }));
+      box.append(element("img", "", { src: uri(training.image), alt: `Training picture of ${brief(taxon.label)}: ${brief(training.file)}` }));
     }
     item.append(button, box);
     if (taxon.features) item.append(element("p", taxon.features, { class: "features" }));
@@ -164,10 +165,10 @@ function decide(word) {
   keep();
   paintLine(number);
   paintProgress();
-  const said = `${picture.file}: ${stateText(picture).slice(2)}.`;
+  const said = `${brief(picture.file)}: ${stateText(picture).slice(2)}.`;
   if (current + 1 < shown.length) show(current + 1, false); else show(current, false);
   const next = pictures[shown[current]];
-  announce(`${said} ${$("done").textContent}. ${next === picture ? "This was the last." : `Next: ${next.file}, ${next.answer}`}`);
+  announce(`${said} ${$("done").textContent}. ${next === picture ? "This was the last." : `Next: ${brief(next.file)}, ${brief(next.answer)}`}`);
 }
 function undo() {
   const step = work.steps.pop();
@@ -180,7 +181,7 @@ function undo() {
   paintLine(number);
   if (!shown.includes(number)) resetFilters();
   show(shown.indexOf(number), false);
-  announce(`Undone: ${file} is ${stateText(pictures[number]).slice(2)}. ${$("done").textContent}`);
+  announce(`Undone: ${brief(file)} is ${stateText(pictures[number]).slice(2)}. ${$("done").textContent}`);
 }
 
 // A taxon by its name: beginnings of names before other places.
@@ -211,8 +212,8 @@ function search() {
   ranked.sort((a, b) => a[0] - b[0]);
   found = ranked.slice(0, 60).map((each) => each[1]);
   $("found").replaceChildren(...found.map((taxon, place) => {
-    const item = element("li", taxon.label, { role: "option", id: "t" + place, "aria-selected": "false" });
-    item.append(element("small", `${taxon.rank} · ${taxon.lineage}`));
+    const item = element("li", brief(taxon.label), { role: "option", id: "t" + place, "aria-selected": "false" });
+    item.append(element("small", `${taxon.rank} · ${brief(taxon.lineage)}`));
     item.addEventListener("click", () => take(place));
     return item;
   }));
@@ -280,11 +281,11 @@ function fillFilters() {
   const named = pictures.map((picture) => byLabel.get(picture.label)).filter(Boolean).map((taxon) => taxon.lineage);
   const used = taxa.filter((taxon) => named.some((lineage) => lineage === taxon.lineage || lineage.startsWith(taxon.lineage + " > ")));
   const indent = (taxon) => "\u00a0\u00a0".repeat(taxon.lineage.split(" > ").length - 1);
-  options($("f-taxon"), [["", "All"]].concat(used.map((taxon) => [taxon.lineage, indent(taxon) + taxon.label])));
+  options($("f-taxon"), [["", "All"]].concat(used.map((taxon) => [taxon.lineage, indent(taxon) + brief(taxon.label)])));
   const ranks = [...new Set(taxa.map((taxon) => taxon.rank))];
   options($("f-rank"), [["", "All"]].concat(ranks.map((rank) => [rank, rank]), [["none", "unknown or indet."]]));
   const samples = [...new Set(pictures.map((picture) => picture.sample))].sort();
-  options($("f-sample"), [["", "All"]].concat(samples.map((sample) => ["=" + sample, sample])));
+  options($("f-sample"), [["", "All"]].concat(samples.map((sample) => ["=" + sample, brief(sample)])));
 }
 for (const id of ["f-state", "f-taxon", "f-rank", "f-sample"]) $(id).addEventListener("change", filter);
 $("f-none").addEventListener("click", resetFilters);

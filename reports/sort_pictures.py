@@ -46,7 +46,7 @@ def _places(rows: Sequence[Row]) -> list[tuple[Row, str]]:
     taken: set[str] = set()
     places = []
     for row in rows:
-        sample = [safe_part(part) for part in PurePosixPath(row["sample"]).parts]
+        sample = [] if row["sample"] == "." else [safe_part(row["sample"].replace("/", " - "))]  # however deep it lies
         place = "/".join([safe_part(row["answer"]), *sample, safe_part(PurePosixPath(row["file"]).name)])
         if place.casefold() in taken:
             place = disambiguate(place, row["file"])
