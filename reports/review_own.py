@@ -71,7 +71,7 @@ def choose(rows: Sequence[Row], verify: int, seed: int) -> list[tuple[Row, list[
     for its_rows in by_sample(rows).values():
         for row in verification_order(its_rows, seed)[:verify]:
             drawn[row["file"]] = len(drawn)
-    flagged = [(row, ([VERIFY] if row["file"] in drawn else []) + _doubts(row)) for row in rows]
+    flagged = [(row, ([VERIFY] if row["file"] in drawn else []) + _flags(row)) for row in rows]
 
     def place(each: tuple[Row, list[str]]) -> tuple[int, float, str, float]:
         row, flags = each
@@ -83,11 +83,11 @@ def choose(rows: Sequence[Row], verify: int, seed: int) -> list[tuple[Row, list[
     return sorted(flagged, key=place)[:MOST]
 
 
-def _doubts(row: Row) -> list[str]:
-    doubts = [UNKNOWN] if row["out_of_distribution"] == "yes" else []
-    doubts += [OUT_OF_RANGE] if row["out_of_range"] == "yes" else []
-    indeterminate = row["model_answer"] != row["first"] and not doubts
-    return doubts + ([UNSURE] if indeterminate or float(row["first_probability"]) < LOW else [])
+def _flags(row: Row) -> list[str]:
+    found = [UNKNOWN] if row["out_of_distribution"] == "yes" else []
+    found += [OUT_OF_RANGE] if row["out_of_range"] == "yes" else []
+    indeterminate = row["model_answer"] != row["first"] and not found
+    return found + ([UNSURE] if indeterminate or float(row["first_probability"]) < LOW else [])
 
 
 class _Cards:

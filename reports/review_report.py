@@ -48,7 +48,7 @@ def write_report_review(
         features.add(part.split.files, part.split.prediction.features)
         actual = part.predictions.actual
         for index, file in enumerate(part.split.files):
-            flags = ([SUSPECT] if file in rank else []) + _doubts(part, index)
+            flags = ([SUSPECT] if file in rank else []) + _flags(part, index)
             credible = float(part.predictions.probabilities[index, actual[index]])
             place = (0, rank.get(file, len(rank)), credible, "") if flags else (1, 0, 0.0, names[actual[index]])
             order.append((place, file, flags, part, index))
@@ -59,10 +59,10 @@ def write_report_review(
     write_review(path, Review(model.taxonomy, names, pictures, beside.paths, facts, len(order), False, page))
 
 
-def _doubts(part: EvaluatedSplit, index: int) -> list[str]:
-    doubts = [] if part.supported_taxa[index].in_distribution else [UNKNOWN]
-    doubts += [UNSURE] if part.predictions.confidence[index] < LOW else []
-    return doubts + ([] if part.predictions.right[index] else [DIFFERS])
+def _flags(part: EvaluatedSplit, index: int) -> list[str]:
+    found = [] if part.supported_taxa[index].in_distribution else [UNKNOWN]
+    found += [UNSURE] if part.predictions.confidence[index] < LOW else []
+    return found + ([] if part.predictions.right[index] else [DIFFERS])
 
 
 def _card(
