@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common.command_line import make_parser, run_script, whole_number
+from common.command_line import make_parser, positive_float, run_script, whole_number
 from mikrotax.links import is_loopback, is_page
-from mikrotax.settings import LIVE_SITE, ScrapeSettings
+from mikrotax.settings import KINDS, LIVE_SITE, ScrapeSettings
 
 LEAST_DELAY = 1.0  # seconds, for a host that is somebody else's
 CONTACT_IS_MISSING = (
@@ -45,7 +45,16 @@ def build_parser() -> argparse.ArgumentParser:
     add("--offline", action="store_true", help="ask the site for nothing; rebuild data/ from the stored pages")
     add("--update", action="store_true", help="ask again for old pages; what has changed goes to <data>/changes.csv")
     add("--max_age", type=float, default=30.0, metavar="DAYS", help="with --update: when a page is old (%(default)s)")
+    add("--accept_shrunk", action="store_true", help="take pages that list a good deal less than what is stored, too")
     add("--dry_run", action="store_true", help="read the pages, fetch no picture; say how much there is and how long")
+    add("--max_hours", type=positive_float, metavar="HOURS", help="stop after so many hours; go on another day")
+    add(
+        "--only",
+        action="append",
+        choices=KINDS,
+        help="fetch type specimens, SEM or LM pictures alone, as captions tell",
+    )
+    add("--no_drawings", action="store_true", help="fetch no drawings, as far as names and captions tell")
     return parser
 
 
@@ -55,7 +64,8 @@ def read_settings(parser: argparse.ArgumentParser, argv: list[str] | None) -> Sc
     site = options["site"] if "://" in options["site"] else f"https://{options['site']}"
     modules = tuple(options.pop("module") or ["ntax_cenozoic"])
     cache = options["cache"] or options["data"] / ".pages"
-    settings = ScrapeSettings(**options | {"site": site, "modules": modules, "cache": cache})
+    only = tuple(options["only"] or ())
+    settings = ScrapeSettings(**options | {"site": site, "modules": modules, "cache": cache, "only": only})
     if problem := find_mistake(settings):
         parser.error(problem)
     return settings
@@ -99,11 +109,13 @@ def run(settings: ScrapeSettings, command: str) -> int:
     print(outcome.summary(settings))
     for line in outcome.problems(settings, command):
         print(line, file=sys.stderr)
-    return 130 if isinstance(outcome.stopped, KeyboardInterrupt) else int(bool(outcome.failures or outcome.stopped))
+    if outcome.shrunk:
+        print("If the shorter pages are right, the next --update takes them; or give --accept_shrunk.", file=sys.stderr)
+    return outcome.status
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; return its status: 0, 1 if something could not be fetched, 130 after Ctrl-C.
+    """Run the script; return its status: 0, 1 if something is missing or was not understood, 130 after Ctrl-C.
 
     A wrong command line ends with status 2.
     """

@@ -16,7 +16,9 @@ from typing import Any, TextIO
 
 from common import __version__
 from common.errors import ToolkitError
+from common.files import in_one_line
 
+LONGEST_SHOWN = 200  # letters of a word of more than 1000
 SHARPEST = "sharpest"  # the page with the finest detail
 
 
@@ -101,9 +103,11 @@ class _TolerantStream:
 
 
 def explain(error: Exception) -> str:
-    """Return what an error says, and which options to try another value of."""
+    """Return what an error says, fit for a terminal, and which options to try another value of."""
     options = [f"--{setting}" for setting in getattr(error, "settings", ())]
-    return f"{error}; try another {' or '.join(options)}" if options else str(error)
+    said = "\n".join(in_one_line(line) for line in str(error).split("\n"))
+    said = re.sub(r"\S{1000,}", lambda word: f"{word[0][:LONGEST_SHOWN]}…", said)
+    return f"{said}; try another {' or '.join(options)}" if options else said
 
 
 def show_log() -> None:

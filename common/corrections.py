@@ -60,7 +60,7 @@ def read_corrections(path: Path) -> list[Correction]:
     found: dict[str, Correction] = {}
     try:
         _check_kind(path)
-        for line, cells in read_csv(path):
+        for line, cells in read_csv(path, by_hand=True):
             if isinstance(cells, str):
                 raise CorrectionsError(f"{path}, line {line} cannot be read: {cells}", "corrections")
             if not any(cell.strip() for cell in cells.values()):
@@ -86,19 +86,19 @@ def write_corrections(path: Path, corrections: Iterable[Correction]) -> Path:
 
 
 def _check_kind(path: Path) -> None:
-    """Raise ValueError for a workbook, or text that is not UTF-8, with what to do about it."""
+    """Raise ValueError for a workbook, with what to do about it."""
     head = path.read_bytes()[:4] if path.is_file() else b""
     if head.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
         raise ValueError("it is a workbook; save the sheet as CSV UTF-8")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError("it is UTF-16; save it as CSV UTF-8")
 
 
 def _correction(path: Path, line: int, cells: dict[str, str]) -> Correction:
     named = {name.strip().casefold(): value.strip() for name, value in cells.items()}
     file, label = named.get("file") or named.get("url", ""), named.get("label", "")
     if "label" not in named or not ("file" in named or "url" in named):
-        raise CorrectionsError(f"{path} needs the columns file (or URL) and label; it has {', '.join(cells)}")
+        raise CorrectionsError(
+            f"{path} needs the columns file (or URL) and label; it has {', '.join(cells)}", "corrections"
+        )
     if not file or not label:
         missing = "file" if not file else "label"
         raise CorrectionsError(f"{path}, line {line}: its {missing} is empty; give a taxon, or {DROP}", "corrections")

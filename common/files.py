@@ -1,5 +1,6 @@
 """Files that are whole or absent: written beside their place, flushed to the disk, and moved in by one rename."""
 
+import codecs
 import csv
 import io
 import json
@@ -98,19 +99,20 @@ def in_one_line(text: str) -> str:
     )
 
 
-def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:
+def read_csv(path: Path | str, by_hand: bool = False) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Yield for each row of a table, by the number of its line, its cells by column, or what is wrong with it.
 
-    Cells are without the apostrophes of `guard_cell`. Cells that a row lacks at its end are empty. A byte-order mark,
-    semicolons in place of commas (as some spreadsheets write) and both kinds of line ends are read. A quotation mark
-    that is never closed spoils its own row only. Raises OSError where the file cannot be read, ValueError where it is
-    not UTF-8 or has no head line.
+    Cells are without the apostrophes of `guard_cell`. Cells that a row lacks at its end are empty. What spreadsheets
+    write is read: a byte-order mark, UTF-16, semicolons or tabs in place of commas, both kinds of line ends, and, where
+    `by_hand` says that a person wrote the table, the older code page of Windows. A quotation mark that is never closed
+    spoils its own row only. Raises OSError where the file cannot be read, ValueError where it is no text or has no head
+    line.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    text = Path(path).read_text(encoding="utf-8-sig")
+    text = _decoded(Path(path).read_bytes(), by_hand)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    separator = ";" if lines[0].count(";") > lines[0].count(",") else ","
+    separator = max(",;\t", key=lines[0].count)
     columns: list[str] = []
     number = 0
     while number < len(lines):
@@ -133,6 +135,21 @@ def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:
             yield first + 1, dict(zip(columns, cells, strict=True))
     if not columns:
         raise ValueError("it is empty")
+
+
+def _decoded(content: bytes, by_hand: bool) -> str:
+    """Return the text of a table. Raises ValueError where it is none."""
+    if by_hand and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if not by_hand:
+            raise
+        text = content.decode("cp1252")
+    if "\0" in text.partition("\n")[0]:
+        raise ValueError("it is no text")
+    return text
 
 
 def csv_cells(line: str, separator: str = ",") -> list[str] | None:

@@ -15,7 +15,10 @@ AROUND = 2  # pixels around isolated values, which smoothed letters and compress
 # of a camera or type, as scale bars are; marks for "no data"; and what no light can have given.
 FEW, FULL, NO_DATA, ABSURD = (0.25, 0.0005), (0.25, 0.10), (0.25, 0.50), (1000.0, 0.50)
 LEAST = 4  # pixels that count as few in small images
-LARGEST = frozenset(2**bits - 1 for bits in (8, 10, 12, 14, 15, 16, 32))
+LARGEST = frozenset(2**bits - 1 for bits in (8, 10, 12, 14, 15, 16, 32)) | frozenset(
+    2**16 - 2 ** (16 - bits)
+    for bits in (8, 10, 12, 14)  # of cameras that fill 16 bits from the top
+)
 MARKS = frozenset({-9999, -(2**15), -(2**31)})
 LEVELS = 16  # different values that must be left; with fewer it is a drawing, of which each level means something
 HUGE = 1e300  # floating numbers beyond leave no room to subtract

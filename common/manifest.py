@@ -56,7 +56,7 @@ def read_manifest(path: Path) -> list[ManifestRow]:
     A row that cannot be read is left out with a warning (`logging`). Raises FileNotFoundError where there is no such
     file, ManifestError where it cannot be read as a manifest.
     """
-    rows = []
+    rows, fault = [], ""
     try:
         for line, cells in read_csv(path):
             if isinstance(cells, str):
@@ -64,8 +64,13 @@ def read_manifest(path: Path) -> list[ManifestRow]:
                 continue
             if "path" not in cells:
                 raise ValueError(f"its first line has no column path, but: {', '.join(cells)}")
-            if cells["path"]:
-                rows.append(_row(cells))
+            try:
+                rows += [_row(cells)] if cells["path"] else []
+            except ValueError as error:
+                fault = str(error)[:100]
+                LOG.warning("%s, line %d is left out: %s.", path, line, fault)
+        if fault and not rows:
+            raise ValueError(fault)
     except ValueError as error:
         raise ManifestError(f"{path} cannot be read ({error}); run prepare_image_model.py again") from error
     return rows

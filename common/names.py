@@ -14,6 +14,9 @@ RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in "123456789¹²³"
 }
 
+# Tables that lie in data/ and images/ beside the directories of the modules.
+TABLES = {"changes.csv", "citation.txt", "credits.csv", "failures.csv", "notices.csv", "taxa.csv", "readme.md"}
+
 
 def strip_blanks(name: str) -> str:
     """Return `name` as it stands in a record's `hierarchy`: NFC, with all white space removed.
@@ -58,6 +61,14 @@ def safe_part(name: str) -> str:
     return _cut(stem, MAX_PART - 9 - len(suffix.encode())) + "-" + _digits(name) + suffix
 
 
+def is_safe_file(file: str) -> bool:
+    """Tell whether `file` names a place below a directory, with `/` between names that every file system takes.
+
+    What leads out of the directory, or begins at the root of a disk, does not.
+    """
+    return bool(file) and all(part == safe_part(part) for part in file.split("/"))
+
+
 def picture_path(url: str) -> str:
     """Return the key of a picture: the decoded path of `url` after `/images/`, with `thumbs/` still in it.
 
@@ -84,7 +95,10 @@ def picture_file(url: str) -> str:
     """
     path = picture_path(url)
     parts = path.split("/")
-    file = "/".join(safe_part(part) for part in [*(p for p in parts[:-1] if p != "thumbs"), parts[-1]])
+    first, *more = [*(part for part in parts[:-1] if part != "thumbs"), parts[-1]]
+    # A module whose name is that of a table would take the table's place.
+    first = f"_{first}" if first.casefold() in TABLES else first
+    file = "/".join(map(safe_part, [first, *more]))
     if len(file.encode()) <= MAX_FILE:
         return file
     return f"{_cut(safe_part(parts[0]), 40)}/{_digits(path)}/{safe_part(parts[-1])}"

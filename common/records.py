@@ -6,6 +6,7 @@ whole. All else is what the scraper knows besides.
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,15 @@ from typing import Any
 from common.errors import ToolkitError
 from common.files import write_text
 from common.names import strip_blanks
+from common.taxon_text import TaxonText, items, lists, read_taxon_text, texts
 
 Lineage = tuple[str, ...]
 
 # What a page says of a picture, in the words of the record.
 PICTURE_FIELDS = ("source", "caption", "status", "notes", "location", "sample", "age")
+
+NOT_A_RECORD = "it has neither `hierarchy` nor `samples`"
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON writes one
 
 
 class RecordError(ToolkitError):
@@ -37,8 +42,9 @@ class Sample:
 class PageFacts:
     """What a page says of its taxon, and when the page was fetched (`2026-11-24T05:33:02Z`).
 
-    range: `first` and `last` occurrence in the site's words, and `first_ma`, `last_ma` as [youngest, oldest] in Ma,
-    None where the words tell no age; see `mikrotax.pages`.
+    range: `first` and `last` occurrence in the site's words, `first_ma`, `last_ma` as [youngest, oldest] in Ma, None
+    where the words tell no age, and names of zone and stage; see `mikrotax.ranges`. other_folders: by the address of
+    their thumbnail, pictures whose folder (names, root first) disagrees with the page's lineage.
     """
 
     url: str = ""
@@ -47,13 +53,16 @@ class PageFacts:
     features: str = ""
     range: Mapping[str, Any] = field(default_factory=dict)
     fetched: str = ""
+    text: TaxonText = field(default_factory=TaxonText)
+    other_folders: Mapping[str, Lineage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PictureFacts:
     """What is known of a picture: `full` size's address, `file` below images/, lineage, and the site's own words.
 
-    page: the page that says most of it; fetched: when that page was.
+    page: the page that says most of it; fetched: when that page was; other: what the page says under labels that have
+    no field here.
     """
 
     full: str = ""
@@ -68,6 +77,7 @@ class PictureFacts:
     age: str = ""
     page: str = ""
     fetched: str = ""
+    other: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,10 +106,15 @@ def read_record(path: Path) -> Record | None:
     Raises RecordError where the file cannot be read, is no JSON, or one of the two is missing or of a wrong type.
     Other values of wrong types count as not known.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe would wait for a writer
+        raise RecordError("it is not a regular file")
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError:
-        raise RecordError("it is not UTF-8") from None
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text)
+        if SURROGATE.search(text):  # one half of a pair alone is no text that could be written again
+            json.dumps(content, ensure_ascii=False).encode("utf-8")
+    except UnicodeError:
+        raise RecordError("it is not UTF-8, or names half of a character") from None
     except OSError as error:
         raise RecordError(f"it cannot be opened: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
@@ -109,19 +124,24 @@ def read_record(path: Path) -> Record | None:
     return _record(content)
 
 
-def read_records(directory: Path) -> tuple[dict[Path, Record], list[str]]:
+def read_records(directory: Path) -> tuple[dict[Path, Record], dict[Path, str]]:
     """Read all records below a directory, hidden directories apart, in the order of their paths.
 
-    Returns the records by their files, and a sentence for each file that could not be used.
+    Directories that are links are followed, each directory once. Returns the records by their files, and why each of
+    the other JSON files, and each directory that cannot be read, could not be used.
     """
     records: dict[Path, Record] = {}
-    problems = []
-    for path in _json_files(directory):
+    problems: dict[Path, str] = {}
+    for path in _json_files(directory, problems):
         try:
-            if record := read_record(path):
-                records[path] = record
+            record = read_record(path)
         except RecordError as error:
-            problems.append(f"{path} is no usable record: {error}.")
+            problems[path] = str(error)
+            continue
+        if record:
+            records[path] = record
+        else:
+            problems[path] = NOT_A_RECORD
     return records, problems
 
 
@@ -144,17 +164,38 @@ def _as_json(record: Record) -> dict[str, Any]:
         "lineage": list(record.lineage),
     }
     if record.page:
-        content["page"] = dict(vars(record.page))
-        content["pictures"] = {
-            thumb: vars(facts) | {"lineage": list(facts.lineage)} for thumb, facts in record.pictures.items()
-        }
+        page = vars(record.page) | vars(record.page.text)
+        content["page"] = {name: value for name, value in page.items() if name != "text"}
+        if not record.page.other_folders:
+            del content["page"]["other_folders"]
+        content["pictures"] = {thumb: _picture_as_json(facts) for thumb, facts in record.pictures.items()}
     return content
 
 
-def _json_files(directory: Path) -> Iterator[Path]:
-    for place, below, names in os.walk(directory):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if name.lower().endswith(".json"))
+def _picture_as_json(facts: PictureFacts) -> dict[str, Any]:
+    known = vars(facts) | {"lineage": list(facts.lineage)}
+    if not facts.other:
+        del known["other"]
+    return known
+
+
+def _json_files(directory: Path, problems: dict[Path, str]) -> Iterator[Path]:
+    """Yield the JSON files below a directory, and set why a directory below it cannot be read."""
+    seen = set()
+    waiting = [str(directory)]
+    while waiting:
+        place = waiting.pop()
+        if (real := os.path.realpath(place)) in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError as error:
+            problems[Path(place)] = f"the directory cannot be opened: {error.strerror}"
+            continue
+        below = [entry.path for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        waiting += reversed(below)
+        yield from (Path(entry) for entry in entries if entry.name.lower().endswith(".json") and not entry.is_dir())
 
 
 def _record(content: dict[str, Any]) -> Record:
@@ -189,12 +230,13 @@ def _samples(value: Any) -> tuple[Sample, ...]:
 
 
 def _page(value: dict[str, Any]) -> PageFacts:
-    texts = {name: value[name] for name in ("url", "rank", "features", "fetched") if isinstance(value.get(name), str)}
     number = value.get("id")
     return PageFacts(
-        **texts,
+        **texts(value, ("url", "rank", "features", "fetched")),
         id=number if isinstance(number, int) and not isinstance(number, bool) else None,
         range=value["range"] if isinstance(value.get("range"), dict) else {},
+        text=read_taxon_text(value),
+        other_folders={name: names for name, names in lists(value.get("other_folders")).items() if names},
     )
 
 
@@ -202,13 +244,13 @@ def _pictures(value: Any) -> dict[str, PictureFacts]:
     pictures = {}
     for thumb, known in value.items() if isinstance(value, dict) else ():
         if isinstance(known, dict):
-            texts = {name: each for name, each in known.items() if name in _PICTURE_TEXTS and isinstance(each, str)}
             try:
                 lineage = _lineage(known.get("lineage"), "`lineage`")
             except RecordError:
                 lineage = ()
-            pictures[thumb] = PictureFacts(**texts, lineage=lineage)
+            other = {name: text for name, text in items(known.get("other")) if isinstance(text, str)}
+            pictures[thumb] = PictureFacts(**texts(known, _PICTURE_TEXTS), lineage=lineage, other=other)
     return pictures
 
 
-_PICTURE_TEXTS = {"full", "file", *PICTURE_FIELDS, "page", "fetched"}
+_PICTURE_TEXTS = ("full", "file", *PICTURE_FIELDS, "page", "fetched")

@@ -83,10 +83,10 @@ def _list_all(settings: PrepareSettings, of_samples: bool) -> _Listed:
     listed = _Listed()
     records: list[Record] = []
     if settings.data is not None:
-        records, problems = listing.read_all_records(settings.data)
+        records, unusable = listing.read_all_records(settings.data)
         listed.pictures, listed.excluded = listing.list_pictures(records)
-        listed.excluded += listing.excluded_records(problems)
-        listed.notes, listed.ranks = list(problems), listing.known_ranks(records)
+        listed.excluded += unusable
+        listed.notes, listed.ranks = listing.notes_on_records(unusable), listing.known_ranks(records)
         if not settings.images.is_dir():
             raise ToolkitError(f"there is no directory {settings.images} with picture files", "images")
     if settings.folder is not None:

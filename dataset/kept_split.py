@@ -30,7 +30,7 @@ class EarlierSplit:
             rows = manifest.read_manifest(file)
         except OSError as error:
             raise ToolkitError(
-                f"there is no {manifest.NAME} to split alike at {path} ({error.strerror})", "like"
+                f"there is no {manifest.NAME} to split alike at {path} ({error.strerror or 'no such file'})", "like"
             ) from None
         return cls(
             file,

@@ -1,19 +1,17 @@
 """Walks the pages of a module from its root: each page once, children only, never out of the module."""
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-
-from requests import Response
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, field, replace
 
 from common.names import comparison_key, same_name
 from mikrotax.links import Link, other_names, page_link, page_url
-from mikrotax.markup import PageError, decode
-from mikrotax.pages import MAX_DEPTH, MAX_PAGE, Page, check_asked, parse_page
-from mikrotax.session import FetchError, PoliteSession
-from mikrotax.store import PageStore, fetched
+from mikrotax.markup import PageError
+from mikrotax.pages import MAX_DEPTH, Page
+from mikrotax.reader import Reader, Visit
+from mikrotax.session import FetchError, SiteError
 
+STOPPED = "the run stopped when the site refused it"
 MAX_LINKS = 100_000  # pages that are listed in one walk; the largest module has some thousand
 
 
@@ -29,71 +27,35 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Visit:
-    """One page that was read: when the site sent it, and whether that was in this run."""
+class Pending:
+    """A page that is listed and was not read yet: how deep it lies, and how many taxa are named below it."""
 
-    page: Page
-    fetched: str
-    new: bool
-    trouble: str = ""  # why the page could not be asked for again, where what was stored had to do
-
-
-@dataclass
-class Reader:
-    """Reads pages, from the store where they are there and young enough, from the site otherwise.
-
-    Without a session nothing is asked for. `max_age` is in days; None means that no page grows old.
-    """
-
-    store: PageStore
-    session: PoliteSession | None
-    max_age: float | None = None
-
-    def read(self, link: Link) -> Visit:
-        """Return the page at `link`. Raises FetchError if it cannot be fetched, PageError if it cannot be used.
-
-        Only a good page is stored. A stored one that is no longer good is asked for again.
-        """
-        stored = self._stored(link)
-        if stored and (self.session is None or not self._is_old(stored)):
-            return stored
-        if self.session is None:
-            raise FetchError("it is not stored, and an offline run asks the site for nothing")
-        try:
-            response = self.session.fetch(link.url, MAX_PAGE)
-            page = _checked(response, link)
-        except (FetchError, PageError) as error:
-            if stored:
-                return Visit(stored.page, stored.fetched, False, str(error))
-            raise
-        return Visit(page, fetched(self.store.save(link.url, response)), True)
-
-    def has(self, link: Link) -> bool:
-        """Tell whether a good page is stored for `link`."""
-        return self._stored(link) is not None
-
-    def _stored(self, link: Link) -> Visit | None:
-        response = self.store.get(link.url)
-        try:
-            return Visit(_checked(response, link), fetched(response), False) if response is not None else None
-        except PageError:
-            return None
-
-    def _is_old(self, visit: Visit) -> bool:
-        if self.max_age is None:
-            return False
-        moment = datetime.strptime(visit.fetched, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-        return datetime.now(timezone.utc) - moment > timedelta(days=self.max_age)
+    link: Link
+    depth: int
+    listed_on: str
+    below: int
 
 
 @dataclass
 class Walk:
-    """A walk through one module, page by page, breadth first; `failures` and `waiting` may be read at any time."""
+    """A walk through one module, page by page, breadth first.
+
+    failed_before: addresses that an earlier run could not fetch, which come last; names: taxa by their stable ids;
+    failures and waiting may be read at any time.
+    """
 
     reader: Reader
     first: Visit
+    failed_before: Set[str] = frozenset()
     failures: list[Failure] = field(default_factory=list)
-    waiting: deque[tuple[Link, int, str]] = field(default_factory=deque)  # with its depth, and the page that lists it
+    names: dict[int, str] = field(default_factory=dict)
+    _waiting: deque[Pending] = field(default_factory=deque)
+    _postponed: deque[Pending] = field(default_factory=deque)
+
+    @property
+    def waiting(self) -> int:
+        """How many pages are listed and were not read yet."""
+        return len(self._waiting) + len(self._postponed)
 
     def __iter__(self) -> Iterator[Visit]:
         """Yield each page once, with the first one first."""
@@ -103,19 +65,38 @@ class Walk:
         self._add(self.first.page, 1, asked)
         yield self.first
         while self.waiting:
-            link, depth, parent = self.waiting.popleft()
+            pending = (self._waiting or self._postponed).popleft()
             try:
-                visit = self.reader.read(link)
-                self._check(visit.page, depth)
+                visit = self.reader.read(pending.link, pending.below)
+                self._check(visit.page, pending.depth)
             except (FetchError, PageError) as error:
-                self.failures.append(Failure("page", link.taxon or link.url, link.url, str(error), parent))
+                self._fail(pending, str(error))
                 continue
+            except SiteError:
+                self._fail(pending, STOPPED)
+                raise
             if _page_key(visit.page) in known:
                 continue
             known.add(_page_key(visit.page))
             self._note(visit)
-            self._add(visit.page, depth + 1, asked)
-            yield visit
+            page = self._with_full_names(visit.page, pending.below)
+            self._add(page, pending.depth + 1, asked)
+            yield replace(visit, page=page)
+
+    def _fail(self, pending: Pending, reason: str) -> None:
+        link = pending.link
+        self.failures.append(Failure("page", link.taxon or link.url, link.url, reason, pending.listed_on))
+
+    def _with_full_names(self, page: Page, below: int) -> Page:
+        """Return a page with the names that its ancestors' own pages have, where it links to them by their ids."""
+        lineage = tuple(
+            self.names.get(number, name) if number is not None else name
+            for number, name in zip(page.ids, page.lineage, strict=True)
+        )
+        missing = (f"{below} taxa are named below it elsewhere, and it lists none",) * (
+            below > 0 and not page.daughters
+        )
+        return replace(page, lineage=lineage, not_understood=page.not_understood + missing)
 
     def _add(self, page: Page, depth: int, asked: set[str]) -> None:
         for daughter in page.daughters:
@@ -126,7 +107,8 @@ class Walk:
             link = page_link(page.url, daughter.url)
             if _link_key(link) not in asked:
                 asked.add(_link_key(link))
-                self.waiting.append((link, depth, page.url))
+                queue = self._postponed if link.url in self.failed_before else self._waiting
+                queue.append(Pending(link, depth, page.url, daughter.below))
 
     def _check(self, page: Page, depth: int) -> None:
         if not same_name(page.module, self.first.page.module):
@@ -135,9 +117,10 @@ class Walk:
             raise PageError(f"it lies more than {MAX_DEPTH} levels down")
 
     def _note(self, visit: Visit) -> None:
+        if visit.page.id is not None:
+            self.names.setdefault(visit.page.id, visit.page.taxon)
         if visit.trouble:
-            reason = f"could not be asked for again: {visit.trouble}"
-            self.failures.append(Failure("page", visit.page.taxon, visit.page.url, reason))
+            self.failures.append(Failure("page", visit.page.taxon, visit.page.url, visit.trouble))
 
 
 def first_page(reader: Reader, root: str, module: str, taxon: str = "") -> Visit:
@@ -154,15 +137,6 @@ def first_page(reader: Reader, root: str, module: str, taxon: str = "") -> Visit
         except (FetchError, PageError) as error:
             errors.append(error)
     raise errors[0]
-
-
-def _checked(response: Response, link: Link) -> Page:
-    """Return the page in a response; PageError if it cannot be used, or is another taxon's than was asked for."""
-    page = parse_page(decode(response.content), response.url)
-    # The root of a module goes by the module's name, which may have changed since somebody learnt it.
-    if not (link.taxon == link.module and page.taxon in other_names(link.module)):
-        check_asked(page, link.taxon)
-    return page
 
 
 def _link_key(link: Link) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from common.errors import ToolkitError
@@ -14,10 +15,24 @@ DIRECTORIES |= {"rads_": "radiolaria"}
 # What one module has been called over the years. The page itself says what it is called now.
 ALIASES = (("ntax_cenozoic", "Coccolithophores", "ntax_main"), ("ntax_mesozoic", "Mesozoic"))
 
-# Scans of original descriptions, which are no pages of taxa.
+# Modules that the site is known to have, or to have had.
+MODULES = (
+    *("ntax_cenozoic", "Coccolithophores", "ntax_main", "ntax_mesozoic", "Mesozoic", "ntax_non_cocco", "pf_cenozoic"),
+    *("pf_mesozoic", "rads_cenozoic", "rads_mesozoic", "bf_main", "ct_main", "dtax_dflgs", "diatoms", "Acritax_JWIP"),
+    "Acritax_Camb",
+)
+
+# Scans of original descriptions, which are no pages of taxa, and the modules that hold them.
 CATALOGUE = re.compile(r"/catalog|/farinacci|_cat\b|module=ntax_farinacci|\.pdf\b", re.IGNORECASE)
-PICTURE = re.compile(r"\.(jpe?g|png|gif|tiff?|bmp|webp)$", re.IGNORECASE)
-PARAMETER = re.compile(r"(?:^|&)(taxon|module|dpage|id|dir)=")
+CATALOGUE_MODULE = re.compile(r"_cat$|catalog|farinacci", re.IGNORECASE)
+# What pictures on the web are called, and what else Pillow reads (`common.images`); icons are no pictures of taxa.
+ENDING = r"\.(?:jpe?g|jpe|jfif|mpo|a?png|gif|tiff?|bmp|dib|webp|avifs?|jp2|jpx|jpf|j2[ck]|p[bgpn]m|tga|qoi|pcx|psd|sgi)"
+PICTURE = re.compile(rf"{ENDING}$", re.IGNORECASE)
+PICTURE_IN_QUERY = re.compile(rf"(?:^|[=/])(images/.+?{ENDING})(?=$|[&#])", re.IGNORECASE)
+PLAIN_PATH = re.compile(r"/(?!/)[^#;\\]*")  # one that begins at the root of the site
+# A parameter begins the query, or follows a `&` without a blank; a `&` with one belongs to a name.
+PARAMETER = re.compile(r"(?:^|[&;](?:amp;)?)([A-Za-z_][\w.-]*)=")
+FLAG = re.compile(r"&[A-Za-z_][\w.-]*$")  # a parameter without a value, or the end of a name
 
 
 class LinkError(ToolkitError):
@@ -73,8 +88,9 @@ def is_page(url: str) -> bool:
 def page_link(base: str, href: str, text: str = "") -> Link:
     """Return what the link `href` on the page at `base` means; `text` is what it shows, which may tell its blanks.
 
-    The site writes names raw, so a `+` is a plus and a `&` may belong to a name. `dpage` and the fragment are dropped.
-    Raises LinkError for a link that leads off the host, to a catalogue, or to no taxon.
+    The site writes names raw, so a `+` is a plus and a `&` may belong to a name. Parameters other than taxon, module,
+    id and dir, and the fragment, are dropped: they change how a page looks, not which one it is. Raises LinkError for a
+    link that leads off the host, to a catalogue, or to no taxon.
     """
     # A `#` may stand in a name; what begins a fragment has no further parameter behind it.
     path, _, query = _on_this_host(base, re.sub(r"#[^#&]*\Z", "", href)).partition("?")
@@ -83,12 +99,12 @@ def page_link(base: str, href: str, text: str = "") -> Link:
     spans = [*PARAMETER.finditer(query)]
     ends = [span.start() for span in spans[1:]] + [len(query)]
     values = {span.group(1): query[span.end() : end] for span, end in zip(spans, ends, strict=False)}
-    taxon, module = (_plain(values.get(key, ""), text) for key in ("taxon", "module"))
+    taxon, module = _plain(values.get("taxon", ""), text), _plain(values.get("module", "").partition("&")[0])
     if taxon.strip():
         more = f"&module={quote(module)}" if module else ""
         return Link(f"{path}?taxon={quote(taxon)}{more}", _readable(taxon), _readable(module))
-    if re.fullmatch(r"\d{1,12}", values.get("id", "")):
-        return Link(f"{path}?id={values['id']}")
+    if number := re.fullmatch(r"(\d{1,12})(?:&.*)?", values.get("id", "")):
+        return Link(f"{path}?id={number.group(1)}")
     if values.get("dir"):
         folders = _plain(values["dir"]).strip("/")
         taxon, module = folders.rpartition("/")[2], folders.partition("/")[0]
@@ -104,18 +120,34 @@ def picture_url(base: str, src: str) -> str:
 
     Raises LinkError for what is no picture of a taxon: on another host, not below `/images/`, not a picture's name.
     """
+    path, _, query = src.partition("?")
+    if "/images/" not in f"/{unquote(path)}" and (found := PICTURE_IN_QUERY.search(unquote(query))):
+        # A script that makes or shows a picture, which its query names: thumb.php?file=/images/…
+        _on_this_host(base, path)
+        src = f"/{found.group(1)}"
     # A question mark may belong to a name; it begins a query only if no extension of a picture follows it.
     src = src if PICTURE.search(src) else re.split(r"[?#]", src, maxsplit=1)[0]
     url = _on_this_host(base, re.sub(r"[?#]", lambda found: quote(found.group()), src))
     try:
         key = picture_path(url)
-    except ValueError as error:
-        raise LinkError(str(error)) from None
+    except ValueError:
+        raise LinkError("it does not lie below /images/<module>/") from None
     if "/graphics/" in url or "/" not in key:
         raise LinkError("it does not lie below /images/<module>/")
     if not PICTURE.search(key):
         raise LinkError("its name is not that of a picture")
     return url
+
+
+def is_catalogue(module: str) -> bool:
+    """Tell whether a module holds scans of original descriptions, such as `pf_cat` or `ntax_Farinacci`."""
+    return CATALOGUE_MODULE.search(module) is not None
+
+
+def link_id(url: str) -> int | None:
+    """Return the stable id in an address (`index.php?id=1118`), None where it has none."""
+    found = re.search(r"[?&]id=(\d{1,12})(?!\d)", url)
+    return int(found.group(1)) if found else None
 
 
 def picture_lineage(url: str) -> list[str]:
@@ -128,24 +160,37 @@ def _on_this_host(base: str, href: str) -> str:
     """Return `href` as an absolute address with an encoded path and a raw query; LinkError if it leaves the host."""
     # As browsers do: line breaks in an address and blanks at its ends do not count, blanks within it do.
     raw, question, query = re.sub(r"[\t\r\n]", "", href).strip(" ").partition("?")
-    try:
-        url = urljoin(base.partition("?")[0], raw.replace(" ", "%20"))
-        parts = urlsplit(url)
-        elsewhere = parts.scheme not in ("http", "https") or host(url) != host(base) or parts.username is not None
-    except ValueError:
-        raise LinkError("it is not an address") from None
-    if elsewhere:
-        raise LinkError("it leads off the host")
-    here = urlsplit(base)
+    if PLAIN_PATH.fullmatch(raw):
+        path = raw
+    else:
+        try:
+            url = urljoin(base.partition("?")[0], raw.replace(" ", "%20"))
+            parts = urlsplit(url)
+            elsewhere = parts.scheme not in ("http", "https") or host(url) != host(base) or parts.username is not None
+        except ValueError:
+            raise LinkError("it is not an address") from None
+        if elsewhere:
+            raise LinkError("it leads off the host")
+        path = parts.path
     # Not urljoin's doing: an encoded `..` would be a way out as well.
-    if ".." in unquote(parts.path).split("/"):
+    path = unquote(path)
+    if ".." in path.split("/"):
         raise LinkError("it leads out of its directory")
-    return f"{here.scheme}://{here.netloc}{quote(unquote(parts.path))}{question}{query}"
+    return f"{_place(base)}{quote(path)}{question}{query}"
+
+
+@lru_cache
+def _place(base: str) -> str:
+    """Return scheme and host of an address."""
+    here = urlsplit(base)
+    return f"{here.scheme}://{here.netloc}"
 
 
 def _plain(value: str, text: str = "") -> str:
     """Return a raw parameter with percent-escapes undone; `+` is a blank only if the text that is shown says so."""
     plain = unquote(value)
+    if (flag := FLAG.search(plain)) and same_name(plain[: flag.start()], text):
+        plain = plain[: flag.start()]
     if "+" in plain and " " not in plain and same_name(plain.replace("+", " "), text):
         plain = plain.replace("+", " ")
     return plain

@@ -1,104 +1,85 @@
-"""What a page lists: the taxa of its daughters' table, and pictures with what the site says of them.
+"""The taxa that a page lists below its own: the rows of the daughters' table.
 
-Only what has stayed the same over the years is relied on: the words `age window` in the head of the daughters' table,
-and the addresses of links and pictures. Cells are never counted.
+A table of taxa is known by what it holds, rows with a taxon's link and pictures or granddaughters, or by the words
+`age window` in its head, which have stayed the same over the years. Cells are never counted.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bs4 import Tag
 
 from common.names import same_name
-from mikrotax.links import LinkError, other_names, page_link, picture_lineage, picture_url
-from mikrotax.markup import all_text, attribute, tidy
+from mikrotax.gallery import BELOW_HIDDEN, HIDDEN, PICTURE_NAME, Findings, GalleryReader, is_gallery
+from mikrotax.links import Link, LinkError, other_names, page_link
+from mikrotax.markup import all_text, attribute, holds, tidy
+from mikrotax.picture_sources import Picture
 
-HIDDEN = {"hidden", "deleted", "sandbox"}  # the editors' attic, which is not for visitors
 AGE_WINDOW = re.compile(r"age[\s-]*window", re.IGNORECASE)
-CREDIT = re.compile(r"Image Source\s*:|File name\s*:", re.IGNORECASE)
 DAUGHTER = re.compile(r"_m(?: |$)")  # the class of a daughter's name: taxon_m, smallcaps_m
 GRANDDAUGHTER = re.compile(r"_s(?: |$)")
+MODULE = re.compile(r"[?&]module=([^&#]*)")
+TAXON = re.compile(r"[?&](?:taxon|id)=[^&#]")
 GRANDDAUGHTERS = re.compile("GDscroll")  # the class of their cell
-
-# What the site calls the fields of a picture, and what a record does.
-FIELDS = {
-    "image source": "source",
-    "caption in source": "caption",
-    "status": "status",
-    "notes": "notes",
-    "location": "location",
-    "sample": "sample",
-    "geological age": "age",
-}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture: addresses of thumbnail and full size, lineage (from its folder), and what the site says of it."""
-
-    thumb: str
-    full: str = ""
-    lineage: tuple[str, ...] = ()
-    source: str = ""
-    caption: str = ""
-    status: str = ""
-    notes: str = ""
-    location: str = ""
-    sample: str = ""
-    age: str = ""
-
-    @property
-    def richness(self) -> tuple[int, int]:
-        """How much is known of the picture: fields that say something, then letters in them."""
-        values = [getattr(self, name) for name in FIELDS.values()]
-        return sum(value not in ("", "-") for value in values), sum(map(len, values))
+NAVIGATION = re.compile(
+    r"(?:Classification|Ancestry|Higher levels|Sister taxa|Other pages this level)\s*:", re.IGNORECASE
+)
+BLOCKS = ["li", "div", "article", "section", "dd", "p"]  # what may take the place of a row
 
 
 @dataclass(frozen=True)
 class Daughter:
-    """One row of the daughters' table: the taxon's full name, its page's address, and the pictures beside it."""
+    """One row of the daughters' table: the taxon's full name, its page's address, and the pictures beside it.
+
+    below: how many granddaughters the row names; sure: whether words or classes tell that this is a daughter, and not
+    only what the row holds.
+    """
 
     taxon: str
     url: str
     pictures: tuple[Picture, ...] = ()
+    below: int = 0
+    sure: bool = True
 
 
 class Listing:
-    """Takes daughters and pictures out of the page at `url`.
+    """Takes daughters out of the page at `url`, and notes in `findings` what cannot be read."""
 
-    left_out: (address, reason) of what is not followed; notices: what a person should look at.
-    """
-
-    def __init__(self, url: str):
+    def __init__(self, url: str, findings: Findings):
         self.url = url
-        self.left_out: list[tuple[str, str]] = []
-        self.notices: list[str] = []
+        self.findings = findings
+        self.gallery = GalleryReader(url, findings)
 
     def take_daughters(self, page: Tag) -> list[Daughter]:
         """Return the taxa of the daughters' table (of each, where there are several), in its order, and empty it."""
         found = []
-        for table in _daughter_tables(page):
-            rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]
+        for table, sure in self._tables(page):
+            rows = _rows(table)
             if rows and AGE_WINDOW.search(all_text(rows[0])):
                 rows = rows[1:]
             elif rows:
-                self.notices.append(f"unknown heading of a table of taxa: {tidy(rows[0].get_text())[:80]!r}")
+                heading = tidy(rows[0].get_text(" "))[:80]
+                self.findings.notices.append(f"unknown heading of a table of taxa: {heading!r}")
             for row in rows:
-                found.extend(self._row(row))
+                found += [replace(daughter, sure=sure) for daughter in self._row(row)]
             table.clear()
-        return found
+        return found or self._take_blocks(page)
 
-    def take_gallery(self, page: Tag) -> list[Picture]:
-        """Return the pictures of the page's own taxon, each once, in the order of the galleries, and empty these."""
-        found = []
-        place = page.find(_is_gallery)
-        while place:
-            found.extend(self._pictures(place))
-            place.clear()
-            del place["href"]
-            place = place.find_next(_is_gallery)
-        return list({picture.thumb: picture for picture in reversed(found)}.values())[::-1]
+    def unread_tables(self, page: Tag, lineage: Iterable[str]) -> list[str]:
+        """Return what stands at the head of each table that links to taxa outside `lineage` and was not read."""
+        names, own = list(lineage), self.url.partition("?")[2]
+        heads = []
+        for table in page.find_all("table"):
+            links = [link for a in table.find_all("a", href=True) if (link := self._link(a)) and "?" in link.url]
+            others = [
+                link
+                for link in links
+                if link.url.partition("?")[2] != own and not any(same_name(link.taxon, name) for name in names)
+            ]
+            if any(link.taxon for link in others) and not table.find("table"):
+                heads.append(tidy(table.get_text(" "))[:60])
+        return heads
 
     def within_module(self, daughters: Iterable[Daughter], module: str) -> Iterator[Daughter]:
         """Yield the daughters whose links stay within the module, by one of its names or by the one it was asked by."""
@@ -109,93 +90,138 @@ class Listing:
             if not asked or any(same_name(asked, name) for name in names):
                 yield daughter
             else:
-                self.left_out.append((daughter.url, f"link not followed: it leads to the module {asked}"))
+                self.findings.left_out.append((daughter.url, f"link not followed: it leads to the module {asked}"))
+
+    def _tables(self, page: Tag) -> list[tuple[Tag, bool]]:
+        """Return the tables that list taxa, and whether their words or classes say so; else it is what they hold.
+
+        A table that only lays out another one is not itself one of taxa.
+        """
+        tables = [table for table in page.find_all("table") if table.tr]
+        # Tags are told apart by identity: two are equal where their markup is the same.
+        headed = {id(table) for table in tables if table.tr and AGE_WINDOW.search(all_text(table.tr))}
+        beside = {id(table) for table in tables if id(table) in headed for table in table.find_all("table")}
+        found = {}
+        for table in tables:
+            if id(table) in headed or (id(table) not in beside and _is_marked(table)):
+                found[id(table)] = (table, True)
+            elif id(table) not in beside and self._holds_taxa(table):
+                found[id(table)] = (table, False)
+        outer = {id(above) for table, _ in found.values() for above in table.find_parents("table")}
+        return [each for place, each in found.items() if place not in outer]
+
+    def _holds_taxa(self, table: Tag) -> bool:
+        """Tell whether rows of a table hold a taxon's link with pictures, or with other taxa, as those below it."""
+        linking = 0
+        for row in _rows(table):
+            links = [a for a in _links(row) if self._link(a)]
+            cells = {id(a.find_parent(["td", "th"])) for a in links}
+            if links and _pictured(row):
+                return True
+            linking += len(links) > 1 and len(cells) > 1
+        heading = table.tr is not None and not any(self._link(a) for a in _links(table.tr))
+        return heading and linking > 0
+
+    def _take_blocks(self, page: Tag) -> list[Daughter]:
+        """Return taxa that are listed with pictures but without a table, in a list or in blocks; and empty these."""
+        blocks: dict[int, Tag] = {}
+        for link in filter(_shows_picture, page.find_all("a")):
+            block = link.find_parent(BLOCKS)
+            if block is not None and not any(map(self._link, _links(block))):
+                block = block.find_parent(BLOCKS)
+            if block is not None and any(map(self._link, _links(block))) and not NAVIGATION.search(block.get_text()):
+                blocks[id(block)] = block
+        outer = {id(above) for block in blocks.values() for above in block.parents}
+        found = []
+        for place, block in blocks.items():
+            if place not in outer:
+                found += [replace(daughter, sure=False) for daughter in self._row(block)]
+                block.clear()
+        if found:
+            self.findings.notices.append("taxa are listed outside a table")
+        return found
 
     def _row(self, row: Tag) -> list[Daughter]:
-        pictures = self._pictures(row)
-        links = [a for a in _links(row) if not (a.img or a.find_parent(class_=GRANDDAUGHTERS))]
+        pictures = self.gallery.read_row(row)
+        others = [a for a in _links(row) if not (_is_picture(a) or holds(a, "img"))]
+        links = [a for a in others if not _in_granddaughters(a, row)]
         marked = [a for a in links if _has_class(a, DAUGHTER)]
+        left_out = len(self.findings.left_out)
         for a in marked or [a for a in links if not _has_class(a, GRANDDAUGHTER)][:1]:
             href, text = attribute(a, "href"), tidy(a.get_text())
             try:
                 link = page_link(self.url, href, text)
             except LinkError as error:
-                self.left_out.append((tidy(href)[:300], f"link not followed: {error}"))
+                self.findings.left_out.append((tidy(href)[:300], f"link not followed: {error}"))
                 continue
             name = link.taxon or text
             if name.casefold() in HIDDEN:
-                self.left_out.append((link.url, "below hidden"))
-                self.left_out.extend((picture.thumb, "below hidden") for picture in pictures)
+                self.findings.left_out.append((link.url, BELOW_HIDDEN))
+                self.findings.left_out.extend((picture.thumb, BELOW_HIDDEN) for picture in pictures)
                 return []
             if name:
-                return [Daughter(name, link.url, tuple(pictures))]
-        if pictures:
-            self.notices.append(f"a row of {len(pictures)} pictures names no taxon")
+                return [Daughter(name, link.url, tuple(pictures), self._below(others, a))]
+        if pictures and len(self.findings.left_out) == left_out:
+            self.findings.not_understood.append(f"a row of {len(pictures)} pictures names no taxon")
         return []
 
-    def _pictures(self, place: Tag) -> list[Picture]:
-        """Return the pictures in a tag; those that cannot be used are noted with the reason."""
-        found = []
-        for img in [place] if place.name == "img" else place.find_all("img"):
-            # A page that loads its pictures lazily keeps the address in data-src, and a blank in src.
-            thumb = self._address(attribute(img, "data-src"), attribute(img, "src"))
-            if not thumb:
-                continue
-            link = img.find_parent("a", href=True)
-            full = self._address(attribute(link, "href")) if link else ""
-            lineage = tuple(picture_lineage(full))
-            if {part.casefold() for part in lineage} & HIDDEN:
-                self.left_out.append((thumb, "below hidden"))
-                continue
-            said = [*(link.attrs.values() if link else ()), *img.attrs.values()]
-            title = next((value for value in map(str, said) if CREDIT.search(value)), "")
-            found.append(Picture(thumb, full, lineage, **self._fields(title)))
-        return found
+    def _below(self, links: list[Tag], daughter: Tag) -> int:
+        """Return how many taxa of the daughter's module are linked to besides the daughter."""
+        own = attribute(daughter, "href")
+        module = MODULE.search(own)
+        others = {attribute(a, "href") for a in links} - {own}
+        return sum(bool(TAXON.search(href)) and _same(MODULE.search(href), module) for href in others)
 
-    def _address(self, *candidates: str) -> str:
-        """Return the first candidate that is a picture's address, in full; "" if none is, and that is noted."""
-        reasons = []
-        for src in filter(None, candidates):
-            try:
-                return picture_url(self.url, src)
-            except LinkError as error:
-                reasons.append((tidy(src)[:300], f"not a picture of a taxon: {error}"))
-        self.left_out += reasons[-1:]
-        return ""
-
-    def _fields(self, title: str) -> dict[str, str]:
-        """Return what the title of a picture says: `<br>File name: …<br>Image Source: …`, by our names for it."""
-        values = {}
-        for line in re.split(r"<br\s*/?>", title, flags=re.IGNORECASE):
-            label, colon, value = line.partition(":")
-            name = FIELDS.get(tidy(label).casefold())
-            if name:
-                values[name] = tidy(value).rstrip("; ")
-            elif colon and tidy(label).casefold() != "file name":
-                self.notices.append(f"unknown field of a picture: {tidy(label)[:40]!r}")
-        return values
+    def _link(self, a: Tag) -> Link | None:
+        """Return what a link means, None if it leads to a picture or to no taxon."""
+        if _is_picture(a) or holds(a, "img"):
+            return None
+        try:
+            return page_link(self.url, attribute(a, "href"), tidy(a.get_text()))
+        except LinkError:
+            return None
 
 
-def _links(tag: Tag) -> Iterable[Tag]:
-    return tag.find_all("a", href=True)
+def _same(one: re.Match[str] | None, other: re.Match[str] | None) -> bool:
+    return (one and one.group(1)) == (other and other.group(1))
 
 
-def _is_gallery(tag: Tag) -> bool:
-    return "gallery" in attribute(tag, "class") or "lightbox" in attribute(tag, "rel")
+def _in_granddaughters(a: Tag, row: Tag) -> bool:
+    """Tell whether a link in a row stands in the cell of the granddaughters."""
+    for above in a.parents:
+        if above is row:
+            return False
+        if GRANDDAUGHTERS.search(attribute(above, "class")):
+            return True
+    return False
+
+
+def _rows(table: Tag) -> list[Tag]:
+    return [row for row in table.find_all("tr") if row.find_parent("table") is table]
+
+
+def _links(tag: Tag) -> list[Tag]:
+    return [a for a in tag.find_all("a") if "href" in a.attrs]
+
+
+def _shows_picture(tag: Tag) -> bool:
+    """Tell whether a link leads to a picture, with an image in it, outside of galleries."""
+    return _is_picture(tag) and holds(tag, "img") and not any(is_gallery(above) for above in tag.parents)
+
+
+def _is_picture(a: Tag) -> bool:
+    return PICTURE_NAME.search(attribute(a, "href")) is not None
+
+
+def _pictured(row: Tag) -> bool:
+    return any(_is_picture(a) for a in _links(row)) or any("/images/" in str(img.attrs) for img in row.find_all("img"))
+
+
+def _is_marked(table: Tag) -> bool:
+    """Tell whether a link in a table has the class of a daughter's name."""
+    return any(_has_class(a, DAUGHTER) for a in _links(table))
 
 
 def _has_class(tag: Tag, pattern: re.Pattern[str]) -> bool:
     """Tell whether a tag, or one in it, has a class that ends as the pattern says."""
-    return bool(pattern.search(attribute(tag, "class")) or tag.find(class_=pattern))
-
-
-def _daughter_tables(page: Tag) -> list[Tag]:
-    """Return the tables that list taxa: known by the age window in their heads, else by the classes of their names."""
-    tables = page.find_all("table")
-    found = [table for table in tables if (head := table.tr) and AGE_WINDOW.search(all_text(head))]
-    if not found:
-        found = [table for table in tables if table.tr and any(_has_class(a, DAUGHTER) for a in _links(table))]
-    # A table that only lays out another one is not itself a table of taxa. Tags are told apart by identity: two are
-    # equal where their markup is the same.
-    outer = {id(above) for table in found for above in table.find_parents("table")}
-    return [table for table in found if id(table) not in outer]
+    return any(pattern.search(attribute(each, "class")) for each in (tag, *tag.find_all(True)))

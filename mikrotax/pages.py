@@ -6,47 +6,66 @@ Only what has stayed the same over the years is relied on: the labels (in each o
 
 import contextlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bs4 import Tag
+
 from common.names import same_name
-from mikrotax.links import LinkError, page_link
-from mikrotax.listing import HIDDEN, Daughter, Listing, Picture
-from mikrotax.markup import BODY_END, PageError, page_proper, parse_html, read_lines, tidy
+from common.taxon_text import TaxonText
+from mikrotax.captions import SURE
+from mikrotax.gallery import HIDDEN, Findings
+from mikrotax.labels import label_type_images
+from mikrotax.links import ENDING, LinkError, link_id, page_link
+from mikrotax.listing import Daughter, Listing
+from mikrotax.markup import BODY_END, LINK, NoPageError, PageError, page_proper, parse_html, read_lines, tidy
+from mikrotax.paging import HINT, Paging, read_paging
+from mikrotax.picture_sources import Picture
+from mikrotax.ranges import read_range
+from mikrotax.sections import read_text
 
 MAX_PAGE = 2_000_000  # characters (and bytes); the largest pages of the site have some hundred thousand
 MAX_DEPTH = 25  # names in a lineage; the site's deepest have about ten
 
-LINK = re.compile(r"\x02(\d+)\x03")  # where a link begins, in the text of `read_lines`
-LINEAGE = re.compile(r"\b(?:Classification|Ancestry|Higher levels)\s*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
+LINEAGE_LABEL = re.compile(r"\b(?:Classification|Ancestry|Higher levels)\s*:", re.IGNORECASE)
+LINEAGE = re.compile(LINEAGE_LABEL.pattern + r"\s*(.+)$", re.IGNORECASE | re.MULTILINE)
 ARROW = re.compile(r"-+>|\s>\s|→|»|›")
-SIBLINGS = re.compile(r"(?:Sister taxa|Other pages this level)\s*:", re.IGNORECASE)
+SIBLINGS = re.compile(r"(?:Sister taxa|Other pages this level)\s*:(.*)", re.IGNORECASE)
+SHORTENED = re.compile(r"([A-Z][a-z]{0,2})\.\s+(.+)")  # S.  arethusae
 FEATURES = re.compile(
-    r"^(?:Distinguishing features|Short diagnosis)\s*:(.*?)(?=\n\n|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL
+    r"^\x04?(?:Distinguishing features|Short diagnosis)\s*:(.*?)(?=\n\n|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL
 )
 THIS_TAXON = re.compile(r"\bThis taxon\s*:(.*?)(?=\n\n|\Z)", re.IGNORECASE | re.DOTALL)
-RANK = re.compile(r"^(?:taxonomic )?rank\s*: ?(.{1,80})$", re.IGNORECASE | re.MULTILINE)
-FIRST = re.compile(r"First occurrence(?: \(base\))?\s*:(.*?)(?=\bLast occurrence|\n|\Z)", re.IGNORECASE)
-LAST = re.compile(r"Last occurrence(?: \(top\))?\s*:(.*?)(?=\bFirst occurrence|\n|\Z)", re.IGNORECASE)
-MA = re.compile(r"\(\s*(\d+(?:\.\d+)?)\s*[-–]\s*(\d+(?:\.\d+)?)\s*Ma\b")
+RANK = re.compile(r"^\x04?(?:taxonomic )?rank\s*: ?(.{1,80})$", re.IGNORECASE | re.MULTILINE)
+# Where a page names a picture, in whatever form, the directories of the site's own graphics apart.
+NAMED_PICTURE = re.compile(rf"/images/(?!graphics|logo)[^'\"<>()]{{1,300}}?{ENDING}(?=['\"?&\\)\s])", re.IGNORECASE)
 STABLE = re.compile(r"\bstables?\s+page\s+link\s*:?\s*\x02(\d+)\x03", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a page says. `left_out`: (address, reason) of what is not followed; `notices`: what a person should see."""
+    """What a page says.
+
+    ids: the stable id that a link in the Classification gives for each name of the lineage; paging: where the rest of a
+    long list of daughters is; left_out: (address, reason) of what is not followed; notices: what a person should see;
+    not_understood: what stands there and could not be read.
+    """
 
     url: str
     lineage: tuple[str, ...]
+    ids: tuple[int | None, ...] = ()
     id: int | None = None
     rank: str = ""
     features: str = ""
     range: Mapping[str, Any] = field(default_factory=dict)
+    text: TaxonText = field(default_factory=TaxonText)
     daughters: tuple[Daughter, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    paging: Paging = Paging()  # noqa: RUF009  (it is frozen)
     left_out: tuple[tuple[str, str], ...] = ()
     notices: tuple[str, ...] = ()
+    not_understood: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -69,28 +88,44 @@ def parse_page(text: str, url: str) -> Page:
         raise PageError(f"it has {len(text):,} characters; a page of the site has some hundred thousand")
     page = page_proper(text)
     if not BODY_END.search(page) and not re.search(r"</body>\s*</html>\s*\Z", text[-200:], re.IGNORECASE):
-        raise PageError("it has no </body>: cut off, or the answer to a taxon asked for in the wrong module")
+        kind = PageError if LINEAGE_LABEL.search(page) else NoPageError
+        raise kind("it has no </body>: cut off, or the answer to a taxon asked for in the wrong module")
     tree = parse_html(page)
-    listing = Listing(url)
+    findings = Findings()
+    listing = Listing(url, findings)
+    paging = read_paging(tree, url) if HINT.search(page) else Paging()
     # What is listed leaves the tree, so that the names in it are not taken for what the page says of its own taxon.
     listed = listing.take_daughters(tree)
-    pictures = tuple(listing.take_gallery(tree))
+    pictures = listing.gallery.read_page(tree)
     lines, hrefs = read_lines(tree)
-    lineage = _lineage(lines, hrefs, url)
-    daughters = tuple(listing.within_module(listed, lineage[0]))
-    if not daughters and not pictures:
-        listing.notices.append("neither pictures nor daughters")
+    if SURE.search(lines) and not all(picture.richness[0] for picture in pictures):
+        findings.not_understood.append("captions stand apart from their pictures")
+    lineage, ids = _lineage(lines, hrefs, url, tree)
+    below = listing.within_module(_below(listed, lineage, lines, hrefs, url), lineage[0])
+    daughters = tuple(_with_labels(daughter, lineage) for daughter in below)
+    features = _features(lines)
+    words, unknown = read_text(tree, lines, lineage[-1], features)
+    findings.notices += [f"unknown heading: {heading!r}" for heading in unknown]
+    if not daughters:
+        tables = listing.unread_tables(tree, lineage)
+        findings.not_understood += [f"a table that names taxa could not be read: {head!r}" for head in tables]
+        if not pictures:
+            _note_empty_page(findings, text)
     return Page(
         url=url,
         lineage=lineage,
+        ids=ids,
         id=_stable_id(lines, hrefs),
         rank=_first(RANK, lines),
-        features=_features(lines),
-        range=_range(lines),
+        features=features,
+        range=read_range(lines),
+        text=words,
         daughters=daughters,
-        pictures=pictures,
-        left_out=tuple(dict.fromkeys(listing.left_out)),
-        notices=tuple(dict.fromkeys(listing.notices)),
+        pictures=tuple(label_type_images(pictures, lineage)),
+        paging=paging,
+        left_out=tuple(dict.fromkeys(findings.left_out)),
+        notices=tuple(dict.fromkeys(findings.notices)),
+        not_understood=tuple(dict.fromkeys(findings.not_understood)),
     )
 
 
@@ -100,24 +135,66 @@ def check_asked(page: Page, taxon: str) -> None:
         raise PageError(f"it is the page of {page.taxon!r}, not of {taxon!r}")
 
 
-def _lineage(lines: str, hrefs: list[str], url: str) -> tuple[str, ...]:
-    """Return the lineage of the page's taxon, root first; full names from the links, the last one from the text."""
+def _lineage(lines: str, hrefs: list[str], url: str, tree: Tag) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
+    """Return the lineage of the page's taxon, root first, and the ids in its links.
+
+    Full names are in the links; the last one is in the text, or in the page's heading where the text shortens it.
+    """
     found = LINEAGE.search(lines)
-    names = []
+    names, ids = [], []
     for item in ARROW.split(SIBLINGS.split(found.group(1))[0]) if found else ():
-        name = _plain(item)
+        name, number = _plain(item), None
         if link := LINK.search(item):
             with contextlib.suppress(LinkError):
-                name = page_link(url, hrefs[int(link.group(1))], name).taxon or name
+                linked = page_link(url, hrefs[int(link.group(1))], name)
+                name, number = linked.taxon or name, link_id(linked.url)
         if name:
             names.append(name)
+            ids.append(number)
     if not names:
-        raise PageError("it has no Classification")
+        raise NoPageError("it has no Classification")
     if len(names) > MAX_DEPTH:
         raise PageError(f"its Classification has {len(names)} levels; {MAX_DEPTH} are the limit")
     if {name.casefold() for name in names} & HIDDEN:
         raise PageError("it lies below hidden")
-    return tuple(names)
+    heading = tidy(tree.h2.get_text()) if tree.h2 else ""
+    names[-1] = heading if is_short_for(names[-1], heading) else names[-1]
+    return tuple(names), tuple(ids)
+
+
+def is_short_for(name: str, full: str) -> bool:
+    """Tell whether `name` is a shortened form of `full`, as `S.  arethusae` of `Syracosphaera arethusae`."""
+    short = SHORTENED.fullmatch(name)
+    genus, _, rest = full.partition(" ")
+    return bool(short and genus.startswith(short.group(1)) and "." not in genus and same_name(short.group(2), rest))
+
+
+def _below(
+    listed: list[Daughter], lineage: tuple[str, ...], lines: str, hrefs: list[str], url: str
+) -> Iterator[Daughter]:
+    """Yield the daughters; where only their row told of them, none that is a sister, an ancestor or the page's own."""
+    beside = set()
+    if any(not daughter.sure for daughter in listed) and (line := SIBLINGS.search(lines)):
+        for link in LINK.finditer(line.group(1)):
+            with contextlib.suppress(LinkError):
+                beside.add(page_link(url, hrefs[int(link.group(1))]).url)
+    for daughter in listed:
+        related = daughter.url in beside or any(same_name(daughter.taxon, name) for name in lineage)
+        if daughter.sure or not related:
+            yield daughter
+
+
+def _with_labels(daughter: Daughter, lineage: tuple[str, ...]) -> Daughter:
+    own = (*lineage, daughter.taxon)
+    return replace(daughter, pictures=tuple(label_type_images(daughter.pictures, own)))
+
+
+def _note_empty_page(findings: Findings, text: str) -> None:
+    """Note that a page has neither daughters nor pictures, and what speaks against that."""
+    findings.notices.append("neither pictures nor daughters")
+    named = set() if findings.left_out else set(NAMED_PICTURE.findall(BODY_END.split(text)[0]))
+    if named:
+        findings.not_understood.append("it names pictures, and none could be read")
 
 
 def _features(lines: str) -> str:
@@ -131,26 +208,10 @@ def _features(lines: str) -> str:
     return "" if features.startswith("Parent taxon") else features
 
 
-def _range(lines: str) -> dict[str, Any]:
-    """Return `{"first": …, "last": …}` in the site's words, with their bounds in Ma (youngest, oldest) if given."""
-    found: dict[str, Any] = {}
-    for key, label in (("last", LAST), ("first", FIRST)):
-        words, _, source = _first(label, lines).partition("Data source:")
-        words = words.strip().rstrip(".")
-        if words:
-            ages = MA.search(words)
-            bounds = [float(age) for age in ages.groups()] if ages else None
-            found[key] = words
-            found[f"{key}_ma"] = [0.0, 0.0] if words.casefold() == "extant" else bounds
-            found[f"{key}_source"] = source.strip()
-    return found
-
-
 def _stable_id(lines: str, hrefs: list[str]) -> int | None:
     """Return the number in the page's stable link, or None."""
     found = STABLE.search(lines)
-    number = re.search(r"[?&]id=(\d{1,12})\b", hrefs[int(found.group(1))]) if found else None
-    return int(number.group(1)) if number else None
+    return link_id(hrefs[int(found.group(1))]) if found else None
 
 
 def _first(pattern: re.Pattern[str], lines: str) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from common.errors import ToolkitError
+from common.formats import readable_formats
 from common.images import ImageError, read_image
+from mikrotax.markup import ForeignAnswer
 
-FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP")
 MAX_BYTES = 25_000_000
 MAX_PIXELS = 30_000_000  # checked before anything is decoded; a decompression bomb has more
 MIN_SIDE = 8  # pixels; a picture of 1x1 is a counter, not a fossil
@@ -20,19 +21,23 @@ class PictureError(ToolkitError):
     """Bytes that are not a picture that can be used; the message says why."""
 
 
+class NoPictureError(PictureError, ForeignAnswer):
+    """Bytes that are not a picture at all."""
+
+
 def check_picture(content: bytes) -> None:
     """Raise PictureError unless `content` is one whole picture of a sensible size, decoded to the last pixel."""
     if not content:
-        raise PictureError("it is empty")
+        raise NoPictureError("it is empty")
     if content.lstrip()[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<br", b"<head", b"<body")):
-        raise PictureError("it is an HTML page in place of a picture")
+        raise NoPictureError("it is an HTML page in place of a picture")
     try:
         _check_head(content)
         read_image(content)
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError("it is not a picture") from None
+        raise NoPictureError("it is not a picture") from None
     except ImageError as error:
         raise PictureError(f"it is broken or cut off ({error.__cause__ or error})") from None
     # Whatever a hostile file provokes in a decoder is a reason to refuse it.
@@ -55,7 +60,7 @@ def _check_head(content: bytes) -> None:
     """Check format, size and checksums, before a pixel is decoded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+        with Image.open(io.BytesIO(content), formats=readable_formats()) as picture:
             width, height = picture.size
             if min(width, height) < MIN_SIDE:
                 raise PictureError(f"it is too small ({width}x{height} pixels)")

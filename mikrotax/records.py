@@ -1,12 +1,17 @@
 """How pages become records of taxa, with the pictures that they list."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
-from common.names import disambiguate, picture_file, picture_path, strip_blanks
-from common.records import PICTURE_FIELDS, PageFacts, PictureFacts, Record, Sample
-from mikrotax.listing import Picture
+from common.names import disambiguate, picture_file, picture_path, safe_part, strip_blanks
+from common.records import PICTURE_FIELDS, Lineage, PageFacts, PictureFacts, Record, Sample
+from mikrotax.labels import folder_disagrees
+from mikrotax.links import picture_lineage
 from mikrotax.pages import Page
+from mikrotax.picture_sources import Picture
+
+TYPE_FIGURES = "type figures"  # a directory; what lies there is a drawing to prepare_image_model.py
 
 
 class Files:
@@ -41,8 +46,8 @@ class Listed:
     def facts(self) -> PictureFacts:
         """Return the picture as it stands in a record."""
         words = {name: getattr(self.picture, name) for name in PICTURE_FIELDS}
-        picture = self.picture
-        return PictureFacts(picture.full, self.file, picture.lineage, **words, page=self.page, fetched=self.fetched)
+        facts = PictureFacts(self.picture.full, self.file, self.picture.lineage, page=self.page, fetched=self.fetched)
+        return replace(facts, **words, other=self.picture.other)
 
 
 @dataclass
@@ -57,15 +62,31 @@ class Pool:
         """Add the pictures of a page, which was fetched at that moment (`2026-11-24T05:33:02Z`)."""
         for taxon, pictures in samples(page):
             for picture in pictures:
+                if not picture.lineage:
+                    below = (taxon,) if taxon != page.taxon else ()
+                    picture = replace(picture, lineage=(*page.lineage, *below))
                 key = picture_path(picture.thumb)
                 known = self.listed.get(key)
-                if known is None or picture.richness > known.picture.richness:
-                    if not picture.lineage:
-                        below = (taxon,) if taxon != page.taxon else ()
-                        picture = replace(picture, lineage=(*page.lineage, *below))
+                if known is None or _knows_more(picture, known.picture):
                     url = (self.full_size and picture.full) or picture.thumb
-                    file = self.files.file(picture_path(url), picture_file(url))
-                    self.listed[key] = Listed(picture, page.url, fetched, url, file)
+                    wanted = wanted_file(url, page.module if picture.catalogue else "")
+                    self.listed[key] = Listed(
+                        picture, page.url, fetched, url, self.files.file(picture_path(url), wanted)
+                    )
+
+
+def _knows_more(picture: Picture, known: Picture) -> bool:
+    """Tell whether more is said of a picture than was known, or its place is told more exactly."""
+    return (picture.richness, len(picture.lineage)) > (known.richness, len(known.lineage))
+
+
+def wanted_file(url: str, module: str = "") -> str:
+    """Return where the picture at `url` lies below images/ unless another one lies there.
+
+    A type image out of a catalogue lies with the `module` whose page shows it, among drawings.
+    """
+    file = picture_file(url)
+    return "/".join([safe_part(module), TYPE_FIGURES, *file.split("/")[1:]]) if module else file
 
 
 def samples(page: Page) -> Iterator[tuple[str, tuple[Picture, ...]]]:
@@ -85,8 +106,28 @@ def make_record(page: Page, fetched: str) -> Record:
             for taxon, pictures in samples(page)
         ),
         lineage=page.lineage,
-        page=PageFacts(page.url, page.id, page.rank, page.features, page.range, fetched),
+        page=PageFacts(
+            page.url, page.id, page.rank, page.features, page.range, fetched, page.text, dict(_other_folders(page))
+        ),
     )
+
+
+def with_names(record: Record, names: Iterable[str | None]) -> Record:
+    """Return `record` with the full name of each sample's taxon, where `names` has one for it."""
+    full = zip_longest(record.samples, names)
+    return replace(
+        record, samples=tuple(Sample(name or sample.taxon, sample.thumbs) for sample, name in full if sample)
+    )
+
+
+def _other_folders(page: Page) -> Iterator[tuple[str, Lineage]]:
+    """Yield thumbnail and folder of each picture whose folder does not lie below the taxon that shows it."""
+    for taxon, pictures in samples(page):
+        lineage = page.lineage if taxon == page.taxon else (*page.lineage, taxon)
+        for picture in pictures:
+            folder = tuple(picture_lineage(picture.full))
+            if not picture.catalogue and folder_disagrees(folder, lineage):
+                yield picture.thumb, folder
 
 
 def with_pictures(record: Record, pool: Pool) -> Record:

@@ -1,32 +1,41 @@
 """A run of the scraper: the pages of each module become records, then the pictures that they list are fetched."""
 
-from contextlib import closing
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from datetime import date
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from common.files import write_bytes
 from common.records import Record
 from mikrotax.changes import changes, write_changes
-from mikrotax.crawl import Failure, Reader, Visit, Walk, first_page
-from mikrotax.links import Link, is_page, site_directory
+from mikrotax.clock import Clock, OutOfTime
+from mikrotax.crawl import Failure, Walk, first_page
+from mikrotax.fetching import PictureFetcher
+from mikrotax.links import MODULES, Link, LinkError, is_page, link_id, page_link, site_directory
 from mikrotax.markup import PageError
 from mikrotax.outcome import Outcome
-from mikrotax.pictures import MAX_BYTES, PictureError, check_picture, is_whole
+from mikrotax.reader import Reader, Visit
 from mikrotax.record_files import RecordFiles, remove_leftovers
-from mikrotax.records import Files, Listed, Pool, make_record, with_pictures
+from mikrotax.records import Files, Pool, make_record, with_names, with_pictures
+from mikrotax.robots import SAYS_NO_TRAINING, Robots, read_robots
 from mikrotax.session import FetchError, PoliteSession, SiteError
 from mikrotax.settings import ScrapeSettings
 from mikrotax.store import PageStore
-from mikrotax.tables import write_citation, write_credits, write_failures, write_notices
+from mikrotax.suggestions import suggestion
+from mikrotax.tables import Tables, read_table
+
+ROBOTS = "robots.txt"  # where the store keeps it
+
+logger = logging.getLogger(__name__)
 
 
 def scrape(settings: ScrapeSettings) -> Outcome:
     """Read the pages of each module, write their records, and fetch the pictures; return what came of it.
 
-    An interruption, by Ctrl-C or because the site asks for it, ends the run early and is noted in the outcome. Raises
-    ToolkitError where the store of pages cannot be used, OSError where the disk refuses.
+    An interruption, by Ctrl-C, by the clock or because the site asks for it, ends the run early and is noted in the
+    outcome. Raises ToolkitError where the store of pages cannot be used, OSError where the disk refuses.
     """
     with closing(PageStore(settings.cache)) as store:
         scraper = Scraper(settings, store)
@@ -39,19 +48,36 @@ class Scraper:
 
     def __init__(self, settings: ScrapeSettings, store: PageStore):
         self.settings = settings
+        self.store = store
         self.outcome = Outcome()
         self.session = None
         if not settings.offline:
             self.session = PoliteSession(settings.site, settings.delay, settings.contact)
-        self.reader = Reader(store, self.session, settings.max_age if settings.update else None)
+        self.clock = Clock(settings.max_hours)
         remove_leftovers(settings.images)
         self.files = RecordFiles(settings.data)
+        for problem in self.files.problems:
+            self.outcome.notices["a record that cannot be used is passed over"].append(problem)
+        self.reader = Reader(
+            store,
+            self.session,
+            settings.max_age if settings.update else None,
+            self.files.sizes() if settings.update else {},
+            accept_shrunk=settings.accept_shrunk,
+            note_shrunk=not settings.dry_run,
+        )
+        self.failed_before = {row.get("url") or "" for row in read_table(settings.data / "failures.csv")}
         self.pool = Pool(Files(self.files.picture_files()), settings.full_size)
         self.records: dict[str, list[Record]] = {}  # of this run, by module, without their pictures
+        self.sample_ids: dict[str, list[int | None]] = {}  # of the taxa that a page lists, by the page's address
+        self.names: dict[int, str] = {}  # of the taxa by their ids
         self.whole: set[str] = set()  # modules that were read from their root to the last page
 
     def run(self) -> None:
         """Do all of it, or as much as there is time for."""
+        robots = self._last_robots()
+        if robots and robots.no_training:
+            logger.info(SAYS_NO_TRAINING, robots.no_training)
         try:
             try:
                 for module in self.settings.modules:
@@ -60,12 +86,33 @@ class Scraper:
                 if not self.settings.dry_run:
                     self._write_records()
             self._fetch_pictures()
-        except (KeyboardInterrupt, SiteError) as reason:
+        except (KeyboardInterrupt, SiteError, OutOfTime) as reason:
             self.outcome.stopped = reason
+        if self.session and self.session.robots_answer is not None and self.records:
+            self.store.save(ROBOTS, self.session.robots_answer)
         self.outcome.delay = self.session.delay if self.session else self.settings.delay
         self.outcome.requests = self.session.asked if self.session else None
         if any(self.records.values()) and not self.settings.dry_run:
             self._write_tables()
+
+    def _last_robots(self) -> Robots | None:
+        """Return the site's robots.txt, as it was read in this run or else an earlier one, None if it never was."""
+        answer = (self.session and self.session.robots_answer) or self.store.get(ROBOTS)
+        return read_robots(answer) if answer is not None else None
+
+    def _fetch_pictures(self) -> None:
+        """Fetch the pictures that are not here yet, or count them where nothing is to be fetched."""
+        if self.records and not self.pool.listed:
+            self.outcome.not_understood["no picture was found at all"] += list(self.records)
+        fetcher = PictureFetcher(self.settings, self.outcome, self.clock)
+        missing = fetcher.missing(self.pool.listed.values(), self.failed_before)
+        if self.session and not self.settings.dry_run:
+            fetcher.fetch(self.session, missing)
+            return
+        robots = self._last_robots()
+        if missing and robots is None and self.session:
+            robots = self.session.robots
+        fetcher.count(missing, robots)
 
     def _read_module(self, module: str) -> None:
         """Walk a module from its first page; note its records, and put its pictures into the pool."""
@@ -74,27 +121,27 @@ class Scraper:
         try:
             first = self._first_page(module)
         except (FetchError, PageError) as error:
+            reason = f"no page to start from: {error}{self._suggestion(module)}"
             name = self.settings.taxon or module
-            self.outcome.failures.append(Failure("page", name, self.settings.site, f"no page to start from: {error}"))
+            self.outcome.failures.append(Failure("page", name, self.settings.site, reason))
             return
         name = first.page.module
         if name in self.records:
             return  # one module, given by two of its names
-        walk = Walk(self.reader, first)
+        walk = Walk(self.reader, first, self.failed_before)
         self.records[name] = []
-        with tqdm(unit="page", desc=f"{name}: pages") as bar:
-            try:
-                for visit in walk:
-                    self._add(visit)
-                    bar.total = bar.n + 1 + len(walk.waiting)
-                    bar.update()
-                    if self.outcome.pages >= self.settings.max_pages:
-                        break
-                if len(first.page.lineage) == 1 and not walk.failures and not walk.waiting:
-                    self.whole.add(name)
-            finally:
-                self.outcome.failures += walk.failures
-                self.outcome.waiting += len(walk.waiting)
+        try:
+            # How many pages there are is known only at the end.
+            for visit in tqdm(self.clock.watch(walk), unit="page", desc=f"{name}: pages"):
+                self._add(visit)
+                if self.outcome.pages >= self.settings.max_pages:
+                    break
+            if len(first.page.lineage) == 1 and not walk.failures and not walk.waiting:
+                self.whole.add(name)
+        finally:
+            self.names |= walk.names
+            self.outcome.failures += walk.failures
+            self.outcome.waiting += walk.waiting
 
     def _first_page(self, module: str) -> Visit:
         """Return the first page of a module, or of the taxon in it; FetchError or PageError if there is none."""
@@ -105,24 +152,38 @@ class Scraper:
         folder = parts.path.removesuffix("index.php").strip("/") or site_directory(module)
         return first_page(self.reader, f"{parts.scheme}://{parts.netloc}/{folder}", module, self.settings.taxon)
 
+    def _suggestion(self, module: str) -> str:
+        """Return names like those that were asked for, among what is stored and known; "" where there are none."""
+        stored = list(_links(self.store.urls()))
+        taxa = self.files.taxa() | {link.taxon for link in stored}
+        modules = {*MODULES, *self.files.modules(), *(link.module for link in stored)}
+        return (self.settings.taxon and suggestion(self.settings.taxon, taxa)) or suggestion(module, modules)
+
     def _add(self, visit: Visit) -> None:
         """Take in one page that was read, and write its record if there is none yet."""
-        self.pool.add(visit.page, visit.fetched)
+        page = visit.page
+        self.pool.add(page, visit.fetched)
         self.outcome.add(visit)
-        record = make_record(visit.page, visit.fetched)
-        self.records[visit.page.module].append(record)
+        if len(page.lineage) == 1 and not page.daughters:
+            self.outcome.not_understood["it is the page of a module, and lists no taxa"].append(page.taxon)
+        record = make_record(page, visit.fetched)
+        self.records[page.module].append(record)
+        if any("?id=" in daughter.url for daughter in page.daughters):
+            self.sample_ids[page.url] = [link_id(daughter.url) for daughter in page.daughters]
         known = self.files.path(record).exists()
         self.outcome.counts["taxa", "known" if known else "new"] += 1
         if not (known or self.settings.dry_run or self.settings.update):
             self.files.write(with_pictures(record, self.pool))
 
     def _write_records(self) -> None:
-        """Write each record again that has changed, now that the richest metadata of its pictures is known."""
+        """Write each record again that has changed, now that names and the richest metadata of pictures are known."""
         for module, records in self.records.items():
             if self.settings.update:
                 self._write_changes(module, records)
             for record in records:
-                self.files.write(with_pictures(record, self.pool))
+                ids = self.sample_ids.get(record.page.url, []) if record.page else []
+                named = with_names(record, [self.names.get(number or -1) for number in ids])
+                self.files.write(with_pictures(named, self.pool))
 
     def _write_changes(self, module: str, records: list[Record]) -> None:
         """Write down what has changed in a module since its records were written, and put aside those of taxa now gone.
@@ -136,32 +197,18 @@ class Scraper:
             self.outcome.changes += len(rows)
             self.files.put_aside(module, records, whole)
 
-    def _fetch_pictures(self) -> None:
-        """Fetch the pictures that are not here yet; each is checked, and written whole or not at all."""
-        missing = [entry for entry in self.pool.listed.values() if not is_whole(self.settings.images / entry.file)]
-        self.outcome.counts["pictures", "known"] += len(self.pool.listed) - len(missing)
-        if self.session is None or self.settings.dry_run:
-            self.outcome.missing = len(missing)
-            return
-        for entry in tqdm(missing, unit="picture", desc="pictures"):
-            try:
-                self._fetch_picture(self.session, entry)
-                self.outcome.counts["pictures", "new"] += 1
-            except (FetchError, PictureError) as error:
-                taxon = entry.picture.lineage[-1]
-                self.outcome.failures.append(Failure("picture", taxon, entry.url, str(error), entry.page))
-
-    def _fetch_picture(self, session: PoliteSession, entry: Listed) -> None:
-        content = session.fetch(entry.url, MAX_BYTES).content
-        check_picture(content)
-        write_bytes(self.settings.images / entry.file, content)
-
     def _write_tables(self) -> None:
-        """Write what goes with the records: how to cite, credits, what failed, what a person should look at."""
-        parts = urlsplit(self.settings.site)
-        data, images = self.settings.data, self.settings.images
-        write_citation(data / "CITATION.txt", f"{parts.scheme}://{parts.netloc}", self.files.fetch_dates(self.records))
-        write_credits(images / "credits.csv", images, self.pool.listed.values())
-        write_failures(data / "failures.csv", self.outcome.failures)
-        write_notices(data / "notices.csv", self.outcome.notices)
+        """Write what goes with the records: how to cite, credits, taxa, what failed, what a person should look at."""
+        tables = Tables(self.settings, self.outcome)
+        robots = self._last_robots()
+        no_training = robots.no_training if robots else ""
+        tried = self.session.tried if self.session else set()
+        tables.write(self.files.present(self.records), self.pool.listed.values(), no_training, tried)
         self.outcome.tables = True
+
+
+def _links(urls: Iterable[str]) -> Iterator[Link]:
+    """Yield what addresses of pages say, of those that name a taxon."""
+    for url in urls:
+        with suppress(LinkError):
+            yield page_link(url, url)

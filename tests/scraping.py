@@ -8,11 +8,19 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from PIL import Image
 
 import scrape_mikrotax
 
 GENUS = "Coccolithus"  # with a group and species below it: 5 pages of the demo, some 45 pictures
+
+
+def quick_first(*cases, quick=1):
+    """Return cases for `parametrize`, of which all but the first few are marked as slow."""
+    values = [case if isinstance(case, tuple) else (case,) for case in cases]
+    marks = [()] * quick + [pytest.mark.slow] * len(values)
+    return [pytest.param(*case, marks=mark) for case, mark in zip(values, marks, strict=False)]
 
 
 def scrape(site, folder, *options):

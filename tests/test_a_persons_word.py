@@ -144,15 +144,11 @@ def test_broken_corrections_are_refused_with_a_sentence(own, tmp_path, capsys, r
     assert said in error and error.startswith("visualise_results.py: ")
 
 
-@pytest.mark.parametrize(
-    "content, said",
-    [(b"PK\x03\x04 workbook", "a workbook"), ("file".encode("utf-16"), "UTF-16"), (b"file,label\n\xff,a", "")],
-)
-def test_corrections_in_other_forms_are_refused(own, tmp_path, capsys, content, said):
-    (tmp_path / "c.csv").write_bytes(content)
-    assert run(*own, "--corrections", tmp_path / "c.csv") == 1
+def test_a_workbook_is_refused_as_corrections(own, tmp_path, capsys):
+    (tmp_path / "c.xlsx").write_bytes(b"PK\x03\x04 workbook")
+    assert run(*own, "--corrections", tmp_path / "c.xlsx") == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "cannot be read as corrections" in error and said in error
+    assert "cannot be read as corrections: it is a workbook; save the sheet as CSV UTF-8" in error
 
 
 @pytest.mark.slow

@@ -53,6 +53,7 @@ def test_the_contract_of_the_file(tmp_path):
     }
     assert set(content) == {
         *("made_by", "version", "hash", "depth", "seed", "options", "counts", "majority_share", "audit", "classes"),
+        *("page", "pages", "corrections", "earlier_split"),
     }
 
 

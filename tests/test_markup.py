@@ -2,7 +2,7 @@
 
 import pytest
 
-from mikrotax.markup import PageError, decode, escape_apostrophes, page_proper, parse_html, read_lines, tidy
+from mikrotax.markup import PageError, decode, escape_quotes, page_proper, parse_html, read_lines, tidy
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
@@ -29,7 +29,7 @@ def test_the_page_proper_begins_with_the_doctype_and_ends_before_the_comments():
 
 
 def test_apostrophes_in_single_quotes_are_escaped():
-    assert escape_apostrophes("<a href='d'orb'><b title='O'X, d'Y'>it's") == (
+    assert escape_quotes("<a href='d'orb'><b title='O'X, d'Y'>it's") == (
         "<a href='d&#39;orb'><b title='O&#39;X, d&#39;Y'>it's"
     )
 

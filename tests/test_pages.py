@@ -238,9 +238,13 @@ def test_the_geological_range():
         "last": "at top of NN21 Zone (0.00-0.29Ma, top in Holocene stage)",
         "last_ma": [0.0, 0.29],
         "last_source": "A 2018",
+        "last_zone": "NN21",
+        "last_stage": "Holocene",
         "first": "in Eocene (33.9–56Ma)",
         "first_ma": [33.9, 56.0],
         "first_source": "",
+        "first_zone": "",
+        "first_stage": "",
     }
     assert parsed(page(body="<p>Geological Range: <br>range not known</p>")).range == {}
 

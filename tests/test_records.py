@@ -1,11 +1,15 @@
 """The record of a taxon as the scraper writes it and as it is read again, and which file each one has."""
 
 import json
+import os
+from dataclasses import fields
 
 import pytest
 
 from common.records import PageFacts, PictureFacts, Record, RecordError, Sample, read_record, read_records, write_record
+from common.taxon_text import TaxonText
 from mikrotax.record_files import RecordFiles, remove_leftovers
+from mikrotax.tables import fetch_dates
 
 FULL = Record(
     hierarchy=("m", "AUbusgp", "Ausbus"),
@@ -34,7 +38,8 @@ def test_the_keys_of_a_record_stand_in_their_order(tmp_path):
     text = (tmp_path / "a.json").read_text("utf-8")
     content = json.loads(text)
     assert list(content) == ["hierarchy", "samples", "lineage", "page", "pictures"] and "Größe" in text
-    assert list(content["page"]) == ["url", "id", "rank", "features", "range", "fetched"]
+    facts = ["url", "id", "rank", "features", "range", "fetched"]
+    assert list(content["page"]) == facts + [each.name for each in fields(TaxonText)]
     (facts,) = content["pictures"].values()
     assert list(facts) == [
         *("full", "file", "lineage", "source", "caption", "status", "notes", "location", "sample", "age"),
@@ -75,6 +80,13 @@ def test_a_broken_record_says_why(tmp_path, text, why):
         read_record(tmp_path / "a.json")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(RecordError, match="not a regular file"):
+        read_record(tmp_path / "a.json")
+
+
 def test_details_of_a_wrong_type_count_as_not_known(tmp_path):
     content = BY_HAND | {
         "lineage": ["m", "Bus"],
@@ -93,9 +105,26 @@ def test_all_records_below_a_directory(tmp_path):
     write_record(tmp_path / ".pages" / "c.json", FULL)
     (tmp_path / "README.md").write_text("# data/")
     (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "list.json").write_text("[]")
     records, problems = read_records(tmp_path)
     assert [path.name for path in records] == ["a.JSON", "b.json"]
-    assert len(problems) == 1 and "broken.json" in problems[0]
+    assert [path.name for path in problems] == ["broken.json", "list.json"]
+    assert "neither `hierarchy` nor `samples`" in problems[tmp_path / "list.json"]
+
+
+def test_linked_directories_are_read_once(tmp_path):
+    write_record(tmp_path / "elsewhere" / "a.json", FULL)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "data")
+    records, problems = read_records(tmp_path / "data")
+    assert list(records) == [tmp_path / "data" / "link" / "a.json"] and problems == {}
+
+
+def test_records_in_deep_directories_are_read(tmp_path, nest):
+    (nest(tmp_path, 1_100) / "a.json").write_text(json.dumps(BY_HAND))
+    records, problems = read_records(tmp_path)
+    assert len(records) == 1 and problems == {}
 
 
 # Their files
@@ -151,7 +180,7 @@ def test_dates_of_earlier_records_and_of_this_run(tmp_path):
     write_record(tmp_path / "n" / "n.json", record("n", fetched="2021-01-01T00:00:00Z"))
     files = RecordFiles(tmp_path)
     now = {"m": [record("m", "Aus", fetched="2022-01-01T00:00:00Z"), record("m", "Bus")]}
-    assert files.fetch_dates(now) == {
+    assert fetch_dates(files.present(now).values()) == {
         "m": ["2022-01-01T00:00:00Z", "2026-11-24T05:33:02Z"],
         "n": ["2021-01-01T00:00:00Z"],
     }

@@ -24,7 +24,7 @@ from reports.review import MOST, Candidate, Review, ReviewPicture, write_review
 from reports.review_images import encode_images
 from reports.taxon_facts import TaxonFacts
 from tests.browser import browse, needs_chromium
-from tests.report_set import HOSTILE, LINEAGES, trained_checkpoint
+from tests.report_set import HOSTILE, LINEAGES, shared_report_set, trained_checkpoint
 from tests.tiny import draw_shape
 
 TAXA = {"ring": HOSTILE, "disc": "Disc", "bar": "Bar"}  # what the model calls the shapes
@@ -222,6 +222,28 @@ def test_the_page_is_valid_and_alone(samples):
     assert not [each for each in document.iter() if each.get("src", "").startswith("http") or each.tag == "link"]
     content = json.loads(document.find(".//script[@id='content']").text)
     assert len(content["pictures"]) == 30 and HOSTILE in {taxon["label"] for taxon in content["taxa"]}
+
+
+def test_the_review_of_a_report_has_suspects_first_and_names_that_prepare_knows(tmp_path_factory):
+    report = shared_report_set(tmp_path_factory) / "report"
+    text = (report / "review.html").read_text(encoding="utf-8")
+    document = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
+    content = json.loads(document.find(".//script[@id='content']").text)
+    suspects = [row["file"] for row in table(report / "suspects.csv")]
+    first = [picture["file"] for picture in content["pictures"][: len(suspects)]]
+    assert first == suspects and all("suspect" in each["flags"] for each in content["pictures"][: len(suspects)])
+    predictions = {row["file"]: row for row in table(report / "predictions.csv")}
+    assert {picture["file"]: picture["label"] for picture in content["pictures"]} == {
+        file: row["actual"] for file, row in predictions.items()
+    }
+    names = [taxon["label"] for taxon in content["taxa"]]
+    for picture in content["pictures"]:
+        row = predictions[picture["file"]]
+        said = [(names[content["classes"][label]], share) for label, share, _ in picture["candidates"]]
+        assert said == [
+            (row[f"answer_{n}"], pytest.approx(float(row[f"probability_{n}"]), abs=1e-4)) for n in (1, 2, 3)
+        ]
+        assert all(content["training"][index]["image"] for _, _, nearest in picture["candidates"] for index in nearest)
 
 
 @pytest.mark.slow

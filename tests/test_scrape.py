@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from PIL import Image
 import scrape_mikrotax
 from common import __version__
 from common.names import picture_file
+from common.taxon_text import TaxonText
 from mikrotax.pictures import check_picture
 from mikrotax.store import PageStore
 from tests.faults import Faults
@@ -116,7 +118,8 @@ def test_both_wordings_and_both_names_of_a_module_give_the_same_records(make_sit
     (path, record), *more = records(tmp_path).items()
     name = {"2018": "Mesozoic", "later": "ntax_mesozoic"}[wording]
     assert path == f"{name}/Cyclagelosphaeramargerelii.json" and not more and record["hierarchy"][0] == name
-    assert set(record["page"]) == {"url", "id", "rank", "features", "range", "fetched"}
+    facts = {"url", "id", "rank", "features", "range", "fetched"}
+    assert set(record["page"]) == facts | {each.name for each in fields(TaxonText)}
     assert {key for picture in record["pictures"].values() for key in picture} == {
         *("full", "file", "lineage", "source", "caption", "status", "notes", "location", "sample", "age"),
         *("page", "fetched"),

@@ -61,12 +61,13 @@ def test_taxa_whose_names_differ_in_blanks_or_case_alone_do_not_share_a_file(tmp
 
 
 def test_a_record_that_was_written_by_hand_is_left_alone_and_a_broken_one_replaced(tmp_path):
-    pages = {"m": page(("m",), table(row("Aus", module="m"))), "Aus": page(("m", "Aus"), link="")}
+    shot = thumbnail("x.jpg", "Aus", "m")
+    pages = {"m": page(("m",), table(row("Aus", module="m"))), "Aus": page(("m", "Aus"), gallery(shot), link="")}
     by_hand = json.dumps({"hierarchy": ["m", "Aus"], "samples": []})
     (tmp_path / "data" / "m").mkdir(parents=True)
     (tmp_path / "data" / "m" / "Aus.json").write_text(by_hand)
     (tmp_path / "data" / "m" / "m.json").write_text('{"hierarchy": ["m"], "samp')
-    with OwnSite(pages) as site:
+    with OwnSite(pages, {"/images/m/thumbs/x.jpg": picture()}) as site:
         assert scrape(site, tmp_path, "--module", "m") == 0
     found = records(tmp_path)
     assert (tmp_path / "data" / "m" / "Aus.json").read_text() == by_hand

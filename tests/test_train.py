@@ -283,7 +283,7 @@ def test_help_and_mistakes_answer_at_once(arguments):
 
 
 def test_images_that_were_moved_by_hand_are_not_gone_on_with(tmp_path):
-    write_image_folders(tmp_path, train=2, validate=1)
+    write_image_folders(tmp_path, train=2, validate=2)
     (tmp_path / "dataset.json").unlink()
     assert train(tmp_path, *SMALL, "--epochs", "1").status == 0
     (tmp_path / "validate/disc/disc0.png").rename(tmp_path / "train/disc/disc100.png")
