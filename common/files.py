@@ -16,7 +16,7 @@ MOST_LINES = 20  # of a row of a table, where its cells hold line breaks
 
 # Text that a spreadsheet takes for a formula (OWASP, CSV injection; also the wide forms of these signs), or for a
 # number that it rounds to 15 digits or writes as a power of ten.
-_RISKY = re.compile(r"[=+\-@\t\r\n＝＋－＠|%]|[\d.,]{16,}$|\d+([.,]\d*)?[eE][+-]?\d+$")
+_RISKY = re.compile(r"[=+\-@\t\r\n＝＋－＠|%].|[\d.,]{16,}$|\d+([.,]\d*)?[eE][+-]?\d+$")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)$")
 _LONG = 15  # digits
 
@@ -65,11 +65,16 @@ def write_json(path: Path | str, value: Any) -> Path:
 
 
 def write_csv(path: Path | str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Write `rows` to `path` as a table with a head line (UTF-8, commas, Unix line ends), whole or not at all."""
+    """Write `rows` to `path` as a table with a head line (UTF-8, commas, Unix line ends), whole or not at all.
+
+    No text in it starts a formula where a spreadsheet opens it (see `guard_cell`).
+    """
     text = io.StringIO()
     table = csv.DictWriter(text, list(columns), lineterminator="\n")
     table.writeheader()
-    table.writerows(rows)
+    table.writerows(
+        {name: guard_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows
+    )
     return write_text(path, text.getvalue())
 
 

@@ -248,7 +248,7 @@ $("find").addEventListener("keydown", (event) => {
 // corrections.csv, as both scripts read it; text that a spreadsheet takes for a formula gets an apostrophe before it.
 function cell(text) {
   text = String(text).replace(/[\r\n\t]+/g, " ");
-  if (/^'*\s*([=+\-@＝＋－＠|%]|[\d.,]{16,}$|\d+([.,]\d*)?[eE][+-]?\d+$)/.test(text) && !/^-?\d+\.?\d*$/.test(text)) text = "'" + text;
+  if (/^'*\s*([=+\-@＝＋－＠|%].|[\d.,]{16,}$|\d+([.,]\d*)?[eE][+-]?\d+$)/.test(text) && !/^-?\d+\.?\d*$/.test(text)) text = "'" + text;
   return /[",;]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 }
 function table() {

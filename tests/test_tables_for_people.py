@@ -13,7 +13,7 @@ from common.tables import Sheet, table_text, write_table, write_workbook
 
 FORMULAS = ["=1+1", "+1+1", "-1+cmd", "@SUM(A1)", "\t=1", "\r=1", " =1", "=cmd|' /C calc'!A0", "＝1+1", "'=1", "%0A=1"]
 ROUNDED = ["2026112600000001", "12345678901234567890", "1e5", "12E300", "-1234567890123456"]
-PLAIN = ["", "12", "-0.5", "+0.25", "0.1234", "a=b", "Emiliania huxleyi", "core 1/0-10 cm", "'abc", "1,5", "x-1"]
+PLAIN = ["", "-", "12", "-0.5", "+0.25", "0.1234", "a=b", "Emiliania huxleyi", "core 1/0-10 cm", "'abc", "1,5", "x-1"]
 
 
 @pytest.mark.parametrize("text", FORMULAS + ROUNDED)
