@@ -3,6 +3,7 @@
     python visualise_results.py                              # model, validate/ -> test.png
     python visualise_results.py --select worst --num_images 30 --output worst.png
     python visualise_results.py --report report              # -> report/report.html, tables and figures beside it
+    python visualise_results.py --report report --pdf        # the same, and printed to report/report.pdf
     python visualise_results.py --images my_pictures         # name the pictures of any folder
 
 Reads the model file of train_classifier.py and an ImageFolder (validate/<class>/). Writes a grid of pictures, each with
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.command_line import device_name, make_parser, page_number, positive_float, run_script, share, whole_number
-from reports.settings import GRID_FORMATS, OWN_PICTURES, SELECTIONS, VisualiseSettings
+from reports.settings import GRID_FORMATS, OWN_PICTURES, PAPERS, SELECTIONS, VisualiseSettings
 
 if TYPE_CHECKING:
     from reports.model import LoadedModel
@@ -38,6 +39,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write report.html with tables and figures into this directory (default: no report); with --images, where "
         f"the answers go (default: {OWN_PICTURES})",
+    )
+    add(
+        "--pdf",
+        nargs="?",
+        const=PAPERS[0],
+        choices=PAPERS,
+        help="with --report: print it to report.pdf, too, on this paper (A4), by Chromium, Chrome or Edge",
     )
     add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: data)")
     add(
@@ -83,6 +91,8 @@ def main(argv: list[str] | None = None) -> int:
     typed = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
     settings = VisualiseSettings(**typed)
     _check_company(parser, typed)
+    if settings.pdf and (settings.report is None or settings.images is not None):
+        parser.error("--pdf goes with --report DIR, the directory of the report that is printed")
     if settings.grid_format not in GRID_FORMATS:
         parser.error(f"--output must end in one of .{', .'.join(GRID_FORMATS)}, not in .{settings.grid_format}")
     return run_script("visualise_results.py", lambda: work(settings), "interrupted; no file is left half written")
@@ -124,9 +134,13 @@ def show(settings: VisualiseSettings, model: "LoadedModel") -> int:
     validate = predict_split(model, settings.validate, page=settings.page)
     print(write_overview(settings, model, validate))
     if settings.report:
-        from reports.report import write_report
+        from reports.report import PAGE, write_report
 
         print(write_report(settings.report, settings, model, validate))
+        if settings.pdf:
+            from reports.pdf import print_page
+
+            print(f"Wrote {print_page(settings.report / PAGE, settings.pdf)}")
     return 0
 
 

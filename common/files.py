@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+_LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # the temporary names of `write_whole`
 MOST_LINES = 20  # of a row of a table, where its cells hold line breaks
 
 # Text that a spreadsheet takes for a formula (OWASP, CSV injection; also the wide forms of these signs), or for a
@@ -92,6 +93,13 @@ def guard_cell(text: str) -> str:
 def unguard_cell(text: str) -> str:
     """Return a cell without the apostrophe that `guard_cell` put before it."""
     return text[1:] if text.startswith("'") and guard_cell(text[1:]) == text else text
+
+
+def clear_leftovers(directory: Path) -> None:
+    """Remove what writing whole files has left in a directory where it was killed; nothing must be writing there."""
+    for left in directory.glob(".*.part"):
+        if _LEFTOVER.fullmatch(left.name) and left.is_file():
+            left.unlink(missing_ok=True)
 
 
 def in_one_line(text: str) -> str:

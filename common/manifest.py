@@ -16,6 +16,7 @@ COLUMNS = (
     *("path", "split", "class", "lineage", "group", "technique", "technique_sure", "source", "sample", "status"),
     *("URL", "sha256", "file"),
 )
+LONGEST = 2000  # letters of what is only told, such as a source
 ARROW = " > "  # between the names of a lineage, wherever one is written as text
 
 
@@ -83,6 +84,7 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> Path:
 
 def _row(cells: dict[str, str]) -> ManifestRow:
     texts = {name: cells.get(name) or "" for name in COLUMNS}
+    texts |= {name: in_one_line(texts[name][:LONGEST]) for name in ("technique", "source", "sample", "status", "URL")}
     lineage, sure = texts.pop("lineage"), texts.pop("technique_sure")
     return ManifestRow(
         label=texts.pop("class"),

@@ -6,7 +6,10 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from common.files import in_one_line
+
 MAX_PART = 120  # bytes of one file or directory name; disks allow 255, temporary files and old tools need some of it
+MAX_SHOWN = 200  # letters of a name in figures, pages and tables
 MAX_FILE = 200  # bytes of a whole path below images/; Windows allows 260 with everything that stands before it
 
 # Names that mean a device on Windows, whatever their extension.
@@ -40,6 +43,15 @@ def comparison_key(name: str) -> str:
 def is_type(status: str) -> bool:
     """Tell whether the status of a picture says that it shows a type specimen: holotype, paratype, lectotype …"""
     return re.search(r"type\b", status, re.IGNORECASE) is not None
+
+
+def shown_name(name: str) -> str:
+    """Return a taxon's name as figures, pages and tables show it: in one line, and of at most MAX_SHOWN letters.
+
+    A name that had to be cut ends in eight hexadecimal digits of its hash, so that two long names stay two.
+    """
+    line = in_one_line(name[: MAX_SHOWN + 1])
+    return line if len(line) <= MAX_SHOWN else f"{line[: MAX_SHOWN - 9]}…{_digits(name)}"
 
 
 def safe_part(name: str) -> str:

@@ -15,10 +15,10 @@ import imagehash
 import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from common.images import ImageError, read_image
 from common.pages import Page
+from common.progress import Progress
 
 SMALLEST = 16  # pixels; an image with a shorter side shows nothing
 FLAT = 8  # grey levels between the darkest and the brightest place; an image with fewer is of one colour
@@ -108,7 +108,7 @@ def describe_all(
     page: which one of a file with several. Yields the error in place of the descriptor of an image that cannot be used.
     """
     workers = workers or min(os.cpu_count() or 1, 8)
-    with tqdm(total=len(paths), desc=title, unit="picture", disable=None) as bar:
+    with Progress(total=len(paths), desc=title, unit="picture") as bar:
         for descriptor in _describe_parallel(paths, workers if len(paths) >= PARALLEL else 1, page):
             yield descriptor
             bar.update()

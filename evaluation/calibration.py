@@ -33,9 +33,10 @@ UNKNOWN = "unknown"
 class SupportedTaxon:
     """The lowest taxon that holds all classes of an image's conformal set, and so the truth with that confidence.
 
-    title: of `node`, in open nomenclature; probability: of all classes in the node, in [0, 1]. The node is (), `named`
-    false and the probability 1 where the classes share no taxon (title "indet."), or where the image is not
-    `in_distribution`, that is, unlike all training images (title "unknown").
+    title: of `node`, in open nomenclature; probability: of all classes in the node, in [0, 1]. The node is () and
+    `named` false where the classes share no taxon that tells anything (title "indet."; see `Taxonomy.lowest_taxon`), or
+    where the image is not `in_distribution`, that is, unlike all training images (title "unknown"); the probability is
+    then that of the most probable class.
     """
 
     title: str
@@ -110,9 +111,10 @@ class Calibration:
         probabilities = self.probabilities(prediction.logits)
         taxa = []
         for row, members in enumerate(self.sets(prediction.logits, confidence)):
-            node = () if outside[row] else self.taxonomy.common_ancestor(np.flatnonzero(members))
+            node = () if outside[row] else self.taxonomy.lowest_taxon(np.flatnonzero(members))
             below = [holds(node, lineage) for lineage in self.taxonomy.lineages]
-            probability = min(float(probabilities[row, below].sum()), 1.0)
+            sums = probabilities[row, below].sum() if node else probabilities[row].max()
+            probability = min(float(sums), 1.0)
             title = UNKNOWN if outside[row] else self.taxonomy.title(node)
             taxa.append(SupportedTaxon(title, node, probability, bool(node), not outside[row]))
         return taxa

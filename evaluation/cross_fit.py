@@ -1,9 +1,10 @@
 """Labelled images evaluated with a calibration that was fitted on other images than those that it is measured on."""
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -59,6 +60,19 @@ class PredictedSplit:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def labelled(self, taxonomy: Taxonomy, probabilities: np.ndarray) -> LabelledPredictions:
+        """Return the images with their labels and some probabilities (n, classes) of them."""
+        return LabelledPredictions(
+            self.paths, taxonomy, self.labels.numpy(), probabilities, page=self.page, captions=self.captions
+        )
+
+    @cached_property
+    def captions(self) -> list[str]:
+        """What the images are called: their files' own names, with digits of a hash only where two are the same."""
+        own = [PurePosixPath(row.file).name or path.name for row, path in zip(self.manifest, self.paths, strict=True)]
+        taken = Counter(own)
+        return [name if taken[name] == 1 else path.name for name, path in zip(own, self.paths, strict=True)]
 
     @property
     def groups(self) -> list[str]:
@@ -161,5 +175,5 @@ def _evaluated(
     sets: np.ndarray,
     taxa: list[SupportedTaxon],
 ) -> EvaluatedSplit:
-    predictions = LabelledPredictions(split.paths, taxonomy, split.labels.numpy(), probabilities, split.page)
+    predictions = split.labelled(taxonomy, probabilities)
     return EvaluatedSplit(split, predictions, softmax(split.prediction.logits), sets, taxa)

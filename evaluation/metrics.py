@@ -144,6 +144,19 @@ def confusion_counts(taxonomy: Taxonomy, actual: np.ndarray, predicted: np.ndarr
     return labels, counts[np.ix_(labels, labels)]
 
 
+def most_confused(counts: np.ndarray, most: int) -> list[int]:
+    """Return the positions of up to `most` classes that are confused most often, rising, from counts (k, k).
+
+    Pairs of classes are taken in the order of how often the two are taken for each other, then classes without a
+    mistake, until there are enough.
+    """
+    both = np.triu(counts + counts.T, 1)
+    rows, columns = np.nonzero(both)
+    order = np.argsort(-both[rows, columns], kind="stable")
+    ranked = dict.fromkeys(np.stack([rows[order], columns[order]], axis=1).ravel().tolist())
+    return sorted([*ranked, *(place for place in range(len(counts)) if place not in ranked)][:most])
+
+
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
     """Return how far confidence lies from the share that is right, in [0, 1] (Naeini et al. 2015, AAAI).
 

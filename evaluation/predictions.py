@@ -1,6 +1,6 @@
 """What a model predicts of labelled images."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ class LabelledPredictions:
     """Images with their actual classes and the model's probabilities.
 
     paths: of the n images; taxonomy: of the model's classes; actual: label indices, int64 (n,); probabilities: float64
-    (n, classes) with the sum 1 in each row; page: which one of files with several pages was predicted.
+    (n, classes) with the sum 1 in each row; page: which one of files with several pages was predicted; captions: what
+    the images are called, their files' names where it is empty.
     """
 
     paths: list[Path]
@@ -26,6 +27,11 @@ class LabelledPredictions:
     actual: np.ndarray
     probabilities: np.ndarray
     page: Page = 1
+    captions: list[str] = field(default_factory=list)
+
+    def caption(self, index: int) -> str:
+        """Return what an image is called."""
+        return self.captions[index] if self.captions else self.paths[index].name
 
     def image(self, index: int) -> Image.Image:
         """Read an image again, to show it. Raises ImageError where it cannot be read any more."""
@@ -35,7 +41,9 @@ class LabelledPredictions:
         """Return the images at `index`, bool (n,) or int64 (k,)."""
         chosen = np.arange(len(self))[index]
         paths = [self.paths[place] for place in chosen]
-        return replace(self, paths=paths, actual=self.actual[chosen], probabilities=self.probabilities[chosen])
+        captions = [self.captions[place] for place in chosen] if self.captions else []
+        arrays = {"actual": self.actual[chosen], "probabilities": self.probabilities[chosen]}
+        return replace(self, paths=paths, captions=captions, **arrays)
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from common.files import in_one_line
+from common.names import shown_name
 
 Node = tuple[str, ...]
 
@@ -17,13 +17,14 @@ Node = tuple[str, ...]
 class Taxonomy:
     """The tree whose leaves are the classes of a model; a class may also lie above other classes.
 
-    lineages: for each class, in the order of the model's outputs, its names from the root down to the class's own;
+    lineages: for each class, in the order of the model's outputs, its names from the root down to the class's own, as
+    they are shown (`common.names.shown_name`);
     names: the classes' own names; depths: number of names in the longest lineage; order: the classes' indices in
     taxonomic order, in which all classes below a node are neighbours; nodes: all nodes, the roots first.
     """
 
     def __init__(self, lineages: Sequence[Sequence[str]]):
-        self.lineages: list[Node] = [tuple(lineage) for lineage in lineages]
+        self.lineages: list[Node] = [tuple(map(shown_name, lineage)) for lineage in lineages]
         if not all(self.lineages):
             raise ValueError("each class needs a lineage of one name or more")
         self.names = [lineage[-1] for lineage in self.lineages]
@@ -37,11 +38,8 @@ class Taxonomy:
 
     @classmethod
     def of(cls, classes: Sequence[str], lineages: Mapping[str, Sequence[str]]) -> Taxonomy:
-        """Build the tree of a model file's classes; a class without a lineage is a root of its own.
-
-        Line breaks in names are written as Python escapes them, so that all tables, pages and figures agree on a name.
-        """
-        return cls([[in_one_line(each) for each in lineages.get(name) or [name]] for name in classes])
+        """Build the tree of a model file's classes; a class without a lineage is a root of its own."""
+        return cls([lineages.get(name) or [name] for name in classes])
 
     def node_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
         """Sum the classes' probabilities (n, classes) up the tree, to (n, nodes): of all classes at or below each."""
@@ -64,6 +62,11 @@ class Taxonomy:
             lineage = self.lineages[index]
             shared = lineage if shared is None else shared[: _shared_depth(shared, lineage)]
         return shared or ()
+
+    def lowest_taxon(self, classes: Iterable[int]) -> Node:
+        """Return the common ancestor of classes if it tells anything; () for one that merely holds all classes."""
+        node = self.common_ancestor(classes)
+        return () if len(self._below.get(node, ())) == len(self.lineages) and node not in self.lineages else node
 
     def distance(self, a: int, b: int) -> int:
         """Return the number of steps from class a up to its common ancestor with b; 0 where b is a or lies below it."""

@@ -6,8 +6,7 @@ from contextlib import closing, suppress
 from datetime import date
 from urllib.parse import urlsplit
 
-from tqdm import tqdm
-
+from common.progress import Progress
 from common.records import Record
 from mikrotax.changes import changes, write_changes
 from mikrotax.clock import Clock, OutOfTime
@@ -132,7 +131,7 @@ class Scraper:
         self.records[name] = []
         try:
             # How many pages there are is known only at the end.
-            for visit in tqdm(self.clock.watch(walk), unit="page", desc=f"{name}: pages"):
+            for visit in Progress(self.clock.watch(walk), unit="page", desc=f"{name}: pages"):
                 self._add(visit)
                 if self.outcome.pages >= self.settings.max_pages:
                     break

@@ -51,9 +51,9 @@ class Checkpoint:
     known; weights: the network's state dict; tta_views: see `models.prediction.Predictor`; calibration: what
     `evaluation.calibration` learnt from validate/, empty where nothing was; scores: what the network reached on
     validate/; options: of the training; dataset: hash of the data set that it learnt from; toolkit: version of this
-    toolkit, and versions: of the libraries, that made it; fingerprints: of the pictures that it learnt from, and that
-    the model learnt from whose weights it began with, uint8 (n, 16) (`common.fingerprints`), None where the file holds
-    none.
+    toolkit, and versions: of the libraries, that made it; trained: the date, such as 2026-11-26; fingerprints: of
+    the pictures that it learnt from, and that the model learnt from whose weights it began with, uint8 (n, 16)
+    (`common.fingerprints`), None where the file holds none.
     """
 
     architecture: str
@@ -70,6 +70,7 @@ class Checkpoint:
     dataset: str = ""
     toolkit: str = common.__version__
     versions: dict[str, str] = field(default_factory=dict)
+    trained: str = ""
     fingerprints: Tensor | None = None
 
     @property
@@ -147,6 +148,7 @@ def _check(checkpoint: Checkpoint, path: Path | str) -> None:
         and all(isinstance(value, int | float) for value in (*checkpoint.mean, *checkpoint.std))
         and all(value > 0 for value in checkpoint.std)
         and isinstance(checkpoint.toolkit, str)
+        and isinstance(checkpoint.trained, str)
         and _are_fingerprints(checkpoint.fingerprints)
     )
     if not sound:

@@ -8,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from common.corrections import read_corrections
 from common.errors import ToolkitError
 from common.fingerprints import are_known, stack
 from common.images import ImageError
 from common.locks import exclusive_lock
+from common.progress import Progress
 from common.remarks import remarks
 from common.tables import write_table
 from models.prediction import BATCH_SIZE
@@ -127,7 +127,7 @@ def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, 
                 named.note(image, square)
                 yield image, square.pixels
 
-    with tqdm(total=done + len(waiting), initial=done, desc="Classifying", unit=" pictures", leave=False) as bar:
+    with Progress(total=done + len(waiting), initial=done, desc="Classifying", unit=" pictures", leave=False) as bar:
         pairs = readable()
         while batch := list(islice(pairs, BATCH_SIZE)):
             found, pixels = zip(*batch, strict=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from common.errors import ToolkitError
 
+PAPERS = ("A4", "Letter")
 SELECTIONS = ("random", "worst", "best", "uncertain")
 OWN_PICTURES = Path("own_pictures")
 
@@ -36,6 +37,7 @@ class VisualiseSettings:
     report: Path | None = (
         None  # directory; None: no report. Of own pictures: where the answers go, OWN_PICTURES if None
     )
+    pdf: str | None = None  # one of PAPERS: on which the report is printed to report.pdf; None: not at all
     confidence: float = 0.9  # of conformal sets and lowest supported taxa, in (0, 1)
     device: str | None = None  # by torch's name; None: the best there is
 

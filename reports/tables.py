@@ -141,6 +141,20 @@ def rank_rows(evaluated: EvaluatedSplit) -> list[Row]:
     ]
 
 
+def taken_for(predictions: LabelledPredictions) -> list[Row]:
+    """Return for each class with mistakes what it was taken for, in taxonomic order; the most frequent come first."""
+    labels, counts = confusion_counts(predictions.taxonomy, predictions.actual, predictions.predicted)
+    rows = []
+    for place, label in enumerate(labels):
+        others = counts[place].copy()
+        support, others[place] = int(others.sum()), 0
+        order = np.argsort(-others, kind="stable")[: np.count_nonzero(others)]
+        if len(order):
+            taken = [(predictions.names[labels[other]], int(others[other])) for other in order]
+            rows.append({"class": predictions.names[label], "support": support, "taken": taken})
+    return rows
+
+
 def write_confusion(path: Path, predictions: LabelledPredictions) -> None:
     """Write how often each class (rows) was predicted as each (columns), in taxonomic order."""
     taxonomy = predictions.taxonomy

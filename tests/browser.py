@@ -1,39 +1,47 @@
-"""A real headless browser, Debian's chromium, for the tests of pages."""
+"""A real browser for tests, without a screen: what a page looks like, and what comes out where it is printed."""
 
-import shutil
-from contextlib import contextmanager
+import html
+import json
+import re
+import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-needs_chromium = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="there is no chromium with chromedriver here (Debian: chromium, chromium-driver)"
-)
+from reports.pdf import FLAGS, find_browser
+
+needs_browser = pytest.mark.skipif(find_browser() is None, reason="there is no Chromium, Chrome or Edge here")
+
+MEASURE = """
+const page = document.querySelector("iframe").contentDocument, root = page.documentElement;
+const shown = (each) => page.defaultView.getComputedStyle(each);
+const boxes = [...page.querySelectorAll("*")].filter((each) => !each.closest("head"));
+document.getElementById("result").textContent = JSON.stringify({
+  width: root.scrollWidth,
+  inner: boxes.filter((each) => /auto|scroll/.test(shown(each).overflowY) && each.scrollHeight > each.clientHeight + 1)
+    .map((each) => each.className),
+  cut: boxes.filter((each) => each.scrollWidth > each.clientWidth + 1 && shown(each).overflowX === "hidden").length,
+  tables: [...page.querySelectorAll("table")].map((each) => ({
+    reach: each.parentElement.scrollWidth >= each.offsetWidth,
+    wide: each.offsetWidth > each.parentElement.clientWidth,
+    hint: shown(each.parentElement.previousElementSibling).display !== "none",
+  })),
+});
+"""
 
 
-@contextmanager
-def browse(page, profile, width=1280, height=900):
-    """Open a page from its file, with a profile directory that keeps what pages store; downloads go there, too."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={profile / 'chromium'}"):
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(profile)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
-        driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+def measure(page: Path, width: int) -> dict:
+    """Lay a page out in a window of some width, and tell what its boxes are like."""
+    text = html.escape(page.read_text(encoding="utf-8"), quote=True)
+    frame = f'<iframe style="width:{width}px;height:800px;border:0" srcdoc="{text}"></iframe><pre id="result"></pre>'
+    with tempfile.TemporaryDirectory() as scratch:
+        wrapper = Path(scratch) / "wrapper.html"
+        wrapper.write_text(
+            f"<!DOCTYPE html><meta charset=utf-8><body>{frame}<script>window.onload = () => {{ {MEASURE} }}</script>",
+            encoding="utf-8",
         )
-        driver.get(page.resolve().as_uri())
-        yield driver
-        assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-    finally:
-        driver.quit()
+        command = [find_browser(), *FLAGS, f"--user-data-dir={scratch}/profile", "--dump-dom", wrapper.as_uri()]
+        done = subprocess.run(command, capture_output=True, timeout=120, check=True, encoding="utf-8")
+    found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL)
+    return json.loads(html.unescape(found.group(1)))

@@ -23,7 +23,7 @@ from models.checkpoint import save_checkpoint
 from reports.review import MOST, Candidate, Review, ReviewPicture, write_review
 from reports.review_images import encode_images
 from reports.taxon_facts import TaxonFacts
-from tests.browser import browse, needs_chromium
+from tests.driven_browser import browse, needs_chromium
 from tests.report_set import HOSTILE, LINEAGES, shared_report_set, trained_checkpoint
 from tests.tiny import draw_shape
 

@@ -14,11 +14,12 @@ import torch
 from PIL import Image
 
 import visualise_results
+from evaluation.figures import shorten
 from evaluation.predictions import LabelledPredictions
 from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from models.networks import build_network
-from reports.grid import NAME_LETTERS, choose, draw_grid, shorten
+from reports.grid import FILE_LETTERS, choose, draw_grid
 from reports.settings import GRID_FORMATS
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 
@@ -134,7 +135,8 @@ def test_worst_best_and_uncertain_are_what_they_say():
 
 def test_a_long_file_name_keeps_its_end():
     name = "Syracosphaera_" * 9 + "65p.jpg"
-    assert len(shorten(name)) <= NAME_LETTERS and shorten(name).endswith("65p.jpg") and shorten("a.jpg") == "a.jpg"
+    short = shorten(name, FILE_LETTERS)
+    assert len(short) <= FILE_LETTERS and short.endswith("65p.jpg") and shorten("a.jpg") == "a.jpg"
 
 
 def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(directory, tmp_path, capsys, monkeypatch):

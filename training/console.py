@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tqdm import tqdm
-
+from common.progress import Progress
 from training.dataset import TrainingData
 from training.orientation import FREE
 from training.recorder import Recorder
@@ -56,11 +55,11 @@ def progress_bar(trainer: Trainer) -> Iterator[Callable[[int], Any]]:
     if clock.end is not None:
         end, start = clock.end, clock.start
         done, total = trainer.seconds - start, end - start
-        with tqdm(desc=what, initial=done, total=total, leave=False, mininterval=1, bar_format=CLOCK) as bar:
+        with Progress(desc=what, initial=done, total=total, leave=False, mininterval=1, bar_format=CLOCK) as bar:
             yield lambda _: bar.update(max(0.0, min(trainer.seconds, end) - start - bar.n))
         return
     assert trainer.phase.epochs is not None
     length = epoch_length(len(trainer.dataset.train), trainer.settings.batch_size)
     done, total = length * (trainer.epoch - clock.first_epoch), length * trainer.phase.epochs
-    with tqdm(desc=what, initial=done, total=total, unit=" pictures", leave=False, mininterval=1) as bar:
+    with Progress(desc=what, initial=done, total=total, unit=" pictures", leave=False, mininterval=1) as bar:
         yield bar.update

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from common import dataset_info
 from common.dataset_info import FROM_A_FOLDER, DatasetInfo, read_dataset_info
@@ -19,6 +18,7 @@ from common.errors import ToolkitError
 from common.folders import LeftOut, comparable
 from common.image_folder import ImageFolder, list_image_folder
 from common.pages import Page
+from common.progress import Progress
 from common.remarks import remarks
 from models.networks import size_step
 from models.preprocessing import native_size
@@ -103,7 +103,7 @@ def read_dataset(settings: Settings) -> TrainingData:
         [path for path, _ in samples], *settings.size_bounds, size_step(settings.use_model)
     )
     both = [*samples, *folders["validate"].samples]
-    with tqdm(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
+    with Progress(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
         read = read_images(both, size, bar.update, page)
     count = sum(path not in read.faults for path, _ in samples)
     train, validate = read.images[:count], read.images[count:]

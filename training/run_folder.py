@@ -18,6 +18,7 @@ from torch import Tensor
 from common.errors import ToolkitError
 from common.files import in_one_line, write_csv
 from common.fingerprints import BYTES, are_known
+from common.names import safe_part
 from models.checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from models.prediction import Prediction
 from training.dataset import TrainingData
@@ -41,6 +42,20 @@ HISTORY = [
 ]
 
 
+# Settings that a run's name tells, but for these values of theirs.
+TOLD = {"weights": "imagenet", "freeze": None, "balance": "none", "image_size": None, "time_budget": None, "seed": 0}
+
+
+def run_name(settings: Settings) -> str:
+    """Return the name of a run for TensorBoard: when it began, its data set, network, and what is particular to it."""
+    told = [settings.directory.resolve().name, settings.use_model, f"lr{settings.learning_rate:g}"]
+    for name, usual in TOLD.items():
+        value = getattr(settings, name)
+        if value != usual:
+            told.append(f"{name}-{Path(str(value)).name}")
+    return safe_part(time.strftime("%Y-%m-%d_%H.%M.%S_") + "_".join(told))
+
+
 class RunFolder(Recorder):
     """Writes `model` (the best state), `model.history.csv` (a row for each epoch) and `model.last` (for a resumed run).
 
@@ -51,7 +66,7 @@ class RunFolder(Recorder):
 
     def __init__(self, settings: Settings):
         self._settings, self.model = settings, settings.save_model
-        self.log_directory = Path("logs", time.strftime("%Y-%m-%d_%H.%M.%S_") + settings.use_model)
+        self.log_directory = Path("logs", run_name(settings))
         self._last = self.model.with_name(self.model.name + ".last")
         self._history = self.model.with_name(self.model.name + ".history.csv")
         self._left_out = self.model.with_name(self.model.name + ".left_out.csv")
@@ -144,6 +159,7 @@ class RunFolder(Recorder):
             options=self._settings.recorded() | {"page": dataset.files.page if dataset.files else 1},
             dataset=dataset.digest,
             versions={library: version(library) for library in ("torch", "torchvision")},
+            trained=time.strftime("%Y-%m-%d"),
             fingerprints=self._fingerprints(dataset),
         )
 

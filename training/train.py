@@ -109,7 +109,7 @@ def make_recorders(settings: Settings, folder: RunFolder) -> list[Recorder]:
     if settings.log:
         from training.tensorboard import TensorBoardLog  # TensorBoard is slow to import
 
-        recorders.append(TensorBoardLog(folder.log_directory))
+        recorders.append(TensorBoardLog(folder.log_directory, settings.directory.resolve().name))
     return recorders
 
 
