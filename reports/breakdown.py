@@ -8,6 +8,7 @@ import numpy as np
 
 from common.files import in_one_line
 from common.manifest import ManifestRow
+from common.tables import write_table
 from evaluation.cross_fit import EvaluatedSplit
 from evaluation.metrics import wilson
 from reports.tables import DIGITS, Row

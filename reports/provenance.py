@@ -18,6 +18,7 @@ from common.errors import ToolkitError
 from common.files import in_one_line
 from common.manifest import ManifestRow
 from common.records import Record
+from common.tables import write_table
 from evaluation.cross_fit import PredictedSplit
 from models.checkpoint import Checkpoint
 from reports.settings import VisualiseSettings
