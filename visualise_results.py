@@ -12,6 +12,7 @@ its actual and its predicted class and the confidence, and prints the share that
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,26 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="P",
         help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: %(default)s)",
     )
-    add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder instead")
+    add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder, or this one picture, instead")
+    add(
+        "--corrections",
+        type=Path,
+        metavar="FILE",
+        help="with --images: what a person says of the pictures, as review.html saves it; it wins over the model",
+    )
+    add(
+        "--verify",
+        type=whole_number(1),
+        metavar="N",
+        help="with --images: put N pictures of each sample, drawn by chance, first in review.html; once they are "
+        "checked, the shares get intervals that hold however wrong the model is",
+    )
+    add(
+        "--sort_into",
+        type=Path,
+        metavar="DIR",
+        help="with --images: lay the pictures out in this directory, a sub-directory for each answer",
+    )
     add(
         "--page",
         type=page_number,
@@ -62,21 +82,38 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--age", type=positive_float, metavar="MA", help="with --images: the samples' age in millions of years")
     add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
-    parser.set_defaults(**vars(VisualiseSettings()))
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script. Returns 0, 1 for work that could not be done, 2 for a wrong command line, 130 for Ctrl-C."""
     parser = build_parser()
-    settings = VisualiseSettings(**vars(parser.parse_args(argv)))
-    if settings.age is not None and settings.images is None:
-        parser.error("--age goes with --images, the folder with the pictures of that age")
+    typed = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    settings = VisualiseSettings(**typed)
+    _check_company(parser, typed)
     if settings.pdf and (settings.report is None or settings.images is not None):
         parser.error("--pdf goes with --report DIR, the directory of the report that is printed")
     if settings.grid_format not in GRID_FORMATS:
         parser.error(f"--output must end in one of .{', .'.join(GRID_FORMATS)}, not in .{settings.grid_format}")
     return run_script("visualise_results.py", lambda: work(settings), "interrupted; no file is left half written")
+
+
+def _check_company(parser: argparse.ArgumentParser, typed: Collection[str]) -> None:
+    """Refuse options that go with --images where it is missing, and those of the grid where it is there."""
+    if "images" in typed:
+        for name in ("output", "num_images", "select"):
+            if name in typed:
+                parser.error(
+                    f"--{name} is of the grid of labelled pictures, and --images draws none: it shows its answers in "
+                    "contact_sheet.png and review.html"
+                )
+        return
+    for name, of in (
+        *(("age", "the folder with the pictures of that age"), ("corrections", "the folder that was corrected")),
+        *(("verify", "the folder with the samples"), ("sort_into", "the folder that is sorted")),
+    ):
+        if name in typed:
+            parser.error(f"--{name} goes with --images, {of}")
 
 
 def work(settings: VisualiseSettings) -> int:

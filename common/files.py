@@ -17,6 +17,12 @@ from common.errors import ToolkitError
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # the temporary names of `write_whole`
 MOST_LINES = 20  # of a row of a table, where its cells hold line breaks
 
+# Text that a spreadsheet takes for a formula (OWASP, CSV injection; also the wide forms of these signs), or for a
+# number that it rounds to 15 digits or writes as a power of ten.
+_RISKY = re.compile(r"[=+\-@\t\r\n＝＋－＠|%].|[\d.,]{16,}$|\d+([.,]\d*)?[eE][+-]?\d+$")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)$")
+_LONG = 15  # digits
+
 
 def write_whole(path: Path | str, write: Callable[[BinaryIO], Any]) -> Path:
     """Let `write` fill a binary file that appears at `path` in one step, or not at all.
@@ -62,12 +68,33 @@ def write_json(path: Path | str, value: Any) -> Path:
 
 
 def write_csv(path: Path | str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Write `rows` to `path` as a table with a head line (UTF-8, commas, Unix line ends), whole or not at all."""
+    """Write `rows` to `path` as a table with a head line (UTF-8, commas, Unix line ends), whole or not at all.
+
+    No text in it starts a formula where a spreadsheet opens it (see `guard_cell`).
+    """
     text = io.StringIO()
     table = csv.DictWriter(text, list(columns), lineterminator="\n")
     table.writeheader()
-    table.writerows(rows)
+    table.writerows(
+        {name: guard_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows
+    )
     return write_text(path, text.getvalue())
+
+
+def guard_cell(text: str) -> str:
+    """Return text for a cell of a table for people: an apostrophe before what a spreadsheet would not leave as it is.
+
+    Plain numbers of up to 15 digits stay as they are, also negative ones.
+    """
+    bare = text.lstrip("'").lstrip()
+    if _NUMBER.match(text) and sum(letter.isdigit() for letter in text) <= _LONG:
+        return text
+    return f"'{text}" if _RISKY.match(bare) else text
+
+
+def unguard_cell(text: str) -> str:
+    """Return a cell without the apostrophe that `guard_cell` put before it."""
+    return text[1:] if text.startswith("'") and guard_cell(text[1:]) == text else text
 
 
 def clear_leftovers(directory: Path) -> None:
@@ -102,10 +129,11 @@ def check_file(path: Path, setting: str, advice: str = "") -> None:
 def read_csv(path: Path | str, by_hand: bool = False) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Yield for each row of a table, by the number of its line, its cells by column, or what is wrong with it.
 
-    Cells that a row lacks at its end are empty. What spreadsheets write is read: a byte-order mark, UTF-16, semicolons
-    or tabs in place of commas, both kinds of line ends, and, where `by_hand` says that a person wrote the table, the
-    older code page of Windows. A quotation mark that is never closed spoils its own row only. Raises OSError where the
-    file cannot be read, ValueError where it is no text or has no head line.
+    Cells are without the apostrophes of `guard_cell`. Cells that a row lacks at its end are empty. What spreadsheets
+    write is read: a byte-order mark, UTF-16, semicolons or tabs in place of commas, both kinds of line ends, and, where
+    `by_hand` says that a person wrote the table, the older code page of Windows. A quotation mark that is never closed
+    spoils its own row only. Raises OSError where the file cannot be read, ValueError where it is no text or has no head
+    line.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
@@ -118,9 +146,9 @@ def read_csv(path: Path | str, by_hand: bool = False) -> Iterator[tuple[int, dic
         first, number = number, number + 1
         if not lines[first].strip():
             continue
-        cells = _cells(lines[first], separator)
+        cells = csv_cells(lines[first], separator)
         if cells is None and (end := _closed_row(lines, first, separator)):  # a cell with line breaks in it
-            cells, number = _cells("\n".join(lines[first:end]), separator), end
+            cells, number = csv_cells("\n".join(lines[first:end]), separator), end
         if not columns:
             if cells is None:
                 raise ValueError("its first line is not that of a table")
@@ -130,7 +158,8 @@ def read_csv(path: Path | str, by_hand: bool = False) -> Iterator[tuple[int, dic
         elif len(cells) > len(columns):
             yield first + 1, f"it has {len(cells)} cells, and the table {len(columns)} columns"
         else:
-            yield first + 1, dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True))
+            cells = [unguard_cell(cell) for cell in cells] + [""] * (len(columns) - len(cells))
+            yield first + 1, dict(zip(columns, cells, strict=True))
     if not columns:
         raise ValueError("it is empty")
 
@@ -150,8 +179,8 @@ def _decoded(content: bytes, by_hand: bool) -> str:
     return text
 
 
-def _cells(line: str, separator: str) -> list[str] | None:
-    """Return the cells of one row, or None where its quotation marks do not match."""
+def csv_cells(line: str, separator: str = ",") -> list[str] | None:
+    """Return the cells of one row, however long they are, or None where its quotation marks do not match."""
     former = csv.field_size_limit(max(len(line) + 1, 1 << 17))
     try:
         return next(csv.reader([line], delimiter=separator, strict=True), [])
@@ -163,9 +192,9 @@ def _cells(line: str, separator: str) -> list[str] | None:
 
 def _closed_row(lines: list[str], first: int, separator: str) -> int:
     """Return where a row ends that goes on over several lines; 0 where it would swallow other rows."""
-    columns = len(_cells(lines[0], separator) or [])
+    columns = len(csv_cells(lines[0], separator) or [])
     for end in range(first + 2, min(first + MOST_LINES, len(lines)) + 1):
-        cells = _cells("\n".join(lines[first:end]), separator)
+        cells = csv_cells("\n".join(lines[first:end]), separator)
         if cells is not None:
             return end if len(cells) == columns else 0
     return 0

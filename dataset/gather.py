@@ -13,7 +13,7 @@ from common.images import ImageError
 from common.names import disambiguate
 from common.records import Lineage, Record
 from common.remarks import counted, remarks
-from dataset import group_table, labels, layout, listing, own_folder
+from dataset import group_table, labels, layout, listing, own_folder, samples
 from dataset.correct import apply_corrections
 from dataset.descriptors import describe_all
 from dataset.names_of_pictures import PictureNames
@@ -49,15 +49,19 @@ class _Listed:
 
 def gather(settings: PrepareSettings) -> Gathered:
     """List and read all pictures. Raises ToolkitError where there are none, or none that has a class."""
-    listed = _list_all(settings)
+    corrections = read_corrections(settings.corrections) if settings.corrections else []
+    of_samples = samples.are_of_samples(corrections)
+    listed = _list_all(settings, of_samples)
     names = PictureNames(listed.pictures, listed.excluded)
     corrected: dict[str, Any] = {}
     if settings.corrections:
-        corrections = read_corrections(settings.corrections)
         result = apply_corrections(corrections, listed.pictures, names)
         listed.pictures = result.pictures
         listed.excluded += result.dropped
         corrected = result.summary(settings.corrections, corrections)
+        if of_samples:
+            listed.pictures, unused = samples.leave_out_unnamed(listed.pictures, settings.depth)
+            listed.excluded += unused
     if settings.groups:
         groups = group_table.read_groups(settings.groups, names)
         listed.pictures = group_table.apply_groups(listed.pictures, groups)
@@ -72,8 +76,11 @@ def gather(settings: PrepareSettings) -> Gathered:
     return Gathered(pictures, excluded, [*listed.notes, *notes], corrected)
 
 
-def _list_all(settings: PrepareSettings) -> _Listed:
-    """List what the records and the folder hold, own pictures with the lineages that the records know."""
+def _list_all(settings: PrepareSettings, of_samples: bool) -> _Listed:
+    """List what the records and the folder hold, own pictures with the lineages that the records know.
+
+    of_samples: whether the folder's sub-folders are samples, and not classes.
+    """
     listed = _Listed()
     records: list[Record] = []
     if settings.data is not None:
@@ -83,10 +90,12 @@ def _list_all(settings: PrepareSettings) -> _Listed:
         listed.notes, listed.ranks = listing.notes_on_records(unusable), listing.known_ranks(records)
     if settings.folder is not None:
         skip = [settings.train / name for name in layout.NAMES]
-        own, left_out, notes = own_folder.list_own_pictures(settings.folder, skip)
-        if settings.group_by == "folder":
+        own, left_out, notes = own_folder.list_own_pictures(settings.folder, skip, classes=not of_samples)
+        if of_samples:
+            own = samples.without_classes(own, settings.group_by == "folder")
+        elif settings.group_by == "folder":
             own = own_folder.by_folder(own, settings.depth if isinstance(settings.depth, int) and not records else None)
-        if records:
+        if records and not of_samples:
             own = own_folder.adopt_lineages(own, _lineages_of_records(listed.pictures, records))
         taken = {picture.file for picture in listed.pictures}
         listed.pictures += [_with_free_name(picture, taken) for picture in own]

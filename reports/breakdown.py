@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.files import in_one_line, write_csv
+from common.files import in_one_line
 from common.manifest import ManifestRow
+from common.tables import write_table
 from evaluation.cross_fit import EvaluatedSplit
 from evaluation.metrics import wilson
 from reports.tables import DIGITS, Row
@@ -30,7 +31,7 @@ def write_breakdowns(directory: Path, parts: list[EvaluatedSplit]) -> dict[str, 
         found[word] = rows if known else []
         path.unlink(missing_ok=True)  # of an earlier report
         if known:
-            write_csv(path, rows[0], rows)
+            write_table(path, rows[0], rows)
     return found
 
 

@@ -15,9 +15,10 @@ import common
 from common import dataset_info, manifest
 from common.dataset_info import SPLITS, DatasetInfo
 from common.errors import ToolkitError
-from common.files import in_one_line, write_csv
+from common.files import in_one_line
 from common.manifest import ManifestRow
 from common.records import Record
+from common.tables import write_table
 from evaluation.cross_fit import PredictedSplit
 from models.checkpoint import Checkpoint
 from reports.settings import VisualiseSettings
@@ -98,7 +99,7 @@ def write_sources(path: Path, sources: Mapping[str, Counter[str]]) -> None:
     ]
     path.unlink(missing_ok=True)
     if rows:
-        write_csv(path, rows[0], rows)
+        write_table(path, rows[0], rows)
 
 
 def chose_the_epoch(checkpoint: Checkpoint, split: PredictedSplit, same_data: bool) -> bool | None:

@@ -17,6 +17,8 @@ from reports.model import LoadedModel
 from reports.page import confusion_alt, render
 from reports.pairs import References, describe_pairs, features_of
 from reports.provenance import Provenance, chose_the_epoch, trace, write_sources
+from reports.review import NAME as REVIEW
+from reports.review_report import write_report_review
 from reports.settings import VisualiseSettings
 from reports.splits import manifest_beside, predict_split
 from reports.summary import report_summary
@@ -61,6 +63,8 @@ def write_report(directory: Path, settings: VisualiseSettings, model: LoadedMode
         clear_leftovers(directory)
         page = _write_files(directory, material)
         write_text(directory / PAGE, render(page))
+        train = material.references.train
+        write_report_review(directory / REVIEW, settings, model, material.parts, page["suspects"], train)
     coverage = material.summary["splits"][validate.name]["coverage"]
     return (
         f"Wrote {directory / PAGE}, with tables and figures beside it. At a confidence of "

@@ -1,16 +1,14 @@
 """The report's tables: a row for each image, class and rank, and the confusion matrix."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.files import in_one_line, write_csv, write_text
 from common.folders import LeftOut
 from common.manifest import ARROW
+from common.tables import write_lines, write_table
 from evaluation.cross_fit import EvaluatedSplit
 from evaluation.metrics import by_rank, confusion_counts, f1_interval, wilson
 from evaluation.predictions import LabelledPredictions
@@ -36,7 +34,7 @@ def write_tables(directory: Path, parts: list[EvaluatedSplit]) -> dict[str, list
         "suspects": sorted((row for part in parts for row in suspect_rows(part)), key=lambda row: row["quality"]),
     }
     for name, rows in tables.items():
-        write_csv(directory / f"{name}.csv", rows[0] if rows else SUSPECT_COLUMNS, rows)
+        write_table(directory / f"{name}.csv", rows[0] if rows else SUSPECT_COLUMNS, rows)
     return tables
 
 
@@ -44,8 +42,8 @@ def write_left_out(path: Path, left_out: Sequence[LeftOut]) -> None:
     """Write which files are not used, and why; where all are, there is no such table."""
     path.unlink(missing_ok=True)
     if left_out:
-        rows = [{"file": escape_name(left.name), "reason": in_one_line(left.reason)} for left in left_out]
-        write_csv(path, ("file", "reason"), rows)
+        rows = [{"file": escape_name(left.name), "reason": left.reason} for left in left_out]
+        write_table(path, ("file", "reason"), rows)
 
 
 def prediction_rows(evaluated: EvaluatedSplit) -> list[Row]:
@@ -161,9 +159,7 @@ def write_confusion(path: Path, predictions: LabelledPredictions) -> None:
     """Write how often each class (rows) was predicted as each (columns), in taxonomic order."""
     taxonomy = predictions.taxonomy
     labels, counts = confusion_counts(taxonomy, predictions.actual, predictions.predicted)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["actual", "parent", *(taxonomy.names[label] for label in labels)])
+    lines: list[list[Any]] = [["actual", "parent", *(taxonomy.names[label] for label in labels)]]
     for label, row in zip(labels, counts, strict=True):
-        writer.writerow([taxonomy.names[label], ARROW.join(taxonomy.lineages[label][:-1]), *row])
-    write_text(path, text.getvalue())
+        lines.append([taxonomy.names[label], ARROW.join(taxonomy.lineages[label][:-1]), *row.tolist()])
+    write_lines(path, lines)

@@ -336,7 +336,7 @@ def test_a_stray_quotation_mark_in_a_manifest_costs_its_row_only(tmp_path, capsy
     (tmp_path / "manifest.csv").write_text("\n".join([*rows, *(["x" * 200 + ",train"] * 2000)]) + "\n")
     assert run(*options) == 0
     assert "manifest.csv, line 2 is left out: a quotation mark is out of place" in capsys.readouterr().err
-    with (tmp_path / "report" / "predictions.csv").open() as file:
+    with (tmp_path / "report" / "predictions.csv").open(encoding="utf-8-sig") as file:
         groups = {row["file"]: row["group"] for row in csv.DictReader(file)}
     assert groups["validate/disc/disc1.png"] == groups["validate/ring/ring1.png"] == "two"
     assert groups["validate/disc/disc0.png"].endswith("disc0.png")

@@ -212,6 +212,6 @@ def test_files_with_odd_names_are_shown_and_written(directory, tmp_path):
     options = ["--model", directory / "model", "--validate", tmp_path / "validate", "--num_images", "99"]
     options += ["--output", tmp_path / "test.png", "--report", tmp_path / "report", "--device", "cpu"]
     assert visualise_results.main([*map(str, options), "--data", str(tmp_path / "none")]) == 0
-    with (tmp_path / "report" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "report" / "predictions.csv").open(encoding="utf-8-sig", newline="") as file:
         files = {row["file"] for row in csv.DictReader(file)}
     assert len(files) == 16 and r"validate/disc/not utf-8 \udcff $x_\n\\.png" in files
