@@ -11,7 +11,7 @@ UNNAMED: Lineage = ("",)  # the lineage of a picture that no person has named
 
 
 def are_of_samples(corrections: Iterable[Correction]) -> bool:
-    """Tell whether corrections are of samples: then they have a column `sample`, as review.html writes it."""
+    """Return whether corrections are of samples: then they have a column `sample`, as review.html writes it."""
     return any(correction.sample is not None for correction in corrections)
 
 
@@ -38,7 +38,7 @@ def without_classes(pictures: Iterable[ListedPicture], grouped: bool) -> list[Li
 
 
 def is_unnamed(picture: ListedPicture) -> bool:
-    """Tell whether nobody has named a picture yet."""
+    """Return whether nobody has named a picture yet."""
     return picture.lineages == (UNNAMED,)
 
 

@@ -103,7 +103,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _was_ours(path: Path) -> bool:
-    """Tell whether a table has our columns, but not as we write them: a spreadsheet has saved it."""
+    """Return whether a table has our columns, but not as we write them: a spreadsheet has saved it."""
     text = _first_line(path).decode("utf-8", "replace").lstrip(BYTE_ORDER_MARK)
     return tuple(cell.strip('"') for cell in re.split(r"[,;\t]", text.strip())) == COLUMNS
 
