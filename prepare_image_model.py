@@ -1,4 +1,4 @@
-"""Turn records and pictures into a data set to learn from, in which nothing of train is in validate.
+"""Turn records and pictures into a training set, in which nothing of train is in validate.
 
     python prepare_image_model.py                                    everything below ./data, classes = families
     python prepare_image_model.py --depth 2                          classes = orders
@@ -22,7 +22,7 @@ from dataset.settings import GROUPINGS, LINKS, RARE, RECORDS, TECHNIQUES, Prepar
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line. Its defaults are those of PrepareSettings."""
+    """Return the parser of this script's command line. Its defaults are those of PrepareSettings."""
     parser = make_parser(__doc__)
     add_places(parser.add_argument_group("where"))
     add_classes(parser.add_argument_group("classes"))
@@ -35,19 +35,25 @@ def build_parser() -> argparse.ArgumentParser:
 def add_places(group: argparse._ArgumentGroup) -> None:
     """Add the options that say what is read and written."""
     add = group.add_argument
-    add("--data", type=Path, metavar="DIR", help="directory with the JSON files, at any depth (data)")
-    add("--images", type=Path, metavar="DIR", help="directory with the picture files of the records (images)")
+    add("--data", type=Path, metavar="DIR", help="directory with the JSON files, at any depth (default: data)")
+    add(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="directory with the picture files of the records (default: %(default)s)",
+    )
     add(
         "--folder",
         type=Path,
         metavar="DIR",
         help="your own pictures: each sub-folder is a class, nested ones are its lineage; records only with --data",
     )
-    add("--train", type=Path, metavar="DIR", help="directory to lay out train/ and validate/ in (.)")
+    add("--train", type=Path, metavar="DIR", help="directory to lay out train/ and validate/ in (default: %(default)s)")
     add(
         "--link",
         choices=LINKS,
-        help="how pictures get into the layout; hard links take no room; a copy where none can be (hard)",
+        help="how pictures get into the layout; hard links take no room; a copy where none can be (default: "
+        "%(default)s)",
     )
 
 
@@ -58,16 +64,16 @@ def add_classes(group: argparse._ArgumentGroup) -> None:
         "--depth",
         type=_depth,
         metavar="N|RANK",
-        help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … (3; of "
-        "your own pictures the folder that they lie in)",
+        help="the entry of the lineage that is the class, counted from 1 = module, or its rank: order, family … "
+        "(default: 3; of your own pictures the folder that they lie in)",
     )
     add("--class_limit", type=whole_number(1), metavar="N", help="only the N largest classes")
     add("--sample_limit", type=whole_number(2), metavar="N", help="at most N pictures a class")
-    add("--min_samples", type=whole_number(1), metavar="N", help="fewer make a class rare (2)")
+    add("--min_samples", type=whole_number(1), metavar="N", help="fewer make a class rare (default: %(default)s)")
     add(
         "--rare",
         choices=RARE,
-        help="what becomes of rare classes: left out, or pooled into 'other <parent>' (drop)",
+        help="drop rare classes, or pool them into 'other <parent>' (default: %(default)s)",
     )
 
 
@@ -80,7 +86,7 @@ def add_pictures(group: argparse._ArgumentGroup) -> None:
         "--page",
         type=page_number,
         metavar="PAGE",
-        help="which page of files with several: first, a number, or sharpest (first)",
+        help="which page of files with several: first, a number, or sharpest (default: first)",
     )
     add(
         "--corrections",
@@ -95,27 +101,34 @@ def add_pictures(group: argparse._ArgumentGroup) -> None:
 def add_split(group: argparse._ArgumentGroup) -> None:
     """Add the options that say how the pictures are split."""
     add = group.add_argument
-    add("--validate_share", type=share_or_none, metavar="X", help="share to validate on (0.2)")
-    add("--test_share", type=share_or_none, metavar="X", help="share to test on at the end (0)")
+    add("--validate_share", type=share_or_none, metavar="X", help="share to validate on (default: %(default)s)")
+    add("--test_share", type=share_or_none, metavar="X", help="share to test on at the end (default: %(default)s)")
     add(
         "--group_by",
         choices=GROUPINGS,
         help="what stays in one split; near-duplicates always do; folder: of your own pictures those of one sub-folder "
-        "(specimen)",
+        "(default: %(default)s)",
     )
     add("--groups", type=Path, metavar="FILE", help="CSV table of file and group: what stays in one split besides")
     add(
         "--like",
         type=Path,
         metavar="FILE",
-        help="manifest.csv of a data set whose split is kept (that of the data set in place, if its seed is the same)",
+        help="manifest.csv of a data set whose split is kept (default: that of the data set in place, if its seed is "
+        "the same)",
     )
     add("--hold_out_types", action="store_true", help="keep type specimens out of train")
-    add("--seed", type=int, metavar="N", help="another number gives another split (0)")
+    add("--seed", type=whole_number(0), metavar="N", help="another number gives another split (default: %(default)s)")
 
 
 def _depth(text: str) -> int | str:
-    return whole_number(1)(text) if text.lstrip("-").isdigit() else text.strip().casefold()
+    """Return the number or the name of a rank. Raises ArgumentTypeError."""
+    if text.isdecimal() and int(text[:18]) > 0:
+        return int(text[:18])
+    rank = text.strip().casefold()
+    if not rank[:1].isalpha():
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on, or a rank such as family, not {text!r}")
+    return rank
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -125,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def read_settings(argv: list[str] | None = None) -> PrepareSettings:
-    """Read the command line; a mistake in it ends the script with status 2."""
+    """Return what a command line asks for; a mistake in it ends the script with a sentence and status 2."""
     parser = build_parser()
     options = vars(parser.parse_args(argv))
     if options["data"] is None and options["folder"] is None:
@@ -142,6 +155,7 @@ def read_settings(argv: list[str] | None = None) -> PrepareSettings:
 
 def work(settings: PrepareSettings) -> int:
     """Make the data set and print what was done."""
+    settings.check_inputs()
     from dataset.prepare import prepare  # only now: scipy and its like take their time
 
     print(*prepare(settings), sep="\n")

@@ -10,13 +10,12 @@ whenever you like, and the same command goes on where it was.
 """
 
 import argparse
-import math
 import shlex
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common.command_line import make_parser, positive_float, run_script, whole_number
+from common.command_line import make_parser, non_negative_float, positive_float, run_script, whole_number
 from mikrotax.links import is_loopback, is_page
 from mikrotax.settings import KINDS, LIVE_SITE, ScrapeSettings
 
@@ -32,19 +31,48 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's command line."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--module", action="append", metavar="NAME", help="module to fetch; may be given several times (ntax_cenozoic)")
+    add("--module", action="append", metavar="NAME", help="module to fetch; repeatable (default: ntax_cenozoic)")
     add("--taxon", default="", metavar="NAME", help="fetch only this taxon and all below it")
-    add("--site", default=LIVE_SITE, metavar="URL", help="the site, or the page of it to start from (%(default)s)")
-    add("--data", type=Path, default=Path("data"), metavar="DIR", help="where the JSON files go (%(default)s)")
-    add("--images", type=Path, default=Path("images"), metavar="DIR", help="where the pictures go (%(default)s)")
-    add("--cache", type=Path, metavar="DIR", help="where the raw pages are stored (<data>/.pages)")
+    add(
+        "--site",
+        default=LIVE_SITE,
+        metavar="URL",
+        help="the site, or the page of it to start from (default: %(default)s)",
+    )
+    add("--data", type=Path, default=Path("data"), metavar="DIR", help="where the JSON files go (default: %(default)s)")
+    add(
+        "--images",
+        type=Path,
+        default=Path("images"),
+        metavar="DIR",
+        help="where the pictures go (default: %(default)s)",
+    )
+    add("--cache", type=Path, metavar="DIR", help="where the raw pages are stored (default: <data>/.pages)")
     add("--contact", default="", metavar="WHO", help="your e-mail address or web page; the site will see it")
-    add("--delay", type=float, default=3.0, metavar="SECONDS", help="least pause before each request (%(default)s)")
+    add(
+        "--delay",
+        type=non_negative_float,
+        default=3.0,
+        metavar="SECONDS",
+        help="least pause before each request (default: %(default)s)",
+    )
     add("--full_size", action="store_true", help="fetch the full-size pictures in place of the thumbnails")
-    add("--max_pages", type=whole_number(1), default=10_000, metavar="N", help="read at most N pages (%(default)s)")
+    add(
+        "--max_pages",
+        type=whole_number(1),
+        default=10_000,
+        metavar="N",
+        help="read at most N pages (default: %(default)s)",
+    )
     add("--offline", action="store_true", help="ask the site for nothing; rebuild data/ from the stored pages")
     add("--update", action="store_true", help="ask again for old pages; what has changed goes to <data>/changes.csv")
-    add("--max_age", type=float, default=30.0, metavar="DAYS", help="with --update: when a page is old (%(default)s)")
+    add(
+        "--max_age",
+        type=non_negative_float,
+        default=30.0,
+        metavar="DAYS",
+        help="with --update: when a page is old (default: %(default)s)",
+    )
     add("--accept_shrunk", action="store_true", help="take pages that list a good deal less than what is stored, too")
     add("--dry_run", action="store_true", help="read the pages, fetch no picture; say how much there is and how long")
     add("--max_hours", type=positive_float, metavar="HOURS", help="stop after so many hours; go on another day")
@@ -82,10 +110,6 @@ def find_mistake(settings: ScrapeSettings) -> str:
         return f"--site {settings.site!r} is not an address like {LIVE_SITE}"
     if not all(name.strip() for name in settings.modules):
         return "--module must be the name of a module, such as ntax_cenozoic"
-    if not 0 <= settings.delay < math.inf:
-        return "--delay must be a number of seconds, 0 or more"
-    if not 0 <= settings.max_age < math.inf:
-        return "--max_age must be a number of days, 0 or more"
     if settings.update and settings.offline:
         return "--update asks the site again and --offline asks for nothing: give one of them"
     if is_page(settings.site) and (settings.taxon or len(settings.modules) > 1):
@@ -102,7 +126,7 @@ def find_mistake(settings: ScrapeSettings) -> str:
 
 
 def run(settings: ScrapeSettings, command: str) -> int:
-    """Scrape, and print what came of it; `command` is what to type to go on. Return the exit status."""
+    """Scrape and print the result; return the exit status. `command` is what to type to go on."""
     from mikrotax.scrape import scrape
 
     outcome = scrape(settings)

@@ -19,6 +19,7 @@ from pathlib import Path
 from common.command_line import (
     device_name,
     explain,
+    is_main_rank,
     make_parser,
     nearest,
     page_number,
@@ -29,6 +30,7 @@ from common.command_line import (
     whole_number,
 )
 from models.network_names import is_network, network_names
+from training.settings import Settings
 
 SCRIPT = "train_classifier.py"
 
@@ -47,8 +49,20 @@ def build_parser() -> argparse.ArgumentParser:
 def add_files(group: argparse._ArgumentGroup) -> None:
     """Add the options that say what is read and written."""
     add = group.add_argument
-    add("--directory", type=Path, default=Path(), metavar="DIR", help="where train/ and validate/ lie (.)")
-    add("--save_model", type=Path, default=Path("model"), metavar="FILE", help="the file to write (model)")
+    add(
+        "--directory",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where train/ and validate/ lie (default: %(default)s)",
+    )
+    add(
+        "--save_model",
+        type=Path,
+        default=Path("model"),
+        metavar="FILE",
+        help="the file to write (default: %(default)s)",
+    )
     add("--log", action="store_true", help="write TensorBoard logs to ./logs")
     add("--resume", action="store_true", help="go on with an interrupted run, with the same options")
 
@@ -62,28 +76,29 @@ def add_network(group: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         help="vgg11; vgg11_adaptive, which takes pictures of any size and learns from scratch on a laptop; or any "
         "classifier of torchvision, such as squeezenet1_1, mobilenet_v2 or resnet50; or timm/NAME, any of timm, such "
-        "as timm/vit_small_patch14_dinov2 (vgg11)",
+        "as timm/vit_small_patch14_dinov2 (default: %(default)s)",
     )
     add(
         "--weights",
         default="imagenet",
         metavar="WHICH",
         help="imagenet: pretrained weights (of a network of timm, its own), a download of mostly up to 0.5 GB; none: "
-        "from scratch; or a file: a state dict of the same network, or a model of this toolkit (imagenet)",
+        "from scratch; or a file: a state dict of the same network, or a model of this toolkit (default: %(default)s)",
     )
     add(
         "--freeze",
         choices=("features", "block", "none"),
         default="none",
         help="what is not trained: features, all but the head; block, all but the last block of convolutions and the "
-        "head; none, nothing. With weights, the head is always solved first, which counts as an epoch (none)",
+        "head; none, nothing. With weights, the head is always solved first, which counts as an epoch (default: "
+        "%(default)s)",
     )
     add(
         "--augmented_copies",
         type=whole_number(1),
         default=4,
         metavar="N",
-        help="versions in which frozen layers see each picture: as it is, then augmented (4)",
+        help="versions in which frozen layers see each picture: as it is, then augmented (default: %(default)s)",
     )
     add(
         "--tta",
@@ -96,20 +111,32 @@ def add_network(group: argparse._ArgumentGroup) -> None:
 def add_schedule(group: argparse._ArgumentGroup) -> None:
     """Add the options that say how long and in what steps."""
     add = group.add_argument
-    add("--epochs", type=whole_number(1), metavar="N", help="times through the pictures (16)")
+    add("--epochs", type=whole_number(1), metavar="N", help="times through the pictures (default: 16)")
     add(
         "--time_budget",
         type=positive_float,
         metavar="MINUTES",
         help="fit the schedule to the time there is, from start to saved model; --epochs may end it sooner",
     )
-    add("--patience", type=whole_number(1), metavar="N", help="stop after N epochs without a better one (never)")
-    add("--batch_size", type=whole_number(1), default=32, metavar="N", help="pictures in one step (32)")
+    add(
+        "--patience",
+        type=whole_number(1),
+        metavar="N",
+        help="stop after N epochs without a better one (default: never)",
+    )
+    add(
+        "--batch_size",
+        type=whole_number(1),
+        default=32,
+        metavar="N",
+        help="pictures in one step (default: %(default)s)",
+    )
     add(
         "--learning_rate",
         type=positive_float,
         metavar="X",
-        help="highest rate of the schedule: warm-up, then a cosine down to nothing (0.02 from scratch; with weights "
+        help="highest rate of the schedule: warm-up, then a cosine down to nothing (default: 0.02 from scratch; with "
+        "weights "
         "0.0005; a solved head needs none)",
     )
 
@@ -121,67 +148,79 @@ def add_images(group: argparse._ArgumentGroup) -> None:
         "--image_size",
         type=whole_number(1),
         metavar="PIXELS",
-        help="side of the square into which each picture is fitted, whole and undistorted (the pictures' own, up to "
-        "224, or 160 with a time budget; with weights at least 120)",
+        help="side of the square into which each picture is fitted, whole and undistorted (default: the pictures' "
+        "own, up to 224, or 160 with a time budget; with weights at least 120)",
     )
     add(
         "--page",
         type=page_number,
         metavar="PAGE",
-        help="which page of files with several: first, a number, or sharpest (that which the data set was made from)",
+        help="which page of files with several: first, a number, or sharpest (default: that which the data set was "
+        "made from)",
     )
     add(
         "--rotation",
         choices=("auto", "free", "slight"),
         default="auto",
         help="how pictures are rotated while training: freely, or by up to 15 degrees where they are all the same way "
-        "up, which auto finds out (auto)",
+        "up, which auto finds out (default: %(default)s)",
     )
     add(
         "--balance",
         choices=("none", "weights", "sampler", "logit_adjusted"),
         default="none",
-        help="for classes with few pictures: class-weighted loss, class-balanced sampling or logit adjustment (none)",
+        help="for classes with few pictures: class-weighted loss, class-balanced sampling or logit adjustment "
+        "(default: %(default)s)",
     )
     add(
         "--label_smoothing",
         type=share_or_none,
         metavar="X",
-        help="share of each label that is spread over all classes (with weights and ten classes or more 0.1, else 0; a "
-        "solved head tries both)",
+        help="share of each label that is spread over all classes (default: with weights and ten classes or more 0.1, "
+        "else 0; a solved head tries both)",
     )
 
 
 def add_machine(group: argparse._ArgumentGroup) -> None:
     """Add the options that say where and how numbers are computed."""
     add = group.add_argument
-    add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (the best there is)")
+    add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
     add(
         "--precision",
         choices=("auto", "fp32", "bf16"),
         default="auto",
-        help="arithmetic of the network; auto: bf16 where the device is faster with it (auto)",
+        help="arithmetic of the network; auto: bf16 where the device is faster with it (default: %(default)s)",
     )
-    add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same run on a CPU (0)")
+    add(
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="the same seed gives the same run on a CPU (default: %(default)s)",
+    )
     add("--deterministic", action="store_true", help="the same run again on a GPU too, if slower")
 
 
-def check(options: argparse.Namespace) -> str:
-    """Return what is wrong with the command line, in a sentence, or "" if nothing is."""
-    if not is_network(options.use_model):
-        return f"--use_model: there is no network {options.use_model}{nearest(options.use_model, network_names())}"
-    return ""
+def read_settings(argv: list[str] | None = None) -> Settings:
+    """Return what a command line asks for; a mistake in it ends the script with a sentence and status 2."""
+    parser = build_parser()
+    settings = Settings.resolve(vars(parser.parse_args(argv)))
+    if not is_network(settings.use_model):
+        near = nearest(settings.use_model, network_names())
+        parser.error(f"--use_model: there is no network {settings.use_model}{near}")
+    return settings
 
 
-def work(options: argparse.Namespace) -> int:
-    """Train as the options say; return the exit status."""
+def work(settings: Settings) -> int:
+    """Train and print how good the model is; return the exit status."""
+    if is_main_rank():
+        settings.check_inputs()
     # Only now, so that neither --help nor a mistake waits for torch.
+    from training.console import conclusion
     from training.errors import InterruptedRun, torch_errors
     from training.ranks import process_group
-    from training.settings import Settings
     from training.train import train
 
-    settings = Settings.resolve(vars(options))
     try:
         with torch_errors(), process_group() as ranks:
             checkpoint = train(settings, ranks)
@@ -192,26 +231,13 @@ def work(options: argparse.Namespace) -> int:
     return 0
 
 
-def conclusion(best: dict[str, float], model: Path) -> str:
-    """Say how good the best epoch is, and what to do next."""
-    return (
-        f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right "
-        f"(balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always answering with "
-        f"the commonest class would reach {best['majority']:.1%}).\n"
-        f"Wrote {model}. To look at what it does: python visualise_results.py --model {model}"
-    )
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the script. Returns 0, 1 for work that could not be done, 2 for a wrong command line, 130 for Ctrl-C."""
     silence_non_main_ranks()
-    parser = build_parser()
-    options = parser.parse_args(argv)
-    if mistake := check(options):
-        parser.error(mistake)
+    settings = read_settings(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return run_script(
-        SCRIPT, lambda: work(options), "interrupted; the finished epochs are saved, and --resume goes on after them"
+        SCRIPT, lambda: work(settings), "interrupted; the finished epochs are saved, and --resume goes on after them"
     )
 
 

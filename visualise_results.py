@@ -3,6 +3,7 @@
     python visualise_results.py                              # model, validate/ -> test.png
     python visualise_results.py --select worst --num_images 30 --output worst.png
     python visualise_results.py --report report              # -> report/report.html, tables and figures beside it
+    python visualise_results.py --report report --pdf        # the same, and printed to report/report.pdf
     python visualise_results.py --images my_pictures         # name the pictures of any folder
 
 Reads the model file of train_classifier.py and an ImageFolder (validate/<class>/). Writes a grid of pictures, each with
@@ -11,26 +12,27 @@ its actual and its predicted class and the confidence, and prints the share that
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.command_line import device_name, make_parser, page_number, positive_float, run_script, share, whole_number
-from reports.settings import GRID_FORMATS, OWN_PICTURES, SELECTIONS, VisualiseSettings
+from reports.settings import GRID_FORMATS, OWN_PICTURES, PAPERS, SELECTIONS, VisualiseSettings
 
 if TYPE_CHECKING:
     from reports.model import LoadedModel
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line. Its defaults are those of VisualiseSettings."""
+    """Return the parser of this script's command line. Its defaults are those of VisualiseSettings."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--model", type=Path, metavar="FILE", help="the model to show (default: model)")
-    add("--validate", type=Path, metavar="DIR", help="its pictures (default: validate)")
-    add("--output", type=Path, metavar="FILE", help="the grid to draw (default: test.png)")
-    add("--num_images", type=whole_number(1), metavar="N", help="pictures in the grid (default: 12)")
-    add("--select", choices=SELECTIONS, help="which pictures to draw (default: random)")
-    add("--seed", type=int, metavar="N", help="another seed picks other pictures (default: 0)")
+    add("--model", type=Path, metavar="FILE", help="the model to show (default: %(default)s)")
+    add("--validate", type=Path, metavar="DIR", help="its pictures (default: %(default)s)")
+    add("--output", type=Path, metavar="FILE", help="the grid to draw (default: %(default)s)")
+    add("--num_images", type=whole_number(1), metavar="N", help="pictures in the grid (default: %(default)s)")
+    add("--select", choices=SELECTIONS, help="which pictures to draw (default: %(default)s)")
+    add("--seed", type=whole_number(0), metavar="N", help="another seed picks other pictures (default: %(default)s)")
     add(
         "--report",
         type=Path,
@@ -38,14 +40,40 @@ def build_parser() -> argparse.ArgumentParser:
         help="write report.html with tables and figures into this directory (default: no report); with --images, where "
         f"the answers go (default: {OWN_PICTURES})",
     )
-    add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: data)")
+    add(
+        "--pdf",
+        nargs="?",
+        const=PAPERS[0],
+        choices=PAPERS,
+        help="with --report: print it to report.pdf, too, on this paper (A4), by Chromium, Chrome or Edge",
+    )
+    add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: %(default)s)")
     add(
         "--confidence",
         type=share,
         metavar="P",
-        help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: 0.9)",
+        help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: %(default)s)",
     )
-    add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder instead")
+    add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder, or this one picture, instead")
+    add(
+        "--corrections",
+        type=Path,
+        metavar="FILE",
+        help="with --images: what a person says of the pictures, as review.html saves it; it wins over the model",
+    )
+    add(
+        "--verify",
+        type=whole_number(1),
+        metavar="N",
+        help="with --images: put N pictures of each sample, drawn by chance, first in review.html; once they are "
+        "checked, the shares get intervals that hold however wrong the model is",
+    )
+    add(
+        "--sort_into",
+        type=Path,
+        metavar="DIR",
+        help="with --images: lay the pictures out in this directory, a sub-directory for each answer",
+    )
     add(
         "--page",
         type=page_number,
@@ -54,19 +82,38 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--age", type=positive_float, metavar="MA", help="with --images: the samples' age in millions of years")
     add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
-    parser.set_defaults(**vars(VisualiseSettings()))
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script. Returns 0, 1 for work that could not be done, 2 for a wrong command line, 130 for Ctrl-C."""
     parser = build_parser()
-    settings = VisualiseSettings(**vars(parser.parse_args(argv)))
-    if settings.age is not None and settings.images is None:
-        parser.error("--age goes with --images, the folder with the pictures of that age")
+    typed = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    settings = VisualiseSettings(**typed)
+    _check_company(parser, typed)
+    if settings.pdf and (settings.report is None or settings.images is not None):
+        parser.error("--pdf goes with --report DIR, the directory of the report that is printed")
     if settings.grid_format not in GRID_FORMATS:
         parser.error(f"--output must end in one of .{', .'.join(GRID_FORMATS)}, not in .{settings.grid_format}")
     return run_script("visualise_results.py", lambda: work(settings), "interrupted; no file is left half written")
+
+
+def _check_company(parser: argparse.ArgumentParser, typed: Collection[str]) -> None:
+    """Refuse options that go with --images where it is missing, and those of the grid where it is there."""
+    if "images" in typed:
+        for name in ("output", "num_images", "select"):
+            if name in typed:
+                parser.error(
+                    f"--{name} is of the grid of labelled pictures, and --images draws none: it shows its answers in "
+                    "contact_sheet.png and review.html"
+                )
+        return
+    for name, of in (
+        *(("age", "the folder with the pictures of that age"), ("corrections", "the folder that was corrected")),
+        *(("verify", "the folder with the samples"), ("sort_into", "the folder that is sorted")),
+    ):
+        if name in typed:
+            parser.error(f"--{name} goes with --images, {of}")
 
 
 def work(settings: VisualiseSettings) -> int:
@@ -87,9 +134,13 @@ def show(settings: VisualiseSettings, model: "LoadedModel") -> int:
     validate = predict_split(model, settings.validate, page=settings.page)
     print(write_overview(settings, model, validate))
     if settings.report:
-        from reports.report import write_report
+        from reports.report import PAGE, write_report
 
         print(write_report(settings.report, settings, model, validate))
+        if settings.pdf:
+            from reports.pdf import print_page
+
+            print(f"Wrote {print_page(settings.report / PAGE, settings.pdf)}")
     return 0
 
 

@@ -8,7 +8,7 @@ ours (train_classifier.py with its defaults), frozen (scikit-learn's logistic re
 as it comes, its strength searched by groups; it needs no budget) and plain (torchvision's recipe: all layers, SGD,
 cosine, label smoothing, random crops, float32).
 
-For each set and seed prepare_image_model.py lays the pictures out anew (grouped: near-copies stand on one side), and
+For each set and seed prepare_image_model.py lays the pictures out anew (grouped: near-copies are on one side), and
 each way learns from train/ and is measured on validate/. Options that are not known here go to train_classifier.py, so
 that `--ways ours --budgets 0 --epochs 14 --rotation free` tells what one choice does, on a busy machine too.
 """
@@ -42,10 +42,9 @@ from models.device import Device
 from models.networks import normalisation
 from models.prediction import Predictor, predict
 from models.preprocessing import IMAGENET
-from train_classifier import build_parser
+from train_classifier import read_settings
 from training.dataset import read_dataset
 from training.pretrained import build_pretrained
-from training.settings import Settings
 
 PLAIN_SIZE, FROZEN_SIZE = 128, 160
 PLAIN_SECONDS_TO_VALIDATE = 20
@@ -117,7 +116,7 @@ def plain(task: Task) -> dict[str, float]:
 def frozen(task: Task) -> dict[str, float]:
     """Fit a logistic regression on the features of the network as its weights come, its strength searched by groups."""
     command = ["--directory", str(task.directory), "--image_size", str(FROZEN_SIZE), "--use_model", task.use_model]
-    data = read_dataset(Settings.resolve(vars(build_parser().parse_args(command))))
+    data = read_dataset(read_settings(command))
     device = Device.choose()
     network = device.place(build_pretrained(task.use_model, data.num_classes, FROZEN_SIZE, task.weights))
     predictor = Predictor(network, normalisation(task.use_model), device)

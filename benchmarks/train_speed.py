@@ -5,7 +5,7 @@
 
 The first version: torchvision's VGG11 at 224 px, batches of 4, float32, pictures opened by Pillow in a DataLoader.
 Ours: `vgg11` at 120 px, batches of 32, the device's arithmetic, pictures in memory. All weights are random: speed does
-not ask what a network knows. Each figure is of steps after the first ones, which warm up; the memory is the most that
+not depend on them. Each figure is of steps after the first ones, which warm up; the memory is the most that
 the figure's process took, with reading the pictures and running the frozen layers in one view. At the end: the memory
 that whole commands take, from start to saved model.
 """
@@ -101,7 +101,7 @@ def whole_command(directory: Path, options: str) -> None:
 
 
 def measured(train: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """Train in a process of its own; give what `train` gives, and the most memory that it took, in GB (on Linux)."""
+    """Return what `train` returns in a process of its own, and the most memory that it took, in GB (on Linux)."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         given = process.submit(train, *arguments).result()
         return given, process.submit(peak_memory).result()

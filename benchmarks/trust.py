@@ -4,12 +4,12 @@
     python -m benchmarks.trust DIR --use_model squeezenet1_1 --weights FILE --freeze features   a prepared data set
 
 DIR holds train/, validate/ and dataset.json, as prepare_image_model.py writes them. For each seed, one class in eight
-is left out, by chance: in turn one with a sibling in the set and one as alone in it as any. The others go to
-train_classifier.py, with all options that are not of this program. Known pictures are those of test/, where there is
-one (the drawn set has one), evaluated with the calibration that is in the model; else those of validate/, cross-fitted
-as the report does. Unseen pictures are all those of the classes that were left out. Prints a line for each seed, then
-mean and standard deviation; the ECEs are mean differences of shares, all other figures are shares of pictures or of
-classes.
+is left out, by chance: alternating between one with a sibling in the set and one that is as isolated as any. The others
+go to train_classifier.py, with all options that are not of this program. Known pictures are those of test/, where there
+is one (the drawn set has one), evaluated with the calibration that is in the model; else those of validate/,
+cross-fitted as the report does. Unseen pictures are all those of the classes that were left out. Prints a line for each
+seed, then mean and standard deviation; the ECEs are mean differences of shares, all other figures are shares of
+pictures or of classes.
 """
 
 import argparse
@@ -89,9 +89,10 @@ def _draw(job: tuple[Path, str, int, str]) -> None:
 
 
 def choose_unseen(taxonomy: Taxonomy, counts: np.ndarray, seed: int) -> list[int]:
-    """Choose one class in eight, at least one, in turn with a sibling and without; none with a fifth of the pictures.
+    """Return one class in eight, alternating with a sibling and without; none with a fifth of the pictures.
 
-    counts: pictures of each class, (c,). Where all classes are siblings, or none, all are taken from those there are.
+    At least one. counts: pictures of each class, (c,). Where all classes are siblings, or none, all are taken from
+    those there are.
     """
     everyone = range(len(taxonomy.names))
     steps = np.array([min(taxonomy.distance(a, b) for b in everyone if a != b) for a in everyone])

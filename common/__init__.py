@@ -1,4 +1,4 @@
-"""What all scripts stand on: command line, whole files, locks, images, and the three contracts on disk.
+"""What all scripts share: command line, whole files, locks, images, and the three contracts on disk.
 
 The contracts are the files by which the scripts pass on their work: records (`common.records`), manifest.csv
 (`common.manifest`) and dataset.json (`common.dataset_info`). Each has one dataclass, one reader and one writer, here.

@@ -16,12 +16,15 @@ from typing import Any, TextIO
 
 from common import __version__
 from common.errors import ToolkitError
+from common.files import in_one_line
 
+LONGEST_SHOWN = 200  # letters of a word of more than 1000
 SHARPEST = "sharpest"  # the page with the finest detail
+MOST_DIGITS = 18  # of a whole number: what fits into 64 bits, such as torch's seeds
 
 
 def make_parser(docstring: str) -> argparse.ArgumentParser:
-    """Make a parser whose help begins with a script's docstring, as it stands there: what it is, and what to type."""
+    """Return a parser whose help begins with a script's docstring, unchanged: what it is, and what to type."""
     parser = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -31,7 +34,7 @@ def run_script(name: str, work: Callable[[], int], when_interrupted: str) -> int
     """Do the work of a script; return its exit status: what `work` returns, 1 after an error, 130 after Ctrl-C.
 
     What the library has to say by `logging` goes to standard output meanwhile, between the progress bars, and warnings
-    go to standard error; an error that is the user's business ends as one sentence there, with the script's name before
+    go to standard error; an expected error ends as one sentence there, with the script's name before
     it. Output that cannot be shown is lost, and costs nothing else.
     """
     show_log()
@@ -101,9 +104,11 @@ class _TolerantStream:
 
 
 def explain(error: Exception) -> str:
-    """Return what an error says, and which options to try another value of."""
+    """Return what an error says, fit for a terminal, and which options to try another value of."""
     options = [f"--{setting}" for setting in getattr(error, "settings", ())]
-    return f"{error}; try another {' or '.join(options)}" if options else str(error)
+    said = "\n".join(in_one_line(line) for line in str(error).split("\n"))
+    said = re.sub(r"\S{1000,}", lambda word: f"{word[0][:LONGEST_SHOWN]}…", said)
+    return f"{said}; try another {' or '.join(options)}" if options else said
 
 
 def show_log() -> None:
@@ -129,9 +134,14 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
+def is_main_rank() -> bool:
+    """Return whether this is the main process of a run under torchrun, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def silence_non_main_ranks() -> None:
     """Let what all processes of a run under torchrun would print be printed by the main one alone."""
-    if os.environ.get("RANK", "0") != "0":
+    if not is_main_rank():
         sys.stdout = sys.stderr = null_stream()
 
 
@@ -141,60 +151,68 @@ def null_stream() -> TextIO:
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """Make a reader of whole numbers from `least` on; it raises ArgumentTypeError for anything else."""
+    """Return a reader of whole numbers from `least` on; it raises ArgumentTypeError for anything else."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"it must be a whole number above {least - 1}, not {text!r}")
+        if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number of {least} or more, not {text!r}")
         return int(text)
 
     return read
 
 
 def positive_float(text: str) -> float:
-    """Read a finite number above 0. Raises ArgumentTypeError."""
+    """Return a finite number above 0. Raises ArgumentTypeError."""
     value = _float(text)
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"it must be a number above 0, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return value
+
+
+def non_negative_float(text: str) -> float:
+    """Return a finite number of 0 or more. Raises ArgumentTypeError."""
+    value = _float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, not {text!r}")
     return value
 
 
 def share(text: str) -> float:
-    """Read a number between 0 and 1, both left out. Raises ArgumentTypeError."""
+    """Return a number between 0 and 1, both left out. Raises ArgumentTypeError."""
     value = _float(text)
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"it must be a number between 0 and 1, such as 0.9, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, such as 0.9, not {text!r}")
     return value
 
 
 def share_or_none(text: str) -> float:
-    """Read a number from 0 to below 1. Raises ArgumentTypeError."""
+    """Return a number from 0 to below 1. Raises ArgumentTypeError."""
     value = _float(text)
     if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"it must be a number from 0 to below 1, such as 0.2, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, such as 0.2, not {text!r}")
     return value
 
 
 def device_name(text: str) -> str:
-    """Read the name of a device of torch, such as cpu or cuda:1. Raises ArgumentTypeError for what can be none."""
+    """Return the name of a device of torch, such as cpu or cuda:1. Raises ArgumentTypeError for anything else."""
     if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", text):
-        raise argparse.ArgumentTypeError(f"it must be the name of a device, such as cpu, cuda or cuda:1, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be the name of a device, such as cpu, cuda or cuda:1, not {text!r}")
     return text
 
 
 def page_number(text: str) -> int | str:
-    """Read which page of files with several is wanted: first, SHARPEST or a number from 1. Raises ArgumentTypeError."""
+    """Return which page of several is wanted: SHARPEST or a number from 1 ("first"). Raises ArgumentTypeError."""
     if text == SHARPEST:
         return SHARPEST
     if text == "first":
         return 1
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1_000_000:
-        raise argparse.ArgumentTypeError(f"it must be first, {SHARPEST} or a number from 1, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be first, {SHARPEST} or a number from 1, not {text!r}")
     return int(text)
 
 
 def _float(text: str) -> float:
-    """Read a number; text that is not one becomes "not a number", which lies within no bounds."""
+    """Return a number; text that is not one becomes "not a number", which lies within no bounds."""
     try:
         return float(text)
     except ValueError:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from common.files import write_whole
+from common.text_layout import cut_text, font_for, text_width, wrap_text
 
 SHOWN = 8  # pictures of a taxon
 LINES = 400  # taxa; more would make a picture that no viewer opens
@@ -22,7 +22,7 @@ HEADING = 34  # height of the line that names the taxon above
 TITLE, NAME, SMALL, TINY = 15, 14, 12, 10  # sizes of letters
 
 INK, FAINT, RULE, PAPER = "#222222", "#666666", "#dddddd", "#ffffff"
-COLOURS = ("#0072b2", "#e69f00", "#999999")  # told apart by colour-blind readers, and in grey
+COLOURS = ("#0072b2", "#e69f00", "#999999")  # distinguished by colour-blind readers, and in grey
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class _Sheet:
         self.most = max((sum(line.counts.values()) for line in lines), default=0) or 1
         captioned = any(caption for line in lines for _, caption in line.pictures[:SHOWN])
         self.row = SIDE + GAP + CAPTION * captioned
-        widest = max((_width(part, NAME) for line in lines for part in line.name.splitlines()), default=0)
+        widest = max((text_width(part, NAME) for line in lines for part in line.name.splitlines()), default=0)
         self.names = min(max(MIN_NAMES, widest), MAX_NAMES)
         self.bars_left = MARGIN + self.names + 2 * GAP
-        bars = max((self._bar_length(line) + _width(self._numbers(line), SMALL) for line in lines), default=0)
+        bars = max((self._bar_length(line) + text_width(self._numbers(line), SMALL) for line in lines), default=0)
         self.pictures_left = self.bars_left + (bars + 4 * GAP) * bool(self.parts)
         shown = max((len(line.pictures[:SHOWN]) for line in lines), default=0)
         width = max(self.pictures_left + shown * (SIDE + GAP) - GAP + MARGIN, MIN_WIDTH)
@@ -91,19 +91,19 @@ class _Sheet:
         for part, colour in zip(self.parts, COLOURS, strict=False):
             self.pen.rectangle((left, MARGIN + 2, left + 12, MARGIN + 14), colour)
             self._write((left + 18, MARGIN), part, NAME)
-            left += 18 + _width(part, NAME) + 3 * GAP
-        self._write((left, MARGIN), _cut(title, self.image.width - MARGIN - left, TITLE), TITLE)
+            left += 18 + text_width(part, NAME) + 3 * GAP
+        self._write((left, MARGIN), cut_text(title, self.image.width - MARGIN - left, TITLE), TITLE)
 
     def _heading(self, parent: str) -> None:
         self.pen.line((MARGIN, self.top + GAP, self.image.width - MARGIN, self.top + GAP), RULE)
-        text = _cut(parent, self.image.width - 2 * MARGIN, SMALL, from_left=True)
+        text = cut_text(parent, self.image.width - 2 * MARGIN, SMALL, from_left=True)
         self._write((MARGIN, self.top + HEADING // 2), text, SMALL, FAINT)
         self.top += HEADING
 
     def _line(self, line: SheetLine) -> None:
         middle = self.top + SIDE // 2
-        name = _wrapped(line.name, self.names, most=(SIDE + GAP) // (NAME + 4))
-        self.pen.multiline_text((MARGIN, middle), name, INK, _font(NAME), anchor="lm")
+        name = "\n".join(wrap_text(line.name, self.names, NAME, most=(SIDE + GAP) // (NAME + 4)))
+        self.pen.multiline_text((MARGIN, middle), name, INK, font_for(name, NAME), anchor="lm")
         self._bar(line, middle)
         self._paste(line.pictures[:SHOWN])
         self.top += self.row
@@ -116,7 +116,7 @@ class _Sheet:
                 right = left + max(count / self.most * BAR, 1)
                 self.pen.rectangle((round(left), middle - 9, round(right) - 1, middle + 9), colour)
                 left = right
-        self.pen.text((round(left) + GAP, middle), self._numbers(line), INK, _font(SMALL), anchor="lm")
+        self.pen.text((round(left) + GAP, middle), self._numbers(line), INK, font_for("", SMALL), anchor="lm")
 
     def _paste(self, pictures: Iterable[tuple[Callable[[], Image.Image | None], str]]) -> None:
         left = self.pictures_left
@@ -127,51 +127,9 @@ class _Sheet:
             small = ImageOps.contain(picture.convert("RGB"), (SIDE, SIDE))
             self.image.paste(small, (left + (SIDE - small.width) // 2, self.top + (SIDE - small.height) // 2))
             if caption:
-                text = _cut(caption, SIDE + GAP, TINY)
-                self.pen.text((left + SIDE // 2, self.top + SIDE + 1), text, INK, _font(TINY), anchor="ma")
+                text = cut_text(caption, SIDE + GAP, TINY)
+                self.pen.text((left + SIDE // 2, self.top + SIDE + 1), text, INK, font_for(text, TINY), anchor="ma")
             left += SIDE + GAP
 
     def _write(self, place: tuple[int, int], text: str, size: int, colour: str = INK) -> None:
-        self.pen.text(place, text, colour, _font(size))
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the font of matplotlib: it has the letters of every language that names authors, Pillow's own has few."""
-    import matplotlib  # only now: it takes memory that those who never draw can do without
-
-    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
-
-
-def _width(text: str, size: int) -> int:
-    return round(_font(size).getlength(text) + 0.5)
-
-
-def _cut(text: str, width: int, size: int, from_left: bool = False) -> str:
-    """Return as much of a line as fits `width` pixels, with "…" for the rest."""
-    cut = text
-    while cut and _width(cut + "…" * (cut != text), size) > width:
-        cut = cut[1:] if from_left else cut[:-1]
-    if cut == text:
-        return text
-    return "…" + cut if from_left else cut + "…"
-
-
-def _wrapped(text: str, width: int, most: int) -> str:
-    """Return a name in at most `most` lines of `width` pixels, broken at blanks, or within words that are too long."""
-    lines = []
-    for whole in text.splitlines():
-        line = ""
-        for word in whole.split():
-            if line and _width(f"{line} {word}", NAME) > width:
-                lines.append(line)
-                line = ""
-            line = f"{line} {word}".strip()
-            while _width(line, NAME) > width:
-                fitting = _cut(line, width, NAME)[:-1] or line[:1]
-                lines.append(fitting)
-                line = line[len(fitting) :]
-        lines.append(line)
-    if len(lines) > most:
-        lines[most - 1 :] = [_cut(lines[most - 1] + "…", width, NAME)]
-    return "\n".join(lines)
+        self.pen.text(place, text, colour, font_for(text, size))

@@ -13,6 +13,7 @@ import common
 from common.command_line import SHARPEST
 from common.errors import ToolkitError
 from common.files import write_json
+from common.odd_names import clean_lineage
 
 NAME = "dataset.json"
 MADE_BY = "prepare_image_model.py"
@@ -74,7 +75,7 @@ class DatasetInfo:
 
 
 def read_dataset_info(path: Path) -> DatasetInfo:
-    """Read a dataset.json; what it lacks, all but the classes and their lineages, counts as not known.
+    """Return what a dataset.json says; what it lacks, all but the classes and their lineages, counts as not known.
 
     Raises FileNotFoundError where there is no such file, DatasetInfoError where it is something else.
     """
@@ -110,7 +111,7 @@ def _class(facts: Mapping[str, Any]) -> ClassInfo:
 def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise TypeError(f"{value!r} is not a list of names")
-    return tuple(value)
+    return clean_lineage(tuple(value))
 
 
 _FIELDS = (

@@ -1,4 +1,4 @@
-"""The one kind of error that a user is told in a sentence."""
+"""The one kind of error that is reported to the user in a sentence."""
 
 
 class ToolkitError(Exception):

@@ -1,16 +1,27 @@
 """Files that are whole or absent: written beside their place, flushed to the disk, and moved in by one rename."""
 
+import codecs
 import csv
 import io
 import json
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from common.errors import ToolkitError
+
+_LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # the temporary names of `write_whole`
 MOST_LINES = 20  # of a row of a table, where its cells hold line breaks
+
+# Text that a spreadsheet takes for a formula (OWASP, CSV injection; also the wide forms of these signs), or for a
+# number that it rounds to 15 digits or writes as a power of ten.
+_RISKY = re.compile(r"[=+\-@\t\r\n＝＋－＠|%].|[\d.,]{16,}$|\d+([.,]\d*)?[eE][+-]?\d+$")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)$")
+_LONG = 15  # digits
 
 
 def write_whole(path: Path | str, write: Callable[[BinaryIO], Any]) -> Path:
@@ -57,12 +68,40 @@ def write_json(path: Path | str, value: Any) -> Path:
 
 
 def write_csv(path: Path | str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Write `rows` to `path` as a table with a head line (UTF-8, commas, Unix line ends), whole or not at all."""
+    """Write `rows` to `path` as a table with a head line (UTF-8, commas, Unix line ends), whole or not at all.
+
+    No text in it starts a formula where a spreadsheet opens it (see `guard_cell`).
+    """
     text = io.StringIO()
     table = csv.DictWriter(text, list(columns), lineterminator="\n")
     table.writeheader()
-    table.writerows(rows)
+    table.writerows(
+        {name: guard_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows
+    )
     return write_text(path, text.getvalue())
+
+
+def guard_cell(text: str) -> str:
+    """Return text for a cell of a table for people: an apostrophe before what a spreadsheet would not leave as it is.
+
+    Plain numbers of up to 15 digits stay as they are, also negative ones.
+    """
+    bare = text.lstrip("'").lstrip()
+    if _NUMBER.match(text) and sum(letter.isdigit() for letter in text) <= _LONG:
+        return text
+    return f"'{text}" if _RISKY.match(bare) else text
+
+
+def unguard_cell(text: str) -> str:
+    """Return a cell without the apostrophe that `guard_cell` put before it."""
+    return text[1:] if text.startswith("'") and guard_cell(text[1:]) == text else text
+
+
+def clear_leftovers(directory: Path) -> None:
+    """Remove what writing whole files has left in a directory where it was killed; nothing must be writing there."""
+    for left in directory.glob(".*.part"):
+        if _LEFTOVER.fullmatch(left.name) and left.is_file():
+            left.unlink(missing_ok=True)
 
 
 def in_one_line(text: str) -> str:
@@ -75,27 +114,41 @@ def in_one_line(text: str) -> str:
     )
 
 
-def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:
+def check_directory(path: Path, setting: str, advice: str = "") -> None:
+    """Raise ToolkitError where there is no directory `path`; `setting` is what names it, `advice` ends the sentence."""
+    if not path.is_dir():
+        raise ToolkitError(f"there is no directory {path}{advice}", setting)
+
+
+def check_file(path: Path, setting: str, advice: str = "") -> None:
+    """Raise ToolkitError where there is no file `path`; `setting` is what names it, `advice` ends the sentence."""
+    if not path.is_file():
+        raise ToolkitError(f"there is no file {path}{advice}", setting)
+
+
+def read_csv(path: Path | str, by_hand: bool = False) -> Iterator[tuple[int, dict[str, str] | str]]:
     """Yield for each row of a table, by the number of its line, its cells by column, or what is wrong with it.
 
-    Cells that a row lacks at its end are empty. A byte-order mark, semicolons in place of commas (as some spreadsheets
-    write) and both kinds of line ends are read. A quotation mark that is never closed spoils its own row only. Raises
-    OSError where the file cannot be read, ValueError where it is not UTF-8 or has no head line.
+    Cells are without the apostrophes of `guard_cell`. Cells that a row lacks at its end are empty. What spreadsheets
+    write is read: a byte-order mark, UTF-16, semicolons or tabs in place of commas, both kinds of line ends, and, where
+    `by_hand` says that a person wrote the table, the older code page of Windows. A quotation mark that is never closed
+    spoils its own row only. Raises OSError where the file cannot be read, ValueError where it is no text or has no head
+    line.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    text = Path(path).read_text(encoding="utf-8-sig")
+    text = _decoded(Path(path).read_bytes(), by_hand)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    separator = ";" if lines[0].count(";") > lines[0].count(",") else ","
+    separator = max(",;\t", key=lines[0].count)
     columns: list[str] = []
     number = 0
     while number < len(lines):
         first, number = number, number + 1
         if not lines[first].strip():
             continue
-        cells = _cells(lines[first], separator)
+        cells = csv_cells(lines[first], separator)
         if cells is None and (end := _closed_row(lines, first, separator)):  # a cell with line breaks in it
-            cells, number = _cells("\n".join(lines[first:end]), separator), end
+            cells, number = csv_cells("\n".join(lines[first:end]), separator), end
         if not columns:
             if cells is None:
                 raise ValueError("its first line is not that of a table")
@@ -105,13 +158,29 @@ def read_csv(path: Path | str) -> Iterator[tuple[int, dict[str, str] | str]]:
         elif len(cells) > len(columns):
             yield first + 1, f"it has {len(cells)} cells, and the table {len(columns)} columns"
         else:
-            yield first + 1, dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True))
+            cells = [unguard_cell(cell) for cell in cells] + [""] * (len(columns) - len(cells))
+            yield first + 1, dict(zip(columns, cells, strict=True))
     if not columns:
         raise ValueError("it is empty")
 
 
-def _cells(line: str, separator: str) -> list[str] | None:
-    """Return the cells of one row, or None where its quotation marks do not match."""
+def _decoded(content: bytes, by_hand: bool) -> str:
+    """Return the text of a table. Raises ValueError where it is none."""
+    if by_hand and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if not by_hand:
+            raise
+        text = content.decode("cp1252")
+    if "\0" in text.partition("\n")[0]:
+        raise ValueError("it is no text")
+    return text
+
+
+def csv_cells(line: str, separator: str = ",") -> list[str] | None:
+    """Return the cells of one row, however long they are, or None where its quotation marks do not match."""
     former = csv.field_size_limit(max(len(line) + 1, 1 << 17))
     try:
         return next(csv.reader([line], delimiter=separator, strict=True), [])
@@ -123,9 +192,9 @@ def _cells(line: str, separator: str) -> list[str] | None:
 
 def _closed_row(lines: list[str], first: int, separator: str) -> int:
     """Return where a row ends that goes on over several lines; 0 where it would swallow other rows."""
-    columns = len(_cells(lines[0], separator) or [])
+    columns = len(csv_cells(lines[0], separator) or [])
     for end in range(first + 2, min(first + MOST_LINES, len(lines)) + 1):
-        cells = _cells("\n".join(lines[first:end]), separator)
+        cells = csv_cells("\n".join(lines[first:end]), separator)
         if cells is not None:
             return end if len(cells) == columns else 0
     return 0

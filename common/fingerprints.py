@@ -36,7 +36,7 @@ def stack(fingerprints: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def are_known(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Tell of each fingerprint of `pictures`, uint8 (n, BYTES), whether one of `known` is that of the same picture.
+    """Return for each fingerprint of `pictures`, uint8 (n, BYTES), whether one of `known` is that of the same picture.
 
     Returns bool (n,).
     """

@@ -15,21 +15,21 @@ from pathlib import Path
 from common.formats import CONVERTIBLE, HEAD, advice, ending, format_of, readable_endings, readable_formats
 
 # What is left behind, in lower case. Hidden names (.DS_Store, ._a.png, .Trash-1000, .git) are told by their dot.
-LITTER_DIRECTORIES = frozenset(
+SYSTEM_DIRECTORIES = frozenset(
     {
         *("@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "~snapshot"),
         *("__macosx", "$recycle.bin", "recycler", "recycled", "system volume information", "lost+found"),
         *("network trash folder", "temporary items", "__pycache__"),
     }
 )
-LITTER_FILES = frozenset(
+SYSTEM_FILES = frozenset(
     {
         *("thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"),
         *("picasa.ini", "zbthumbnail.info", "folder.htt", "autorun.inf"),
     }
 )
 # Lock files of office programs, downloads that are not finished, streams that a copy has made into files.
-_LITTER = re.compile(
+_SYSTEM_FILE = re.compile(
     r"~\$.*|synophoto_.*|.*\.(part|partial|crdownload|download|filepart)|.*:(zone\.identifier|afp_\w+)"
 )
 # Endings of files that are looked at with other programs, so that none of them is opened here.
@@ -75,7 +75,7 @@ class Listing:
 
 
 def list_images(directory: Path, skip: Iterable[Path] = ()) -> Listing:
-    """List the images below a directory, at any depth, and all else that is there as left out.
+    """Return the images below a directory, at any depth, and all else that is there as left out.
 
     An image is a file whose ending promises one, whatever its case, or one of an unknown ending, or none, whose first
     bytes are those of an image. Directories that are links are followed, each directory once; what is in `skip` does
@@ -116,9 +116,9 @@ def list_images(directory: Path, skip: Iterable[Path] = ()) -> Listing:
 
 
 def is_litter(name: str) -> bool:
-    """Tell whether a file or directory of this name was left behind by a system, a network disk or a program."""
+    """Return whether a file or directory of this name was left behind by a system, a network disk or a program."""
     lower = name.lower()
-    return lower in LITTER_DIRECTORIES or lower in LITTER_FILES or _LITTER.fullmatch(lower) is not None
+    return lower in SYSTEM_DIRECTORIES or lower in SYSTEM_FILES or _SYSTEM_FILE.fullmatch(lower) is not None
 
 
 def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
@@ -144,7 +144,7 @@ def comparable(name: str) -> str:
 
 
 def ignores_case(directory: Path) -> bool:
-    """Tell whether the disk of a directory takes a name in capitals for the same."""
+    """Return whether the disk of a directory takes a name in capitals for the same."""
     swapped = directory.absolute()
     swapped = swapped.with_name(swapped.name.swapcase())
     try:

@@ -1,4 +1,4 @@
-"""Which kinds of image files are read, which are known and not read, and how bytes and names tell them apart."""
+"""Which kinds of image files are read, which are known and not read, and how bytes and names distinguish them."""
 
 from functools import cache
 from pathlib import PurePath
@@ -60,7 +60,6 @@ _SIGNATURES = (
     (0, b"\xff\x0a", ".jxl"),
     (0, b"\0\0\0\x0cJXL ", ".jxl"),
     (128, b"DICM", ".dcm"),
-    (0, b"%!PS", ".eps"),
     (0, b"\xc5\xd0\xd3\xc6", ".eps"),
     (0, b"\xd7\xcd\xc6\x9a", ".wmf"),
     (40, b" EMF", ".emf"),
@@ -86,8 +85,8 @@ def readable_endings() -> frozenset[str]:
 
 def format_of(head: bytes) -> str:
     """Return what the first HEAD bytes of a file say it is: a readable format, a key of CONVERTIBLE, or ""."""
-    if head[:3].lstrip(b"\xef\xbb\xbf\r\n ") == b"" and head:
-        head = head.lstrip(b"\xef\xbb\xbf\r\n ")
+    if head.lstrip(b"\xef\xbb\xbf\r\n\t \x04").startswith(b"%!"):  # printers' drivers write something before it
+        return ".eps"
     for offset, magic, kind in _SIGNATURES:
         if head[offset : offset + len(magic)] == magic and (magic != b"BM" or head[6:10] == bytes(4)):
             return kind

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import ToolkitError
+from common.files import in_one_line
 from common.folders import LeftOut, comparable, ignores_case, list_images
 
 
@@ -22,9 +23,10 @@ class ImageFolder:
 
 
 def list_image_folder(directory: Path, classes: list[str] | None = None) -> ImageFolder:
-    """List the images of a split such as train/.
+    """Return the images of a split such as train/.
 
-    A class is a sub-directory, with all that lies below it, whatever the form in which its name's accents are written.
+    A class is a sub-directory, with all that lies below it, whatever the form in which its name's accents are written;
+    control characters in its name are escaped.
     The labels count `classes` where they are given (validate/ must count as train/ did), else the directory's own
     classes in alphabetical order. Raises FileNotFoundError, with a sentence for the user, where the directory, its
     classes or their images are missing, and ToolkitError where it holds a class that `classes` lacks.
@@ -33,9 +35,9 @@ def list_image_folder(directory: Path, classes: list[str] | None = None) -> Imag
     folded = ignores_case(directory)
 
     def key(name: str) -> str:
-        return comparable(name).casefold() if folded else comparable(name)
+        return _class_name(name).casefold() if folded else _class_name(name)
 
-    found = sorted({key(name): comparable(name) for name in listing.directories if "/" not in name}.values())
+    found = sorted({key(name): _class_name(name) for name in listing.directories if "/" not in name}.values())
     if not found:
         raise FileNotFoundError(f"{directory} holds no classes: one sub-directory with pictures is needed for each")
     classes = found if classes is None else classes
@@ -55,3 +57,7 @@ def list_image_folder(directory: Path, classes: list[str] | None = None) -> Imag
     filled = {label for _, label in samples}
     empty = [name for name in found if label_of[key(name)] not in filled]
     return ImageFolder(samples, classes, empty, left_out)
+
+
+def _class_name(directory: str) -> str:
+    return in_one_line(comparable(directory))

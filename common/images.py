@@ -47,7 +47,7 @@ class ImageError(ToolkitError):
 
 
 def read_image(source: Path | str | bytes, page: Page = 1) -> Image.Image:
-    """Read an image, from a file or from its bytes, as RGB of 8 bits, upright, its transparent parts black.
+    """Return an image, read from a file or from its bytes, as RGB of 8 bits, upright, its transparent parts black.
 
     More than 8 bits are brought to 0..255 by the specimen's own range, min-is-white is inverted, palettes and alpha are
     resolved (an alpha that would hide everything is ignored), and a rotation that the camera noted (EXIF) is carried
@@ -86,7 +86,7 @@ def image_size(path: Path | str) -> tuple[int, int]:
 
 
 def is_one_colour(image: Image.Image) -> bool:
-    """Tell whether an image that was read shows nothing: all its pixels have (nearly) the same colour."""
+    """Return whether an image that was read shows nothing: all its pixels have (nearly) the same colour."""
     extremes = image.getextrema()
     pairs = extremes if isinstance(extremes[0], tuple) else (extremes,)
     return all(high - low < FLAT for low, high in pairs)
@@ -256,7 +256,7 @@ def _brightness_of_pages(pages: TiffPages) -> Iterator[np.ndarray]:
         yield pages.brightness(number)
 
 
-def _noted_orientation(image: Image.Image) -> int:
+def _noted_orientation(image: Image.Image) -> object:
     """Return how the camera noted that it was held.
 
     Pillow's own ImageOps.exif_transpose writes all other notes of the camera anew, and fails at odd ones.

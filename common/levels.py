@@ -14,15 +14,18 @@ AROUND = 2  # pixels around isolated values, which smoothed letters and compress
 # and they are no more than such a share of the image: a few hot or dead pixels; what is burned in at the largest value
 # of a camera or type, as scale bars are; marks for "no data"; and what no light can have given.
 FEW, FULL, NO_DATA, ABSURD = (0.25, 0.0005), (0.25, 0.10), (0.25, 0.50), (1000.0, 0.50)
-LEAST = 4  # pixels that count as few in small images
-LARGEST = frozenset(2**bits - 1 for bits in (8, 10, 12, 14, 15, 16, 32))
+FEW_PIXELS = 4  # pixels that count as few in small images
+LARGEST = frozenset(2**bits - 1 for bits in (8, 10, 12, 14, 15, 16, 32)) | frozenset(
+    2**16 - 2 ** (16 - bits)
+    for bits in (8, 10, 12, 14)  # of cameras that fill 16 bits from the top
+)
 MARKS = frozenset({-9999, -(2**15), -(2**31)})
 LEVELS = 16  # different values that must be left; with fewer it is a drawing, of which each level means something
 HUGE = 1e300  # floating numbers beyond leave no room to subtract
 
 
 def to_8_bits(values: np.ndarray, inverted: bool = False) -> np.ndarray:
-    """Bring numbers of any range, (h, w) or (h, w, channels), to uint8 of the same shape, all channels alike.
+    """Return numbers of any range, (h, w) or (h, w, channels), as uint8 of the same shape, all channels alike.
 
     The range is that of `level_range`; what is outside becomes 0 or 255, NaN becomes 0. inverted: the smallest value is
     white. Truth values become 0 and 255.
@@ -87,11 +90,11 @@ def _without_extreme(
     near = NEAR * (high - low)
     extreme = usable & ((values >= high - near) if top else (values <= low + near))
     count = np.count_nonzero(extreme)
-    share = 0 if count <= LEAST else count / extreme.size
+    share = 0 if count <= FEW_PIXELS else count / extreme.size
     rules = [rule for rule in rules if share <= rule[1]]
     if not rules:
         return None
-    body = usable & ~_widened(extreme)
+    body: np.ndarray = usable & ~_widened(extreme)
     if not body.any():
         return None
     lowest, highest = _extremes(values, body)

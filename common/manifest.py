@@ -16,6 +16,7 @@ COLUMNS = (
     *("path", "split", "class", "lineage", "group", "technique", "technique_sure", "source", "sample", "status"),
     *("URL", "sha256", "file"),
 )
+LONGEST = 2000  # letters of what is only told, such as a source
 ARROW = " > "  # between the names of a lineage, wherever one is written as text
 
 
@@ -50,13 +51,18 @@ class ManifestRow:
     file: str = ""
 
 
+def manifest_path(path: Path) -> Path:
+    """Return where the manifest is that `path`, a data set or the file itself, stands for."""
+    return path / NAME if path.is_dir() else path
+
+
 def read_manifest(path: Path) -> list[ManifestRow]:
-    """Read a manifest; columns that it lacks, all but `path`, count as not known.
+    """Return the rows of a manifest; columns that it lacks, all but `path`, count as not known.
 
     A row that cannot be read is left out with a warning (`logging`). Raises FileNotFoundError where there is no such
     file, ManifestError where it cannot be read as a manifest.
     """
-    rows = []
+    rows, fault = [], ""
     try:
         for line, cells in read_csv(path):
             if isinstance(cells, str):
@@ -64,8 +70,13 @@ def read_manifest(path: Path) -> list[ManifestRow]:
                 continue
             if "path" not in cells:
                 raise ValueError(f"its first line has no column path, but: {', '.join(cells)}")
-            if cells["path"]:
-                rows.append(_row(cells))
+            try:
+                rows += [_row(cells)] if cells["path"] else []
+            except ValueError as error:
+                fault = str(error)[:100]
+                LOG.warning("%s, line %d is left out: %s.", path, line, fault)
+        if fault and not rows:
+            raise ValueError(fault)
     except ValueError as error:
         raise ManifestError(f"{path} cannot be read ({error}); run prepare_image_model.py again") from error
     return rows
@@ -78,6 +89,7 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> Path:
 
 def _row(cells: dict[str, str]) -> ManifestRow:
     texts = {name: cells.get(name) or "" for name in COLUMNS}
+    texts |= {name: in_one_line(texts[name][:LONGEST]) for name in ("technique", "source", "sample", "status", "URL")}
     lineage, sure = texts.pop("lineage"), texts.pop("technique_sure")
     return ManifestRow(
         label=texts.pop("class"),

@@ -6,8 +6,11 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from common.files import in_one_line
+
 MAX_PART = 120  # bytes of one file or directory name; disks allow 255, temporary files and old tools need some of it
-MAX_FILE = 200  # bytes of a whole path below images/; Windows allows 260 with everything that stands before it
+MAX_SHOWN = 200  # letters of a name in figures, pages and tables
+MAX_FILE = 200  # bytes of a whole path below images/; Windows allows 260 with everything that comes before it
 
 # Names that mean a device on Windows, whatever their extension.
 RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
@@ -19,7 +22,7 @@ TABLES = {"changes.csv", "citation.txt", "credits.csv", "failures.csv", "notices
 
 
 def strip_blanks(name: str) -> str:
-    """Return `name` as it stands in a record's `hierarchy`: NFC, with all white space removed.
+    """Return `name` as it is written in a record's `hierarchy`: NFC, with all white space removed.
 
     >>> strip_blanks("SY pulchra gp")
     'SYpulchragp'
@@ -28,7 +31,7 @@ def strip_blanks(name: str) -> str:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Tell whether two spellings mean one taxon: compared without case, blanks and `_` (which stands for a blank)."""
+    """Return whether two spellings mean one taxon: compared without case, blanks and `_` (which stands for a blank)."""
     return comparison_key(one) == comparison_key(other)
 
 
@@ -38,8 +41,17 @@ def comparison_key(name: str) -> str:
 
 
 def is_type(status: str) -> bool:
-    """Tell whether the status of a picture says that it shows a type specimen: holotype, paratype, lectotype …"""
+    """Return whether the status of a picture says that it shows a type specimen: holotype, paratype, lectotype …"""
     return re.search(r"type\b", status, re.IGNORECASE) is not None
+
+
+def shown_name(name: str) -> str:
+    """Return a taxon's name as figures, pages and tables show it: in one line, and of at most MAX_SHOWN letters.
+
+    A name that had to be cut ends in eight hexadecimal digits of its hash, so that two long names stay two.
+    """
+    line = in_one_line(name[: MAX_SHOWN + 1])
+    return line if len(line) <= MAX_SHOWN else f"{line[: MAX_SHOWN - 9]}…{_digits(name)}"
 
 
 def safe_part(name: str) -> str:
@@ -62,7 +74,7 @@ def safe_part(name: str) -> str:
 
 
 def is_safe_file(file: str) -> bool:
-    """Tell whether `file` names a place below a directory, with `/` between names that every file system takes.
+    """Return whether `file` names a place below a directory, with `/` between names that every file system takes.
 
     What leads out of the directory, or begins at the root of a disk, does not.
     """
@@ -117,7 +129,7 @@ def disambiguate(file: str, key: str) -> str:
 
 
 def _split_suffix(name: str) -> tuple[str, str]:
-    """Split a file name before its extension, which counts as one only if it is short and plain."""
+    """Return a file name split before its extension, which counts as one only if it is short and plain."""
     stem, dot, suffix = name.rpartition(".")
     return (stem, dot + suffix) if stem and re.fullmatch(r"[A-Za-z0-9]{1,5}", suffix) else (name, "")
 

@@ -22,7 +22,7 @@ Lineage = tuple[str, ...]
 # What a page says of a picture, in the words of the record.
 PICTURE_FIELDS = ("source", "caption", "status", "notes", "location", "sample", "age")
 
-
+NOT_A_RECORD = "it has neither `hierarchy` nor `samples`"
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON writes one
 
 
@@ -101,7 +101,7 @@ class Record:
 
 
 def read_record(path: Path) -> Record | None:
-    """Read a record; None for JSON that does not claim to be one (it has neither `hierarchy` nor `samples`).
+    """Return a record; None for JSON that does not claim to be one (it has neither `hierarchy` nor `samples`).
 
     Raises RecordError where the file cannot be read, is no JSON, or one of the two is missing or of a wrong type.
     Other values of wrong types count as not known.
@@ -124,24 +124,29 @@ def read_record(path: Path) -> Record | None:
     return _record(content)
 
 
-def read_records(directory: Path) -> tuple[dict[Path, Record], list[str]]:
-    """Read all records below a directory, hidden directories apart, in the order of their paths.
+def read_records(directory: Path) -> tuple[dict[Path, Record], dict[Path, str]]:
+    """Read all records below a directory, except hidden directories, in the order of their paths.
 
-    Returns the records by their files, and a sentence for each file that could not be used.
+    Directories that are links are followed, each directory once. Returns the records by their files, and why each of
+    the other JSON files, and each directory that cannot be read, could not be used.
     """
     records: dict[Path, Record] = {}
-    problems = []
-    for path in _json_files(directory):
+    problems: dict[Path, str] = {}
+    for path in _json_files(directory, problems):
         try:
-            if record := read_record(path):
-                records[path] = record
+            record = read_record(path)
         except RecordError as error:
-            problems.append(f"{path} is no usable record: {error}.")
+            problems[path] = str(error)
+            continue
+        if record:
+            records[path] = record
+        else:
+            problems[path] = NOT_A_RECORD
     return records, problems
 
 
 def write_record(path: Path, record: Record) -> bool:
-    """Write a record unless the same lies there already, and tell whether it had to be written."""
+    """Write a record unless the same lies there already; return whether it had to be written."""
     text = json.dumps(_as_json(record), indent=1, ensure_ascii=False) + "\n"
     try:
         if path.read_text(encoding="utf-8") == text:
@@ -174,10 +179,23 @@ def _picture_as_json(facts: PictureFacts) -> dict[str, Any]:
     return known
 
 
-def _json_files(directory: Path) -> Iterator[Path]:
-    for place, below, names in os.walk(directory):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if name.lower().endswith(".json"))
+def _json_files(directory: Path, problems: dict[Path, str]) -> Iterator[Path]:
+    """Yield the JSON files below a directory, and set why a directory below it cannot be read."""
+    seen = set()
+    waiting = [str(directory)]
+    while waiting:
+        place = waiting.pop()
+        if (real := os.path.realpath(place)) in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError as error:
+            problems[Path(place)] = f"the directory cannot be opened: {error.strerror}"
+            continue
+        below = [entry.path for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        waiting += reversed(below)
+        yield from (Path(entry) for entry in entries if entry.name.lower().endswith(".json") and not entry.is_dir())
 
 
 def _record(content: dict[str, Any]) -> Record:

@@ -26,6 +26,11 @@ def remarks(pages: Mapping[str, int], one_colour: list[str], page: Page) -> list
     return said
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """Return a number with its noun: `one` or `many` of them."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def listed(names: list[str], most: int = NAMED) -> str:
     """Return names as a part of a sentence: the first of them, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -17,7 +17,7 @@ class TaxonText:
 
     citation: name, author and year in the site's words; author: without the year; year: of the last name in the
     citation; synonyms, references: one for each line; metrics: (least, most) by name and unit, such as `lith_size_um`;
-    tags: by their group; other: what stands under headings that have no field here, by heading.
+    tags: by their group; other: the text under headings that have no field here, by heading.
     """
 
     citation: str = ""

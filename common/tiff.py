@@ -90,7 +90,8 @@ class TiffPages:
             handle.seek(page.dataoffsets[0] + number * page.nbytes)
             stored = np.frombuffer(handle.read(page.nbytes), page.parent.byteorder + page.dtype.char)
             return stored.reshape(page.shape)
-        return page.asarray()
+        pixels: np.ndarray = page.asarray()
+        return pixels
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def open_tiff(file: BinaryIO) -> Iterator[TiffPages]:
 
 
 def is_for_tifffile(image: Image.Image) -> bool:
-    """Tell whether Pillow would lose something of a TIFF file that it has opened."""
+    """Return whether Pillow would lose something of a TIFF file that it has opened."""
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
     bits, kinds = tags.get(258, (1,)), tags.get(339, (1,))
     if tags.get(259) == WEBP or _STACK.match(str(tags.get(270, ""))):
@@ -116,7 +117,7 @@ def is_for_tifffile(image: Image.Image) -> bool:
 
 
 def _is_copy(page: Any) -> bool:
-    """Tell whether a page is a smaller copy of another, or a mask."""
+    """Return whether a page is a smaller copy of another, or a mask."""
     kind = page.tags.get(254)
     return kind is not None and isinstance(kind.value, int) and bool(kind.value & 0b101)
 

@@ -35,7 +35,7 @@ class Audit:
 
 
 def audit(directory: Path, page: Page = 1) -> Audit:
-    """Read every picture below train/, validate/ and test/ of `directory`, and the groups in its manifest.csv.
+    """Return what every picture below train/, validate/ and test/ of `directory`, and its manifest.csv, tell of leaks.
 
     page: which one of a file with several. Raises ToolkitError for a picture that cannot be read, one that the manifest
     lacks, or one that only the manifest has.
@@ -65,7 +65,7 @@ def audit(directory: Path, page: Page = 1) -> Audit:
 
 
 def _across(things: Iterable[str], split_of: Iterable[str]) -> int:
-    """Count the things that are in more than one split."""
+    """Return the number of things that are in more than one split."""
     found = defaultdict(set)
     for thing, split in zip(things, split_of, strict=True):
         found[thing].add(split)

@@ -1,4 +1,4 @@
-"""What an image looks like, in some five kilobytes: enough to recognise a copy of it."""
+"""Descriptors of images, of some five kilobytes: enough to recognise a copy of one."""
 
 import hashlib
 import os
@@ -15,10 +15,10 @@ import imagehash
 import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from common.images import ImageError, read_image
 from common.pages import Page
+from common.progress import Progress
 
 SMALLEST = 16  # pixels; an image with a shorter side shows nothing
 FLAT = 8  # grey levels between the darkest and the brightest place; an image with fewer is of one colour
@@ -43,7 +43,7 @@ SYMMETRIES = (
 
 @dataclass(frozen=True, eq=False)
 class Descriptor:
-    """What an image looks like.
+    """The descriptor of an image.
 
     sha256: of the file's bytes, in hexadecimal; colour: mean difference between the strongest and the weakest channel,
     0 to 1; hashes: (8, 64) bool, a perceptual hash for each of SYMMETRIES; coarse: (32, 32) uint8, grey; detail:
@@ -61,7 +61,7 @@ class Descriptor:
 
 
 def describe(path: Path, page: Page = 1) -> Descriptor:
-    """Read an image, of several pages one, and describe it.
+    """Return the descriptor of an image, of several pages one.
 
     Raises ImageError for one that cannot be opened, is corrupt, too small or of one colour.
     """
@@ -103,12 +103,12 @@ def _sha256_of_file(path: Path) -> str:
 def describe_all(
     paths: Sequence[Path], title: str, workers: int = 0, page: Page = 1
 ) -> Iterator[Descriptor | ImageError]:
-    """Describe many images, in their order, on `workers` cores (0: on all), with a progress bar called `title`.
+    """Return descriptors of images, in their order, computed on `workers` cores (0: all), below a bar `title`.
 
     page: which one of a file with several. Yields the error in place of the descriptor of an image that cannot be used.
     """
     workers = workers or min(os.cpu_count() or 1, 8)
-    with tqdm(total=len(paths), desc=title, unit="picture", disable=None) as bar:
+    with Progress(total=len(paths), desc=title, unit="picture") as bar:
         for descriptor in _describe_parallel(paths, workers if len(paths) >= PARALLEL else 1, page):
             yield descriptor
             bar.update()

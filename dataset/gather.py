@@ -5,14 +5,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from common.command_line import nearest
 from common.corrections import read_corrections
 from common.errors import ToolkitError
 from common.folders import FileFinder
 from common.images import ImageError
 from common.names import disambiguate
 from common.records import Lineage, Record
-from common.remarks import remarks
-from dataset import group_table, labels, layout, listing, own_folder
+from common.remarks import counted, remarks
+from dataset import group_table, labels, layout, listing, own_folder, samples
 from dataset.correct import apply_corrections
 from dataset.descriptors import describe_all
 from dataset.names_of_pictures import PictureNames
@@ -48,15 +49,19 @@ class _Listed:
 
 def gather(settings: PrepareSettings) -> Gathered:
     """List and read all pictures. Raises ToolkitError where there are none, or none that has a class."""
-    listed = _list_all(settings)
+    corrections = read_corrections(settings.corrections) if settings.corrections else []
+    of_samples = samples.are_of_samples(corrections)
+    listed = _list_all(settings, of_samples)
     names = PictureNames(listed.pictures, listed.excluded)
     corrected: dict[str, Any] = {}
     if settings.corrections:
-        corrections = read_corrections(settings.corrections)
         result = apply_corrections(corrections, listed.pictures, names)
         listed.pictures = result.pictures
         listed.excluded += result.dropped
         corrected = result.summary(settings.corrections, corrections)
+        if of_samples:
+            listed.pictures, unused = samples.leave_out_unnamed(listed.pictures, settings.depth)
+            listed.excluded += unused
     if settings.groups:
         groups = group_table.read_groups(settings.groups, names)
         listed.pictures = group_table.apply_groups(listed.pictures, groups)
@@ -71,23 +76,26 @@ def gather(settings: PrepareSettings) -> Gathered:
     return Gathered(pictures, excluded, [*listed.notes, *notes], corrected)
 
 
-def _list_all(settings: PrepareSettings) -> _Listed:
-    """List what the records and the folder hold, own pictures with the lineages that the records know."""
+def _list_all(settings: PrepareSettings, of_samples: bool) -> _Listed:
+    """List what the records and the folder hold, own pictures with the lineages that the records know.
+
+    of_samples: whether the folder's sub-folders are samples, and not classes.
+    """
     listed = _Listed()
     records: list[Record] = []
     if settings.data is not None:
-        records, problems = listing.read_all_records(settings.data)
+        records, unusable = listing.read_all_records(settings.data)
         listed.pictures, listed.excluded = listing.list_pictures(records)
-        listed.excluded += listing.excluded_records(problems)
-        listed.notes, listed.ranks = list(problems), listing.known_ranks(records)
-        if not settings.images.is_dir():
-            raise ToolkitError(f"there is no directory {settings.images} with picture files", "images")
+        listed.excluded += unusable
+        listed.notes, listed.ranks = listing.notes_on_records(unusable), listing.known_ranks(records)
     if settings.folder is not None:
         skip = [settings.train / name for name in layout.NAMES]
-        own, left_out, notes = own_folder.list_own_pictures(settings.folder, skip)
-        if settings.group_by == "folder":
+        own, left_out, notes = own_folder.list_own_pictures(settings.folder, skip, classes=not of_samples)
+        if of_samples:
+            own = samples.without_classes(own, settings.group_by == "folder")
+        elif settings.group_by == "folder":
             own = own_folder.by_folder(own, settings.depth if isinstance(settings.depth, int) and not records else None)
-        if records:
+        if records and not of_samples:
             own = own_folder.adopt_lineages(own, _lineages_of_records(listed.pictures, records))
         taken = {picture.file for picture in listed.pictures}
         listed.pictures += [_with_free_name(picture, taken) for picture in own]
@@ -173,7 +181,9 @@ def _no_class(settings: PrepareSettings, listed: Sequence[ListedPicture], ranks:
     depths = labels.classes_by_depth(listed)
     if not depths:
         return ToolkitError(f"the records below {settings.data} list no picture; run scrape_mikrotax.py again", "data")
-    offered = ", ".join(f"{number} ({count} classes)" for number, count in depths.items())
+    offered = ", ".join(f"{number} ({counted(count, 'class', 'classes')})" for number, count in depths.items())
     known = f"ranks: {', '.join(ranks)}" if ranks else "no ranks are known"
     depth = settings.records_depth
-    return ToolkitError(f"no picture has an entry at depth {depth}; depths that can be: {offered}; {known}", "depth")
+    near = nearest(depth, ranks) if isinstance(depth, str) else ""
+    message = f"no picture has an entry at depth {depth}; possible depths: {offered}; {known}{near}"
+    return ToolkitError(message, "depth")

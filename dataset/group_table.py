@@ -18,7 +18,7 @@ def read_groups(path: Path, names: PictureNames) -> dict[str, str]:
     """
     groups: dict[str, str] = {}
     try:
-        for line, cells in read_csv(path):
+        for line, cells in read_csv(path, by_hand=True):
             if isinstance(cells, str):
                 raise ToolkitError(f"{path}, line {line} cannot be read: {cells}", "groups")
             row = {name.strip().casefold(): cell.strip() for name, cell in cells.items()}

@@ -25,7 +25,7 @@ def drop_identical(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Exc
     by_bytes: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
         by_bytes[picture.descriptor.sha256].append(picture)
-    kept, excluded = [], []
+    remaining, excluded = [], []
     for same in by_bytes.values():
         labels = sorted({picture.label for picture in same})
         if len(labels) > 1:
@@ -33,10 +33,10 @@ def drop_identical(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Exc
             excluded += [exclude(picture, reason) for picture in same]
             continue
         first = min(same, key=lambda picture: (-len(picture.facts), picture.file))
-        kept.append(first)
+        remaining.append(first)
         reason = f"same bytes: as {first.file}"
         excluded += [exclude(picture, reason) for picture in same if picture is not first]
-    return sorted(kept, key=lambda picture: picture.file), excluded
+    return sorted(remaining, key=lambda picture: picture.file), excluded
 
 
 def drop_conflicts(
@@ -44,8 +44,8 @@ def drop_conflicts(
 ) -> tuple[list[Picture], list[Excluded], list[tuple[int, int]]]:
     """Leave out both pictures of each pair of near-duplicates that have different labels.
 
-    `pairs` are places in `pictures`. Returns the other pictures, those left out, and the pairs among the others (by
-    their new places).
+    `pairs` are indices of `pictures`. Returns the other pictures, those left out, and the pairs among the others (by
+    their new indices).
     """
     conflicting: dict[int, list[int]] = defaultdict(list)
     pairs = list(pairs)
@@ -58,11 +58,11 @@ def drop_conflicts(
         other = pictures[min(others)]
         reason = f"conflict: {pictures[i].label} here, but looks like {other.file}, which is {other.label}"
         excluded.append(exclude(pictures[i], reason))
-    place = {old: new for new, old in enumerate(i for i in range(len(pictures)) if i not in conflicting)}
+    new_index = {old: new for new, old in enumerate(i for i in range(len(pictures)) if i not in conflicting)}
     return (
-        [pictures[i] for i in place],
+        [pictures[i] for i in new_index],
         excluded,
-        [(place[i], place[j]) for i, j in pairs if i in place and j in place],
+        [(new_index[i], new_index[j]) for i, j in pairs if i in new_index and j in new_index],
     )
 
 
@@ -71,7 +71,7 @@ def assign_groups(
 ) -> tuple[list[Picture], list[Excluded]]:
     """Set the group of each picture: named after the first of the pictures that are connected by any link.
 
-    `group_by` is one of GROUP_KEYS. Whatever it says, near-duplicates (`pairs` of places) stay together. Returns the
+    `group_by` is one of GROUP_KEYS. Whatever it says, near-duplicates (`pairs` of indices) stay together. Returns the
     pictures, and with `source` those left out because they would make one group of two sources.
     """
     keys_of = GROUP_KEYS[group_by]
@@ -79,22 +79,22 @@ def assign_groups(
     excluded: list[Excluded] = []
     if group_by == "source":
         specimens, excluded = _one_source_each(pictures, specimens)
-    links = [(members[0], place) for members in specimens for place in members]
+    links = [(members[0], index) for members in specimens for index in members]
     group_of: dict[int, str] = {}
     for members in connected_components(len(pictures), links + _links(pictures, keys_of[1:])):
-        group_of |= dict.fromkeys(members, min(pictures[place].file for place in members))
-    out = {left.file for left in excluded}
-    grouped = [replace(picture, group=group_of[place]) for place, picture in enumerate(pictures)]
+        group_of |= dict.fromkeys(members, min(pictures[index].file for index in members))
+    out = {each.file for each in excluded}
+    grouped = [replace(picture, group=group_of[index]) for index, picture in enumerate(pictures)]
     return [picture for picture in grouped if picture.file not in out], excluded
 
 
 def _links(pictures: Sequence[Picture], keys_of: Iterable[Callable[[Picture], list[Key]]]) -> list[tuple[int, int]]:
-    """Return pairs of places such that pictures with a key in common are connected."""
+    """Return pairs of indices such that pictures with a key in common are connected."""
     first: dict[Key, int] = {}
     return [
-        (first.setdefault(key, place), place)
+        (first.setdefault(key, index), index)
         for keys in keys_of
-        for place, picture in enumerate(pictures)
+        for index, picture in enumerate(pictures)
         for key in keys(picture)
     ]
 
@@ -107,20 +107,20 @@ def _one_source_each(
     Sources are few: a figure that is printed in two of them would join the two, and some such figures all of them.
     """
     source_of = {
-        place: members[0]
+        index: members[0]
         for members in connected_components(len(pictures), _links(pictures, (source_keys,)))
-        for place in members
-        if source_keys(pictures[place])
+        for index in members
+        if source_keys(pictures[index])
     }
-    kept, excluded = [], []
+    remaining, excluded = [], []
     for members in specimens:
-        sources = Counter(source_of[place] for place in members if place in source_of)
+        sources = Counter(source_of[index] for index in members if index in source_of)
         most = max(sources, key=lambda source: (sources[source], -source), default=None)
-        stay = [place for place in members if source_of.get(place, most) == most]
+        stay = [index for index in members if source_of.get(index, most) == most]
         reason = f"two sources: the same specimen or picture as {pictures[stay[0]].file}"
-        excluded += [exclude(pictures[place], reason) for place in members if place not in stay]
-        kept.append(stay)
-    return kept, excluded
+        excluded += [exclude(pictures[index], reason) for index in members if index not in stay]
+        remaining.append(stay)
+    return remaining, excluded
 
 
 def specimen_keys(picture: Picture) -> list[Key]:

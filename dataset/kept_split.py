@@ -25,12 +25,12 @@ class EarlierSplit:
     @classmethod
     def read(cls, path: Path) -> "EarlierSplit":
         """Read the manifest.csv of a data set, or that in a directory. Raises ToolkitError where there is none."""
-        file = path / manifest.NAME if path.is_dir() else path
+        file = manifest.manifest_path(path)
         try:
             rows = manifest.read_manifest(file)
         except OSError as error:
             raise ToolkitError(
-                f"there is no {manifest.NAME} to split alike at {path} ({error.strerror})", "like"
+                f"there is no {manifest.NAME} to split alike at {path} ({error.strerror or 'no such file'})", "like"
             ) from None
         return cls(
             file,

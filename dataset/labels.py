@@ -102,7 +102,7 @@ def assign_techniques(pictures: Iterable[Picture], of_own: bool) -> list[Picture
 
 
 def _guess(descriptor: Descriptor) -> tuple[str, float]:
-    """Electrons know no colour; of grey pictures, those on a bright ground were probably lit from behind."""
+    """Return a technique and how sure it is (0 to 1): LM for coloured images and grey ones on a bright ground."""
     if descriptor.colour >= _COLOURED:
         return "LM", 0.9
     grey = descriptor.coarse
@@ -146,8 +146,10 @@ def _unidentified(picture: ListedPicture) -> str:
 
 
 def _position(lineage: Lineage, depth: int | str, ranks: Mapping[str, str]) -> int:
-    """Return the place of the wanted entry in the lineage, counted from 1; 0 where there is none."""
+    """Return the position of the wanted entry in the lineage, counted from 1; 0 where there is none."""
     if isinstance(depth, int):
         return depth if depth <= len(lineage) else 0
-    places = [place for place, name in enumerate(lineage, 1) if ranks.get(strip_blanks(name).casefold()) == depth]
-    return places[0] if places else 0
+    positions = [
+        position for position, name in enumerate(lineage, 1) if ranks.get(strip_blanks(name).casefold()) == depth
+    ]
+    return positions[0] if positions else 0

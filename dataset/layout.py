@@ -125,8 +125,8 @@ def class_name(picture: Picture) -> str:
 def write_excluded(path: Path, excluded: Iterable[Excluded]) -> Path:
     """Write excluded.csv: a row for each picture that is listed and not used."""
     rows = [
-        {"picture": in_one_line(left.file), "reason": in_one_line(left.reason), "URL": in_one_line(left.url)}
-        for left in sorted(excluded, key=lambda left: left.file)
+        {"picture": in_one_line(each.file), "reason": in_one_line(each.reason), "URL": in_one_line(each.url)}
+        for each in sorted(excluded, key=lambda each: each.file)
     ]
     return write_csv(path, ("picture", "reason", "URL"), rows)
 

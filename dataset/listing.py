@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from common.dataset_info import FROM_A_FOLDER
 from common.errors import ToolkitError
 from common.files import in_one_line
 from common.names import picture_file, strip_blanks
-from common.records import PICTURE_FIELDS, Lineage, PictureFacts, Record, read_records
-from dataset.odd_names import check_text, clean_lineage, clean_name
+from common.odd_names import check_text, clean_lineage, clean_name
+from common.records import NOT_A_RECORD, PICTURE_FIELDS, Lineage, PictureFacts, Record, read_records
 from dataset.pictures import Excluded, ListedPicture
-
-NO_RECORDS = f"scrape_mikrotax.py fetches them; from your own pictures, {FROM_A_FOLDER}"
+from dataset.settings import NO_RECORDS
 
 
 @dataclass
@@ -32,31 +30,35 @@ class _Mentions:
         return ListedPicture(file, min(self.urls), tuple(lineages), frozenset(self.taxa), facts)
 
 
-def read_all_records(data: Path) -> tuple[list[Record], list[str]]:
-    """Read the records below `data`, and return with them a sentence for each file that could not be used.
+def read_all_records(data: Path) -> tuple[list[Record], list[Excluded]]:
+    """Read the records below `data`, and return with them a row of excluded.csv for each file that adds no picture.
 
-    Records with a name that nobody can have meant are not used; others get clean names. Raises ToolkitError where there
-    is no record.
+    Records with a name that nobody can have meant are not used; others get clean names. A page of the site may well
+    list no picture; a record that somebody wrote means to. Raises ToolkitError where there is no record.
     """
-    if not data.is_dir():
-        raise ToolkitError(f"there is no directory {data} with records (JSON); {NO_RECORDS}", "data")
     records, problems = read_records(data)
     usable = []
     for path, record in records.items():
         try:
             usable.append(_with_clean_names(record))
         except ValueError as error:
-            problems.append(f"{path} is no usable record: it has {error}.")
+            problems[path] = f"it has {error}"
+            continue
+        if not any(sample.thumbs for sample in record.samples) and not (record.page and record.page.url):
+            problems[path] = "it lists no picture"
+    excluded = [
+        Excluded(in_one_line(str(path)), f"{'not a ' * (why == NOT_A_RECORD)}record: {in_one_line(why)}", "")
+        for path, why in problems.items()
+    ]
     if not usable:
-        reason = problems[0].rstrip(".") if problems else NO_RECORDS
+        reason = notes_on_records(excluded)[0].rstrip(".") if notes_on_records(excluded) else NO_RECORDS
         raise ToolkitError(f"no record with `hierarchy` and `samples` was found below {data}; {reason}", "data")
-    return usable, [in_one_line(problem) for problem in problems]
+    return usable, excluded
 
 
-def excluded_records(problems: Iterable[str]) -> list[Excluded]:
-    """Return the rows of excluded.csv for records that could not be used."""
-    parts = (problem.partition(" is no usable record: ") for problem in problems)
-    return [Excluded(path, f"record: {reason.rstrip('.')}", "") for path, _, reason in parts]
+def notes_on_records(excluded: Iterable[Excluded]) -> list[str]:
+    """Return a sentence for each record that adds no picture; files that do not claim to be one are counted alone."""
+    return [f"{left.file} is no usable {left.reason}." for left in excluded if left.reason.startswith("record: ")]
 
 
 def _with_clean_names(record: Record) -> Record:

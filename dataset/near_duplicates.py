@@ -35,8 +35,8 @@ def near_duplicate_pairs(descriptors: Sequence[Descriptor]) -> list[tuple[int, i
     if len(descriptors) < 2:
         return []
     # Rotating one of a pair is not quite the same as rotating the other; their bytes tell which is rotated.
-    order = np.array(sorted(range(len(descriptors)), key=lambda place: descriptors[place].sha256))
-    ordered = [descriptors[place] for place in order]
+    order = np.array(sorted(range(len(descriptors)), key=lambda index: descriptors[index].sha256))
+    ordered = [descriptors[index] for index in order]
     texture = np.array([descriptor.texture for descriptor in ordered])
     found: set[tuple[int, int]] = set()
     for symmetry, i, j in _close_hashes(ordered):
@@ -53,9 +53,9 @@ def near_duplicate_pairs(descriptors: Sequence[Descriptor]) -> list[tuple[int, i
     return sorted(found)
 
 
-def _images(descriptors: Sequence[Descriptor], name: str, places: np.ndarray) -> np.ndarray:
-    """Return the `coarse` or `detail` images at some places as one array; that of all would take much memory."""
-    return np.stack([getattr(descriptors[place], name) for place in places.tolist()])
+def _images(descriptors: Sequence[Descriptor], name: str, indices: np.ndarray) -> np.ndarray:
+    """Return the `coarse` or `detail` images at some indices as one array; that of all would take much memory."""
+    return np.stack([getattr(descriptors[index], name) for index in indices.tolist()])
 
 
 def _close_hashes(descriptors: Sequence[Descriptor]) -> Iterator[tuple[Symmetry, np.ndarray, np.ndarray]]:

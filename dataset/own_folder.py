@@ -9,21 +9,22 @@ from common.errors import ToolkitError
 from common.files import in_one_line
 from common.folders import comparable, list_images
 from common.names import comparison_key, disambiguate
+from common.odd_names import clean_lineage
 from common.records import Lineage
 from common.remarks import listed
-from dataset.odd_names import clean_lineage
 from dataset.pictures import Excluded, ListedPicture, exclude
 
 
-def list_own_pictures(folder: Path, skip: Iterable[Path] = ()) -> tuple[list[ListedPicture], list[Excluded], list[str]]:
+def list_own_pictures(
+    folder: Path, skip: Iterable[Path] = (), classes: bool = True
+) -> tuple[list[ListedPicture], list[Excluded], list[str]]:
     """List the pictures below a folder, with the names of the folders that they lie in as their lineage.
 
     Returns them, all other files with the reason why they are not used, and sentences on folders without a picture.
-    What is in `skip` does not belong to the folder. Raises ToolkitError where there is no such folder, or no picture in
-    it.
+    What is in `skip` does not belong to the folder; classes: whether pictures beside the sub-folders have no class, and
+    are not used for that. Raises FileNotFoundError where there is no such folder, ToolkitError where there is no
+    picture in it.
     """
-    if not folder.is_dir():
-        raise ToolkitError(f"there is no directory {folder} with pictures", "folder")
     listing = list_images(folder, skip)
     excluded = [Excluded(in_one_line(left.name), left.reason, "") for left in listing.left_out]
     pictures: dict[str, ListedPicture] = {}
@@ -37,6 +38,8 @@ def list_own_pictures(folder: Path, skip: Iterable[Path] = ()) -> tuple[list[Lis
         except ValueError as error:
             excluded.append(Excluded(file, f"odd name: it lies below {error}", file))
             continue
+        if not lineage and not classes:
+            lineage = ("",)
         if not lineage:
             excluded.append(Excluded(file, "no class: it lies beside the folders of the classes", file))
             continue

@@ -42,7 +42,7 @@ class ListedPicture:
 class Picture(ListedPicture):
     """A picture whose file was read.
 
-    descriptor: what it looks like; technique: SEM or LM, and technique_sure how sure that is, from 0 to 1; group:
+    descriptor: of its image; technique: SEM or LM, and technique_sure how sure that is, from 0 to 1; group:
     pictures of one group stay in one split; split: train, validate or test; path: below the directory of the data set.
     """
 
@@ -79,10 +79,10 @@ def partition(
     pictures: Iterable[AnyPicture], reason_against: Callable[[AnyPicture], str]
 ) -> tuple[list[AnyPicture], list[Excluded]]:
     """Return the pictures for which `reason_against` returns an empty text, and the others, excluded for that text."""
-    kept, excluded = [], []
+    matching, excluded = [], []
     for picture in pictures:
         if reason := reason_against(picture):
             excluded.append(exclude(picture, reason))
         else:
-            kept.append(picture)
-    return kept, excluded
+            matching.append(picture)
+    return matching, excluded

@@ -137,7 +137,7 @@ def _counts(placed: Sequence[Picture], excluded: Sequence[Excluded], copied: int
         "used": len(placed),
         "excluded": len(excluded),
         "listed": len(placed) + len(excluded),
-        "copied_for_want_of_links": copied,
+        "copied": copied,
         **Counter(picture.split for picture in placed),
         "reasons": summary.count_reasons(excluded),
     }

@@ -31,7 +31,7 @@ class SelectionOptions:
 
 
 def select(pictures: Sequence[Picture], options: SelectionOptions) -> tuple[list[Picture], list[Excluded], list[Move]]:
-    """Choose classes and pictures, and set the split of each.
+    """Return the pictures of the chosen classes, with the split of each.
 
     Returns the pictures to use, those left out, and those that could not stay on their side of the earlier split. Every
     class that is left has at least one picture in each split; there may be none left.
@@ -60,7 +60,7 @@ def _by_class(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
 
 
 def _why_rare(members: Sequence[Picture], options: SelectionOptions) -> str:
-    """Say why a class is too small to be used; "" where it is not."""
+    """Return why a class is too small to be used; "" where it is not."""
     groups = len({picture.group for picture in members})
     least = max(options.min_samples, len(options.shares))
     if len(members) < least:

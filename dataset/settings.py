@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.dataset_info import SPLITS
+from common import manifest
+from common.dataset_info import FROM_A_FOLDER, SPLITS
+from common.errors import ToolkitError
+from common.files import check_directory, check_file
 
 GROUPINGS = ("specimen", "sample", "source", "folder", "none")
 RECORDS_DEPTH = 3  # the family, on Nannotax
@@ -11,6 +14,7 @@ RECORDS = Path("data")
 LINKS = ("hard", "copy", "symbolic")
 RARE = ("drop", "pool")
 TECHNIQUES = ("SEM", "LM")
+NO_RECORDS = f"scrape_mikrotax.py fetches them; from your own pictures, {FROM_A_FOLDER}"
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class PrepareSettings:
     class_limit: int = 0  # 0: no limit
     sample_limit: int = 0  # pictures of a class; 0: no limit
     min_samples: int = 2  # a class with fewer pictures is rare
-    rare: str = "drop"  # what becomes of rare classes, one of RARE
+    rare: str = "drop"  # drop rare classes or pool them, one of RARE
 
     # Pictures.
     page: int | str = 1  # which one of files with several: from 1, or common.command_line.SHARPEST
@@ -49,6 +53,20 @@ class PrepareSettings:
     groups: Path | None = None  # a table of files and groups
     like: Path | None = None  # the manifest of a split whose sides are kept; None: that of the data set in place
     seed: int = 0
+
+    def check_inputs(self) -> None:
+        """Raise ToolkitError where a file or directory that is to be read is not there."""
+        if self.data is not None:
+            check_directory(self.data, "data", f" with records (JSON); {NO_RECORDS}")
+            check_directory(self.images, "images", " with picture files; scrape_mikrotax.py fetches them")
+        if self.folder is not None:
+            check_directory(self.folder, "folder", " with pictures")
+        if self.corrections is not None:
+            check_file(self.corrections, "corrections")
+        if self.groups is not None:
+            check_file(self.groups, "groups")
+        if self.like is not None and not manifest.manifest_path(self.like).is_file():
+            raise ToolkitError(f"there is no {manifest.NAME} to split alike at {self.like}", "like")
 
     @property
     def records_depth(self) -> int | str:

@@ -46,9 +46,9 @@ def _independent(groups: Groups) -> list[Groups]:
     """Return the groups in parts that have no class in common."""
     names = list(groups)
     first: dict[str, int] = {}  # the first group that holds a class; its others are linked to that
-    links = [(first.setdefault(label, place), place) for place, name in enumerate(names) for label in groups[name]]
+    links = [(first.setdefault(label, index), index) for index, name in enumerate(names) for label in groups[name]]
     parts = connected_components(len(names), links)
-    return [{names[place]: groups[names[place]] for place in part} for part in parts]
+    return [{names[index]: groups[names[index]] for index in part} for part in parts]
 
 
 class _Solution:

@@ -24,7 +24,7 @@ MOVES_NAMED = 20  # pictures that had to change side that are printed
 def describe_classes(pictures: Iterable[Picture]) -> dict[str, ClassInfo]:
     """Return what is known of each class, in taxonomic order."""
     classes = {}
-    for name, members in _by_class(pictures).items():
+    for name, members in _members_of_class(pictures).items():
         lineages = sorted({picture.lineage for picture in members})
         splits = Counter(picture.split for picture in members)
         classes[name] = ClassInfo(
@@ -43,7 +43,7 @@ def sheet_lines(
     directory: Path, classes: Mapping[str, ClassInfo], pictures: Iterable[Picture], page: Page = 1
 ) -> list[SheetLine]:
     """Return the line of each class in dataset.png: its counts by split, and pictures of different groups."""
-    members = _by_class(sorted(pictures, key=lambda picture: (SPLITS.index(picture.split), picture.path)))
+    members = _members_of_class(sorted(pictures, key=lambda picture: (SPLITS.index(picture.split), picture.path)))
     splits = _used_splits(classes)
     lines = []
     for name, facts in classes.items():
@@ -62,7 +62,7 @@ def sheet_lines(
 
 def count_reasons(excluded: Iterable[Excluded]) -> dict[str, int]:
     """Return how many pictures were left out for each kind of reason, the most frequent first."""
-    return dict(Counter(left.reason.split(":")[0] for left in excluded).most_common())
+    return dict(Counter(each.reason.split(":")[0] for each in excluded).most_common())
 
 
 def majority_share(classes: Mapping[str, ClassInfo], split: str = "validate") -> float:
@@ -78,7 +78,7 @@ def report(
     counts = info.counts
     places = ", ".join(str(settings.train / split) for split in SPLITS if counts.get(split))
     return [
-        *table(info.classes, Counter(left.label for left in excluded)),
+        *table(info.classes, Counter(each.label for each in excluded)),
         "",
         f"{counts['listed']} pictures are listed, {counts['used']} are used, {counts['excluded']} are left out:",
         *(f"  {count:6} {reason}" for reason, count in counts["reasons"].items()),
@@ -100,7 +100,7 @@ def warnings(classes: Mapping[str, ClassInfo], pictures: Sequence[Picture], want
             f"validate/ has {share:.0%} of the pictures where {wanted:.0%} were wanted: the groups are too large."
         )
     if len(classes) == 1:
-        found.append("There is only one class: nothing to tell apart.")
+        found.append("There is only one class: nothing to distinguish.")
     if single := [name for name, facts in classes.items() if facts.sources == 1]:
         found.append(f"All known sources are one for {_list(single)}: a model may learn the source.")
     if unknown := sum(not picture.facts.get("source") and not picture.own for picture in pictures):
@@ -111,7 +111,7 @@ def warnings(classes: Mapping[str, ClassInfo], pictures: Sequence[Picture], want
 
 
 def corrections_note(info: DatasetInfo) -> list[str]:
-    """Return a sentence on what the corrections came to, where there were some."""
+    """Return a sentence on the corrections' result, where there were some."""
     done = info.corrections
     if not done:
         return []
@@ -123,13 +123,13 @@ def corrections_note(info: DatasetInfo) -> list[str]:
 
 def earlier_split_note(info: DatasetInfo) -> list[str]:
     """Return a sentence on which pictures kept the side that they were on, where there was an earlier split."""
-    kept = info.earlier_split
-    if not kept:
+    earlier = info.earlier_split
+    if not earlier:
         return []
-    moves = [f"{move['file']} ({move['before']} to {move['now']}: {move['reason']})" for move in kept["moved"]]
+    moves = [f"{move['file']} ({move['before']} to {move['now']}: {move['reason']})" for move in earlier["moved"]]
     named = f": {listed(moves, MOVES_NAMED)}; dataset.json names all" if moves else ""
     return [
-        f"The split follows {kept['like']}: {kept['kept']} pictures keep their side, {kept['new']} are new, "
+        f"The split follows {earlier['like']}: {earlier['kept']} pictures keep their side, {earlier['new']} are new, "
         f"{len(moves)} had to change it{named}."
     ]
 
@@ -150,7 +150,7 @@ def _used_splits(classes: Mapping[str, ClassInfo]) -> list[str]:
     return [split for split in SPLITS if any(facts.count(split) for facts in classes.values())]
 
 
-def _by_class(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
+def _members_of_class(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
     members: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
         members[class_name(picture)].append(picture)

@@ -47,7 +47,7 @@ def run(command: str) -> None:
 
 
 def only_the_broken_picture_failed() -> bool:
-    """Tell whether the scraper's list of failures holds what the demo site spoils on purpose, and nothing else."""
+    """Return whether the scraper's list of failures holds what the demo site spoils on purpose, and nothing else."""
     failures = TOP / WORK / "data" / "failures.csv"
     if not failures.is_file():
         return False

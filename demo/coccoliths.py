@@ -301,9 +301,9 @@ def draw(
     """Draw a picture of a specimen.
 
     species: full name, a key of `SPECIES`. specimen: a number; it decides the proportions within the species, the
-    preservation and the position. shot: "", "p", "b", …: another picture of the same specimen, slightly turned, shifted
-    and refocused. technique: "SEM" or "LM". size: the width in pixels, 120 for a thumbnail; a larger one is the same
-    picture, sharper. scene: "photo", or "drawing" for a line drawing.
+    preservation and the position. shot: "", "p", "b", …: another picture of the same specimen, slightly rotated,
+    shifted and refocused. technique: "SEM" or "LM". size: the width in pixels, 120 for a thumbnail; a larger one is the
+    same picture, sharper. scene: "photo", or "drawing" for a line drawing.
 
     Return a PIL picture `size` wide and two thirds to four thirds as high: mode "L" for SEM and drawings, "RGB" for LM.
     The same arguments give the same pixels. Raises ValueError for a species, technique or scene that it does not know.
@@ -315,9 +315,9 @@ def draw(
     kind = SPECIES[species]
     body = _generator(species, int(specimen))
     taking = _generator(species, int(specimen), shot, technique, scene)
-    turn, tilt, aspect = _position(kind, body)
-    turn += taking.normal(0, 0.06) if shot else 0.0
-    (height, width), scale, x, y = _stage(kind, turn, tilt, aspect, taking, size)
+    rotation, tilt, aspect = _position(kind, body)
+    rotation += taking.normal(0, 0.06) if shot else 0.0
+    (height, width), scale, x, y = _stage(kind, rotation, tilt, aspect, taking, size)
     relief = kind.drawer(x, y, **_varied(kind, body))
     _weather(relief, x, y, body)
     blur, noise = taking.uniform(0.3, 0.9), 0.015
@@ -327,7 +327,7 @@ def draw(
         values, noise = microscope.electrons(relief, scale, taking), taking.uniform(0.01, 0.045)
         blur -= 0.2
     elif taking.random() < kind.polars:
-        values = microscope.crossed_polars(relief, scale, taking, turn)
+        values = microscope.crossed_polars(relief, scale, taking, rotation)
     else:
         values = microscope.plane_light(relief, scale, taking)
     return microscope.printed(values, (height, width), taking, blur=blur, noise=noise, size=size)
@@ -339,20 +339,20 @@ def _generator(*key):
 
 
 def _position(kind, rng):
-    """Return turn (radians), tilt (the share of the height that is left) and aspect of the frame of a specimen."""
-    turn = rng.normal(0, 0.22) if kind.upright else rng.uniform(-math.pi, math.pi)
+    """Return rotation (radians), tilt (the share of the height that is left) and aspect of the frame of a specimen."""
+    rotation = rng.normal(0, 0.22) if kind.upright else rng.uniform(-math.pi, math.pi)
     tilt = rng.uniform(0.78, 0.95) if rng.random() < 0.25 and not kind.upright else 1.0
-    return turn, tilt, rng.uniform(0.92, 1.1)
+    return rotation, tilt, rng.uniform(0.92, 1.1)
 
 
-def _stage(kind, turn, tilt, aspect, rng, size):
+def _stage(kind, rotation, tilt, aspect, rng, size):
     """Return the frame around a specimen: shape in pixels, scale, and the plane in the specimen's own directions.
 
     The plane is finer than the picture (twice in a thumbnail), so that edges come out smooth.
     """
     across, along = kind.box
     power = 1 if kind.upright else 2  # corners for a body seen from the side, an ellipse for a plate
-    cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
+    cos, sin = abs(math.cos(rotation)), abs(math.sin(rotation))
     reach_x = ((across * cos) ** power + (along * sin) ** power) ** (1 / power)
     reach_y = ((across * sin) ** power + (along * cos) ** power) ** (1 / power) * tilt
     zoom = rng.uniform(0.80, 0.93)
@@ -363,7 +363,7 @@ def _stage(kind, turn, tilt, aspect, rng, size):
     scale = zoom * min(columns / reach_x, rows / reach_y) / 2
     u = (np.arange(columns, dtype=np.float32) + (0.5 - columns / 2)) / scale - shift[0]
     v = ((rows / 2 - 0.5) - np.arange(rows, dtype=np.float32)[:, None]) / (scale * tilt) - shift[1]
-    cos, sin = math.cos(turn), math.sin(turn)
+    cos, sin = math.cos(rotation), math.sin(rotation)
     return (height, width), scale, u * cos + v * sin, v * cos - u * sin
 
 

@@ -51,8 +51,8 @@ def ridge(distance, width):
 
 def fold(t, count):
     """Return the angle from the nearest of `count` evenly spread directions, the first of them at 0."""
-    turn = t * (count / TAU)
-    return (turn - np.rint(turn)) * (TAU / count)
+    element = t * (count / TAU)
+    return (element - np.rint(element)) * (TAU / count)
 
 
 def sutures(r, t, count, width=0.02):
@@ -62,8 +62,8 @@ def sutures(r, t, count, width=0.02):
 
 def imbrication(t, count):
     """Return overlaps of elements: a saw tooth from 0 to 1 across each of `count` elements."""
-    turn = t * (count / TAU)
-    return turn - np.floor(turn)
+    element = t * (count / TAU)
+    return element - np.floor(element)
 
 
 def pores(x, y, spots, radius):
@@ -237,10 +237,10 @@ def loxolith(x, y, *, ellipticity, rim, plate, cross, arm, boss=0.14, elements=4
 def spoked_ring(x, y, *, ellipticity, rim, outer, spokes, spines, spoke_width=0.05, hub=0.13):
     """Draw Stephanolithiaceae: a ring with `spokes` to a hub and `spines` that stand out from it."""
     r, t = polar(x, y, ellipticity)
-    turn = math.pi / spines if spokes != spines else 0
+    rotation = math.pi / spines if spokes != spines else 0
     z = ring(r, outer - rim, outer) * (0.28 - 0.06 * sutures(r, t, 4 * spines, 0.015)) + 0.1 * ridge(r - outer, 0.03)
     spoke = inside(spoke_width - np.abs(fold(t, spokes)) * r) * inside(outer - r)
-    spine = inside((1.02 - r) * 0.45 - np.abs(fold(t + turn, spines)) * r) * ring(r, outer - 0.05, 1)
+    spine = inside((1.02 - r) * 0.45 - np.abs(fold(t + rotation, spines)) * r) * ring(r, outer - 0.05, 1)
     z = np.maximum(z, 0.22 * spoke)
     z = np.maximum(z, 0.2 * spine)
     z = np.maximum(z, 0.36 * inside(hub - r, 0.1))

@@ -1,6 +1,6 @@
 """What microscopes and plates make of a relief: scanning electron, crossed polars, plane light, and pen and ink.
 
-The renderers take a `Relief`, `scale` (pixels for a half length) and the seeded generator of the shot, and give a
+The renderers take a `Relief`, `scale` (pixels for a half length) and the seeded generator of the shot, and return a
 picture as a float array with values from 0 (black) to 1 (white): (height, width) in grey, (height, width, 3) in colour.
 """
 
@@ -92,15 +92,15 @@ def electrons(relief, scale, rng):
 # ---- the light microscope ----------------------------------------------------------------------------------------
 
 
-def crossed_polars(relief, scale, rng, turn):
-    """Return an image between crossed polars of a specimen that lies `turn` radians from its standard position.
+def crossed_polars(relief, scale, rng, rotation):
+    """Return an image between crossed polars of a specimen that lies `rotation` radians from its standard position.
 
     Light passes where the optic axis stands oblique to the polars: hence the dark cross of a round coccolith.
     """
     delay = relief.delay * rng.uniform(0.85, 1.1)
-    axis = relief.axis + turn + rng.normal(0, 0.03)
+    axis = relief.axis + rotation + rng.normal(0, 0.03)
     between = np.sin(2 * axis) ** 2
-    if (between * delay).sum() < 0.3 * delay.sum():  # all but extinct: turn the stage until the specimen shines
+    if (between * delay).sum() < 0.3 * delay.sum():  # nearly extinct: rotate the stage until the specimen shines
         between = 1 - between
     passed = np.clip(between * delay + 0.02 * delay, 0, 1)
     passed = blurred(passed, 0.03 * scale)

@@ -103,7 +103,7 @@ def heading(taxon: Taxon) -> str:
 
 
 def address(taxon: Taxon) -> str:
-    """Return the taxon's link as it stands in pages: raw, and with a useless `dpage` for informal groups."""
+    """Return the taxon's link as pages write it: raw, and with a useless `dpage` for informal groups."""
     dpage = "&dpage=0" if taxon.rank == "Informal group" else ""
     return f"/Nannotax3/index.php?taxon={quoted(taxon.name)}&module={taxon.module}{dpage}"
 

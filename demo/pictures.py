@@ -29,7 +29,7 @@ SPECIMENS = (
     ("Sample & Other 2016 {m}{a} pl7 -02 XPL.JPG", ("",), "LM", "Sample & Other 2016 Drawn coccolithophores", "{old}"),
 )  # fmt: skip
 
-# Names that older publications used for the same species; they stand in captions and are no labels.
+# Names that older publications used for the same species; captions use them, and they are not labels.
 OLD_NAMES = {
     "Reticulofenestra umbilicus": "Reticulofenestra umbilica",
     "Coccolithus formosus": "Ericsonia formosa",

@@ -12,7 +12,7 @@ MODULES = {
 FIRST_ID = {"cenozoic": 1000, "mesozoic": 10600}
 
 # Name | rank | first–last occurrence (species only; the ranges of higher taxa are their sums) | diagnosis.
-# A child stands two blanks deeper than its parent; a line "= words" is a heading in the table of daughter taxa.
+# A child is indented two blanks deeper than its parent; a line "= words" is a heading in the table of daughter taxa.
 CENOZOIC = """
 = Heterococcoliths
 Isochrysidales | Order | | Placoliths whose R-units form the whole rim; motile cells without coccoliths

@@ -37,7 +37,7 @@ class Taxon:
     id: int
     range: str = ""  # "first–last", each a key of INTERVALS, or "Extant" for last; empty where nothing is known
     diagnosis: str = ""
-    heading: str = ""  # stands above this taxon in its parent's table
+    heading: str = ""  # above this taxon in its parent's table
     parent: Taxon | None = None
     children: list[Taxon] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Taxon:
             yield from child.walk()
 
     def below_genus(self) -> bool:
-        """Tell whether this is a genus or stands below one."""
+        """Return whether this is a genus or lies below one."""
         return self.rank == "Genus" or (self.parent is not None and self.parent.below_genus())
 
     def ages(self) -> tuple[str, str] | None:

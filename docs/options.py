@@ -16,22 +16,19 @@ DOCS = Path(__file__).resolve().parent
 
 
 def option_tables(parser: argparse.ArgumentParser) -> str:
-    """Return the options of a parser as Markdown, a table for each of its groups; defaults stand in parentheses."""
+    """Return the options of a parser as Markdown, a table for each of its groups."""
     tables = []
     for group in parser._action_groups:
         rows = [row(action) for action in group._group_actions if action.help != argparse.SUPPRESS]
         if rows:
             heading = "" if group.title in ("options", None) else f"**{group.title}**\n\n"
-            tables.append(heading + "\n".join(["| option | meaning (default) |", "|---|---|", *rows]))
+            tables.append(heading + "\n".join(["| option | meaning |", "|---|---|", *rows]))
     return "\n\n".join(tables)
 
 
 def row(action: argparse.Action) -> str:
     """Return the line of one option: its names, what it takes, and its help."""
-    if action.nargs == 0:
-        value = ""
-    else:
-        value = action.metavar or ("|".join(action.choices) if action.choices else action.dest.upper())
+    value = "" if action.nargs == 0 else str(action.metavar or "|".join(action.choices or [action.dest.upper()]))
     names = ", ".join(f"`{name} {value}`".replace(" `", "`") for name in action.option_strings)
     text = (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
     cells = [" ".join(cell.split()).replace("|", "\\|") for cell in (names, text.replace("<", "&lt;"))]

@@ -30,7 +30,7 @@ class GroupBootstrap:
         self._times_drawn = random.multinomial(number, np.full(number, 1 / number), rounds).astype(float)
 
     def sums(self, values: ArrayLike) -> np.ndarray:
-        """Sum a value of each image, (n,) or (n, k), over the images of each resample: (rounds,) or (rounds, k)."""
+        """Return sums of the images' values, (n,) or (n, k), over each resample: (rounds,) or (rounds, k)."""
         return self._times_drawn @ (self._sums_by_group @ np.asarray(values, dtype=float))
 
     def mean_interval(self, values: np.ndarray, counted: np.ndarray | None = None) -> Interval | None:
@@ -82,5 +82,5 @@ def percentile_interval(resampled: np.ndarray) -> Interval | None:
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Divide; NaN where the whole is 0."""
+    """Return the quotient; NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)

@@ -33,9 +33,10 @@ UNKNOWN = "unknown"
 class SupportedTaxon:
     """The lowest taxon that holds all classes of an image's conformal set, and so the truth with that confidence.
 
-    title: of `node`, in open nomenclature; probability: of all classes in the node, in [0, 1]. The node is (), `named`
-    false and the probability 1 where the classes share no taxon (title "indet."), or where the image is not
-    `in_distribution`, that is, unlike all training images (title "unknown").
+    title: of `node`, in open nomenclature; probability: of all classes in the node, in [0, 1]. The node is () and
+    `named` false where the classes share no taxon that tells anything (title "indet."; see `Taxonomy.lowest_taxon`), or
+    where the image is not `in_distribution`, that is, unlike all training images (title "unknown"); the probability is
+    then that of the most probable class.
     """
 
     title: str
@@ -66,7 +67,7 @@ class Calibration:
         labels: Tensor | np.ndarray,
         ood_detector: OODDetector | None = None,
     ) -> Calibration:
-        """Fit to the network's predictions of n validation images and their labels (n,).
+        """Return a calibration fitted to the network's predictions of n validation images and their labels (n,).
 
         Without a detector every image counts as in distribution.
         """
@@ -83,7 +84,7 @@ class Calibration:
         return cls.from_state(Taxonomy.of(checkpoint.classes, checkpoint.lineages), checkpoint.calibration)
 
     def probabilities(self, logits: Tensor) -> np.ndarray:
-        """Turn logits (n, classes) into calibrated probabilities (n, classes), float64."""
+        """Return calibrated probabilities (n, classes), float64, of logits (n, classes)."""
         return softmax(logits, self.temperature)
 
     def sets(self, logits: Tensor, confidence: float) -> np.ndarray:
@@ -91,7 +92,7 @@ class Calibration:
         return self.conformal.sets(self.probabilities(logits), confidence)
 
     def out_of_distribution(self, features: Tensor, share: float) -> np.ndarray:
-        """Tell which images, of features (n, d), are unlike all training images, bool (n,).
+        """Return which images, of features (n, d), are unlike all training images, bool (n,).
 
         A `share` of images of the known classes is not; somewhat less in classes with few training images, which lie
         further from the next one. Without a detector no image is.
@@ -110,9 +111,10 @@ class Calibration:
         probabilities = self.probabilities(prediction.logits)
         taxa = []
         for row, members in enumerate(self.sets(prediction.logits, confidence)):
-            node = () if outside[row] else self.taxonomy.common_ancestor(np.flatnonzero(members))
+            node = () if outside[row] else self.taxonomy.lowest_taxon(np.flatnonzero(members))
             below = [holds(node, lineage) for lineage in self.taxonomy.lineages]
-            probability = min(float(probabilities[row, below].sum()), 1.0)
+            sums = probabilities[row, below].sum() if node else probabilities[row].max()
+            probability = min(float(sums), 1.0)
             title = UNKNOWN if outside[row] else self.taxonomy.title(node)
             taxa.append(SupportedTaxon(title, node, probability, bool(node), not outside[row]))
         return taxa
@@ -129,11 +131,11 @@ class Calibration:
 
     @classmethod
     def from_state(cls, taxonomy: Taxonomy, state: Mapping[str, Any]) -> Calibration:
-        """Read what `state` returned. Raises CheckpointError, with a sentence, where it makes no sense."""
+        """Return what `state` saved. Raises CheckpointError, with a sentence, where it is not valid."""
         try:
             temperature = float(state["temperature"])
             if not 0 < temperature < math.inf:
-                raise ValueError("its temperature makes no sense")
+                raise ValueError("its temperature is not valid")
             detector = state.get("ood_detector")
             if detector is not None and "pictures" in detector:
                 detector = None  # before format 4 the distances were measured otherwise, and say nothing now

@@ -44,14 +44,14 @@ class Conformal:
 
     @classmethod
     def fit(cls, taxonomy: Taxonomy, probabilities: np.ndarray, labels: np.ndarray) -> Conformal:
-        """Fit to probabilities (n, classes) of validation images and their labels (n,)."""
+        """Return sets fitted to probabilities (n, classes) of validation images and their labels (n,)."""
         rank_limits = choose_rank_limits(taxonomy, probabilities, labels)
         own = nonconformity(taxonomy, probabilities, rank_limits)[np.arange(len(labels)), labels]
         return cls(taxonomy, rank_limits, own, labels)
 
     @classmethod
     def from_state(cls, taxonomy: Taxonomy, state: Mapping[str, Any]) -> Conformal:
-        """Read what a model file holds. Raises KeyError, TypeError or ValueError where it makes no sense."""
+        """Return what a model file holds. Raises KeyError, TypeError or ValueError where it is not valid."""
         count = len(taxonomy.names)
         scores = np.asarray(state["nonconformity"], dtype=np.float64)
         labels = np.asarray(state["labels"], dtype=np.int64)
@@ -64,7 +64,7 @@ class Conformal:
             and np.isfinite(scores).all()
             and np.isin(labels, np.arange(count)).all()
         ):
-            raise ValueError("its numbers make no sense")
+            raise ValueError("its numbers are not valid")
         return cls(taxonomy, rank_limits, scores, labels)
 
     def sets(self, probabilities: np.ndarray, confidence: float) -> np.ndarray:

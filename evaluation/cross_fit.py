@@ -1,9 +1,10 @@
 """Labelled images evaluated with a calibration that was fitted on other images than those that it is measured on."""
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -60,6 +61,19 @@ class PredictedSplit:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def labelled(self, taxonomy: Taxonomy, probabilities: np.ndarray) -> LabelledPredictions:
+        """Return the images with their labels and some probabilities (n, classes) of them."""
+        return LabelledPredictions(
+            self.paths, taxonomy, self.labels.numpy(), probabilities, page=self.page, captions=self.captions
+        )
+
+    @cached_property
+    def captions(self) -> list[str]:
+        """What the images are called: their files' own names, with digits of a hash only where two are the same."""
+        own = [PurePosixPath(row.file).name or path.name for row, path in zip(self.manifest, self.paths, strict=True)]
+        taken = Counter(own)
+        return [name if taken[name] == 1 else path.name for name, path in zip(own, self.paths, strict=True)]
+
     @property
     def groups(self) -> list[str]:
         """What each image must not be parted from; without a manifest each image is a group of its own."""
@@ -107,9 +121,10 @@ class EvaluatedSplit:
 def cross_fit(
     taxonomy: Taxonomy, split: PredictedSplit, ood_detector: OODDetector | None, confidence: float
 ) -> EvaluatedSplit:
-    """Calibrate on one half of a split and evaluate the other, both ways; groups stay in one half.
+    """Return a split evaluated in halves, each calibrated on the other; groups stay in one half.
 
-    ood_detector: of the model, if it has one. Raises ToolkitError where the split has fewer than two groups.
+    ood_detector: of the model, if it has one; confidence: of the conformal sets, in (0, 1). Raises ToolkitError where
+    the split has fewer than two groups.
     """
     if len(set(split.groups)) < 2:
         raise ToolkitError(f"{split.name} has pictures of one group only; a report needs two, to measure calibration")
@@ -131,7 +146,7 @@ def cross_fit(
 
 
 def evaluate(taxonomy: Taxonomy, split: PredictedSplit, calibration: Calibration, confidence: float) -> EvaluatedSplit:
-    """Evaluate a split with a calibration that was fitted on another one."""
+    """Return the evaluation of a split, at a confidence in (0, 1), with a calibration that was fitted on another."""
     return _evaluated(
         taxonomy,
         split,
@@ -147,7 +162,7 @@ def calibrate(
     ood_detector: OODDetector | None,
     chosen: np.ndarray | None = None,
 ) -> Calibration:
-    """Calibrate on a split, or on its images at the indices `chosen`."""
+    """Return a calibration on a split, or on its images at the indices `chosen`."""
     index = torch.arange(len(split)) if chosen is None else torch.as_tensor(chosen)
     prediction = split.prediction.select(index)
     detector = ood_detector and ood_detector.calibrated_on(prediction.features)
@@ -161,5 +176,5 @@ def _evaluated(
     sets: np.ndarray,
     taxa: list[SupportedTaxon],
 ) -> EvaluatedSplit:
-    predictions = LabelledPredictions(split.paths, taxonomy, split.labels.numpy(), probabilities, split.page)
+    predictions = split.labelled(taxonomy, probabilities)
     return EvaluatedSplit(split, predictions, softmax(split.prediction.logits), sets, taxa)

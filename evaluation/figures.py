@@ -1,6 +1,6 @@
 """Figures that both the report and TensorBoard show: the confusion matrix, and frames of right and wrong images."""
 
-import textwrap
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
@@ -9,20 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from evaluation.metrics import confusion_counts
+from common.fonts import fonts_for
+from evaluation.metrics import confusion_counts, most_confused
 from evaluation.taxonomy import Node, Taxonomy
 
-# Blue and vermilion stay apart for every kind of colour blindness (Okabe & Ito, "Color universal design", 2008);
+# Blue and vermilion stay distinct for every kind of colour blindness (Okabe & Ito, "Color universal design", 2008);
 # the words, the sign and the frame say the same without any colour.
 RIGHT: dict[str, Any] = {"color": "#0072B2", "linewidth": 1.5, "linestyle": "solid", "capstyle": "butt"}
 WRONG: dict[str, Any] = {"color": "#D55E00", "linewidth": 4.0, "linestyle": (0, (2, 1)), "capstyle": "butt"}
-LINE_LETTERS = 30
+NAME_LETTERS, CAPTION_LETTERS = 40, 60  # of a class beside the confusion matrix, and in a caption
 
 # A cell of the confusion matrix in inches, for few and for many classes: labels of 6.5 points still fit the smallest.
 CELLS = (0.42, 0.16)
 MANY = 30  # classes, from which names are on all sides: those at the other end are too far away
 LETTER = 0.58  # width of a letter as a share of its size
 SIDE = 2.2  # inches of the matrix at least: the axes' names are as long
+LARGEST = 62.0  # inches of the matrix at most, so that a picture of any number of classes can be opened
+SMALLEST_LETTERS = 2.5  # points; smaller names are left out
 PAD = 0.1  # inches around a figure
 
 
@@ -36,44 +39,77 @@ def frame_image(cell: Axes, right: bool) -> str:
 
 
 def verdict(name: str, confidence: float, right: bool) -> str:
-    """Say which class was predicted, how surely, and whether that is right, in lines that fit a cell."""
-    return wrap(f"{'✓' if right else '✗ wrong:'} {name} ({confidence:.0%})")
+    """Say which class was predicted, how surely, and whether that is right."""
+    return f"{'✓' if right else '✗ wrong:'} {shorten(name, CAPTION_LETTERS)} ({confidence:.0%})"
 
 
-def wrap(text: str) -> str:
-    """Break a text into lines that fit a cell; taxa can have very long names."""
-    return textwrap.fill(text, LINE_LETTERS)
+def shorten(text: str, letters: int = NAME_LETTERS) -> str:
+    """Leave out the middle of a text that is too long: its end tells names apart that begin alike."""
+    return text if len(text) <= letters else f"{text[: letters // 2]}…{text[-(letters // 2) + 1 :]}"
 
 
 def draw_confusion(
-    taxonomy: Taxonomy, actual: np.ndarray, predicted: np.ndarray, cells: Literal["counts", "shares"] = "counts"
+    taxonomy: Taxonomy,
+    actual: np.ndarray,
+    predicted: np.ndarray,
+    cells: Literal["counts", "shares"] = "counts",
+    most: int | None = None,
 ) -> Figure:
     """Draw the confusion matrix of labels (n,): rows are actual classes, columns predicted ones, in taxonomic order.
 
     Classes that neither occur nor are predicted are left out. Shades are shares of the actual class, and brackets join
     the classes of one parent. cells: what is written in them, numbers of images or percent of the actual class, whose
-    number of images is then behind its name. The figure grows with the number of classes, so that all can be read.
+    number of images is then behind its name. most: draw no more than so many classes, those that are confused most
+    often. The figure grows with the number of classes, so that all can be read, up to LARGEST inches.
     """
     labels, counts = confusion_counts(taxonomy, actual, predicted)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    columns = rows = [taxonomy.names[label] for label in labels]
+    totals = counts.sum(1)
+    if most is not None and len(labels) > most:
+        block = most_confused(counts, most)
+        labels, counts, totals = [labels[place] for place in block], counts[np.ix_(block, block)], totals[block]
+        shares = shares[np.ix_(block, block)]
+    columns = rows = [shorten(taxonomy.names[label]) for label in labels]
     texts, in_percent = np.where(counts > 0, counts.astype(str), ""), ""
     if cells == "shares":
         texts = np.where(shares >= 0.005, np.char.mod("%.0f", 100 * shares), "")
         in_percent = "\n(in % of the actual class)"
-        rows = [f"{name} ({count})" for name, count in zip(rows, counts.sum(1), strict=True)]
-    cell = float(np.clip(7 / len(labels), CELLS[1], max(CELLS[0], SIDE / len(labels))))
-    letters = float(np.clip(cell * 72 * 0.62, 5.5, 10))
-    figure = Figure(figsize=(cell * len(labels),) * 2)
+        rows = [f"{name} ({count})" for name, count in zip(rows, totals, strict=True)]
+    matrix = _Matrix(shares, texts, rows, columns, [taxonomy.lineages[label][:-1] for label in labels])
+    of = f"actual class ({totals.sum()} pictures)", f"class that the model predicts{in_percent}"
+    with fonts_for(name for label in labels for name in taxonomy.lineages[label]):
+        return _draw(matrix, *of)
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """What is drawn of k classes: shares and texts (k, k), names of rows and columns, and the classes' parents."""
+
+    shares: np.ndarray
+    texts: np.ndarray
+    rows: list[str]
+    columns: list[str]
+    parents: list[Node]
+
+
+def _draw(matrix: _Matrix, vertical: str, horizontal: str) -> Figure:
+    count = len(matrix.rows)
+    cell = float(np.clip(7 / count, CELLS[1], max(CELLS[0], SIDE / count)))
+    cell = min(cell, LARGEST / count)
+    letters = float(np.clip(cell * 72 * 0.62, 0, 10))
+    figure = Figure(figsize=(cell * count,) * 2)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    digits = max(map(len, texts.flat))
-    _write_cells(axes, texts, shares, min(letters, cell * 72 * 0.85 / (0.62 * digits)))
-    _name_classes(axes, rows, columns, letters)
-    axes.set_ylabel(f"actual class ({len(actual)} pictures)", fontsize=max(letters, 8))
-    axes.set_xlabel(f"class that the model predicts{in_percent}", fontsize=max(letters, 8))
-    away = max(map(len, rows)) * letters * LETTER / 72 / cell if len(labels) > MANY else 0.0
-    _draw_brackets(axes, [taxonomy.lineages[label][:-1] for label in labels], letters, away)
+    axes.imshow(matrix.shares, cmap="Blues", vmin=0, vmax=1)
+    digits = max(map(len, matrix.texts.flat))
+    legible = letters >= SMALLEST_LETTERS
+    if legible:
+        _write_cells(axes, matrix.texts, matrix.shares, min(letters, cell * 72 * 0.85 / (0.62 * digits)))
+    _name_classes(axes, matrix.rows if legible else [], matrix.columns if legible else [], letters)
+    axes.set_ylabel(vertical, fontsize=max(letters, 8))
+    axes.set_xlabel(horizontal, fontsize=max(letters, 8))
+    if legible:
+        away = max(map(len, matrix.rows)) * letters * LETTER / 72 / cell if count > MANY else 0.0
+        _draw_brackets(axes, matrix.parents, letters, away)
     _grow_to_content(figure, axes)
     return figure
 
@@ -90,7 +126,7 @@ def _name_classes(axes: Axes, rows: list[str], columns: list[str], letters: floa
     axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=letters, parse_math=False)
     axes.set_yticks(range(len(rows)), rows, fontsize=letters, parse_math=False)
     axes.tick_params(length=0, labeltop=len(rows) > MANY, labelright=len(rows) > MANY)
-    edge = len(rows) - 0.5
+    edge = axes.get_xlim()[1]
     between = np.arange(0.5, edge)
     for lines in (axes.hlines, axes.vlines):  # two artists, where a grid of minor ticks would be hundreds, and slow
         lines(between, -0.5, edge, color="0.9", linewidth=0.4)
@@ -111,8 +147,9 @@ def _draw_brackets(axes: Axes, parents: list[Node], letters: float, away: float)
             axes.plot(out, along, color="0.3", linewidth=1, clip_on=False)
             axes.plot(along, [len(parents) - 1 - value for value in out], color="0.3", linewidth=1, clip_on=False)
             name: dict[str, Any] = {"fontsize": letters, "color": "0.2", "parse_math": False}
-            axes.text(edge + depth + 0.3, middle, parent[-1], va="center", **name)
-            axes.text(middle, -1 - depth + 0.2, parent[-1], ha="left", va="bottom", rotation=45, **name)
+            named = shorten(parent[-1])
+            axes.text(edge + depth + 0.3, middle, named, va="center", **name)
+            axes.text(middle, -1 - depth + 0.2, named, ha="left", va="bottom", rotation=45, **name)
             axes.axhline(start - 0.5, color="0.3", linewidth=0.6)
             axes.axvline(start - 0.5, color="0.3", linewidth=0.6)
         start += count
@@ -120,7 +157,7 @@ def _draw_brackets(axes: Axes, parents: list[Node], letters: float, away: float)
 
 
 def _grow_to_content(figure: Figure, axes: Axes) -> None:
-    """Let a figure that is all axes be as large as what stands around them needs; the axes keep their size.
+    """Let a figure that is all axes be as large as what is around them needs; the axes keep their size.
 
     Matplotlib's own layouts would shrink the axes instead, and take several times as long.
     """

@@ -39,7 +39,7 @@ class RankScores(TypedDict):
 
 
 def summary(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Score predictions, both arguments label indices (n,); every score lies in [0, 1].
+    """Return the scores of predictions, both label indices (n,); every score lies in [0, 1].
 
     accuracy: share of images that are right. balanced_accuracy: mean of the classes' shares that are right. macro_f1:
     mean of the classes' F1 (harmonic mean of precision and recall); both means are over the classes that occur.
@@ -55,7 +55,7 @@ def summary(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 
 
 def by_class(actual: np.ndarray, predicted: np.ndarray, names: list[str]) -> list[ClassScores]:
-    """Score each class: support, recall (share of its images that is right), precision and F1."""
+    """Return each class's scores: support, recall (share of its images that is right), precision and F1."""
     scores = precision_recall_fscore_support(actual, predicted, labels=range(len(names)), zero_division=0)
     return [
         {"name": name, "support": int(support), "recall": float(recall), "precision": float(precision), "f1": float(f1)}
@@ -89,7 +89,7 @@ def f1_interval(right: int, support: int, predicted: int) -> Interval:
 
 
 def by_rank(taxonomy: Taxonomy, probabilities: np.ndarray, actual: np.ndarray) -> list[RankScores]:
-    """Score predictions at each depth of the tree, the roots first, from probabilities (n, classes) and labels (n,).
+    """Return scores at each depth of the tree, the roots first, of probabilities (n, classes) and labels (n,).
 
     accuracy: share of the n (`count`) images whose taxon at the depth (one of `classes` there) has the highest sum of
     probabilities, with its 95 % interval from `low` to `high`. mistakes_inside: of the `mistakes`, the images of which
@@ -133,7 +133,7 @@ def mistake_distances(taxonomy: Taxonomy, actual: np.ndarray, predicted: np.ndar
 
 
 def confusion_counts(taxonomy: Taxonomy, actual: np.ndarray, predicted: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Count how often each class (rows) was predicted as each (columns), int64 (k, k), from labels (n,).
+    """Return how often each class (rows) was predicted as each (columns), int64 (k, k), from labels (n,).
 
     Returns the k labels too: those that occur or are predicted, in taxonomic order.
     """
@@ -142,6 +142,19 @@ def confusion_counts(taxonomy: Taxonomy, actual: np.ndarray, predicted: np.ndarr
     counts = np.zeros((len(taxonomy.names),) * 2, dtype=np.int64)
     np.add.at(counts, (actual, predicted), 1)
     return labels, counts[np.ix_(labels, labels)]
+
+
+def most_confused(counts: np.ndarray, most: int) -> list[int]:
+    """Return the positions of up to `most` classes that are confused most often, rising, from counts (k, k).
+
+    Pairs of classes are taken in the order of how often the two are taken for each other, then classes without a
+    mistake, until there are enough.
+    """
+    both = np.triu(counts + counts.T, 1)
+    rows, columns = np.nonzero(both)
+    order = np.argsort(-both[rows, columns], kind="stable")
+    ranked = dict.fromkeys(np.stack([rows[order], columns[order]], axis=1).ravel().tolist())
+    return sorted([*ranked, *(place for place in range(len(counts)) if place not in ranked)][:most])
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:

@@ -45,7 +45,7 @@ class OODDetector:
 
     @classmethod
     def fit(cls, reference: Tensor, validation: Tensor) -> OODDetector:
-        """Fit to features of training images, (views, m, d), and of validation images, (n, d)."""
+        """Return a detector fitted to features of training images, (views, m, d), and of validation images, (n, d)."""
         image = torch.arange(reference.shape[1]).repeat(len(reference))
         power = 0.5 if (reference >= 0).all() else 1.0
         known = _normalised(reference.flatten(0, 1), power)
@@ -83,7 +83,7 @@ class OODDetector:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> OODDetector:
-        """Read what `state` returned. Raises ValueError, KeyError or TypeError where it makes no sense."""
+        """Return what `state` saved. Raises ValueError, KeyError or TypeError where it is not valid."""
         power = float(state["power"])
         names = ("directions", "reference_features", "spread", "validation_scores")
         directions, reference, spread, scores = (state[name] for name in names)
@@ -96,7 +96,7 @@ class OODDetector:
             and all(torch.isfinite(each).all() for each in (directions, reference, spread, scores))
             and (spread > 0).all()
         ):
-            raise ValueError("its distances make no sense")
+            raise ValueError("its distances are not valid")
         return cls(power, directions.float(), reference.half(), spread.float(), np.asarray(scores, dtype=np.float64))
 
 

@@ -1,6 +1,6 @@
 """What a model predicts of labelled images."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from common.images import read_image
 from common.pages import Page
 from evaluation.taxonomy import Taxonomy
 
-LEAST = 1e-12  # probability; a smaller one costs no more
+MIN_PROBABILITY = 1e-12  # probability; a smaller one costs no more
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class LabelledPredictions:
     """Images with their actual classes and the model's probabilities.
 
     paths: of the n images; taxonomy: of the model's classes; actual: label indices, int64 (n,); probabilities: float64
-    (n, classes) with the sum 1 in each row; page: which one of files with several pages was predicted.
+    (n, classes) with the sum 1 in each row; page: which one of files with several pages was predicted; captions: what
+    the images are called, their files' names where it is empty.
     """
 
     paths: list[Path]
@@ -26,16 +27,23 @@ class LabelledPredictions:
     actual: np.ndarray
     probabilities: np.ndarray
     page: Page = 1
+    captions: list[str] = field(default_factory=list)
+
+    def caption(self, index: int) -> str:
+        """Return what an image is called."""
+        return self.captions[index] if self.captions else self.paths[index].name
 
     def image(self, index: int) -> Image.Image:
-        """Read an image again, to show it. Raises ImageError where it cannot be read any more."""
+        """Return an image, read again, to show it. Raises ImageError where it cannot be read any more."""
         return read_image(self.paths[index], self.page)
 
     def select(self, index: np.ndarray) -> "LabelledPredictions":
         """Return the images at `index`, bool (n,) or int64 (k,)."""
         chosen = np.arange(len(self))[index]
         paths = [self.paths[place] for place in chosen]
-        return replace(self, paths=paths, actual=self.actual[chosen], probabilities=self.probabilities[chosen])
+        captions = [self.captions[place] for place in chosen] if self.captions else []
+        arrays = {"actual": self.actual[chosen], "probabilities": self.probabilities[chosen]}
+        return replace(self, paths=paths, captions=captions, **arrays)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -63,7 +71,7 @@ class LabelledPredictions:
     @property
     def losses(self) -> np.ndarray:
         """Negative logarithms (n,) of the probabilities of the actual classes; at most 27.6."""
-        return -np.log(np.maximum(self.probabilities[np.arange(len(self)), self.actual], LEAST))
+        return -np.log(np.maximum(self.probabilities[np.arange(len(self)), self.actual], MIN_PROBABILITY))
 
     @property
     def margins(self) -> np.ndarray:

@@ -9,19 +9,22 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from common.names import shown_name
+
 Node = tuple[str, ...]
 
 
 class Taxonomy:
     """The tree whose leaves are the classes of a model; a class may also lie above other classes.
 
-    lineages: for each class, in the order of the model's outputs, its names from the root down to the class's own;
+    lineages: for each class, in the order of the model's outputs, its names from the root down to the class's own, as
+    they are shown (`common.names.shown_name`);
     names: the classes' own names; depths: number of names in the longest lineage; order: the classes' indices in
     taxonomic order, in which all classes below a node are neighbours; nodes: all nodes, the roots first.
     """
 
     def __init__(self, lineages: Sequence[Sequence[str]]):
-        self.lineages: list[Node] = [tuple(lineage) for lineage in lineages]
+        self.lineages: list[Node] = [tuple(map(shown_name, lineage)) for lineage in lineages]
         if not all(self.lineages):
             raise ValueError("each class needs a lineage of one name or more")
         self.names = [lineage[-1] for lineage in self.lineages]
@@ -35,15 +38,15 @@ class Taxonomy:
 
     @classmethod
     def of(cls, classes: Sequence[str], lineages: Mapping[str, Sequence[str]]) -> Taxonomy:
-        """Build the tree of a model file's classes; a class without a lineage is a root of its own."""
+        """Return the tree of a model file's classes; a class without a lineage is a root of its own."""
         return cls([lineages.get(name) or [name] for name in classes])
 
     def node_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
-        """Sum the classes' probabilities (n, classes) up the tree, to (n, nodes): of all classes at or below each."""
+        """Return the probabilities (n, nodes) of all classes at or below each node, from (n, classes)."""
         return _sums(probabilities, [self._below[node] for node in self.nodes])
 
     def at_depth(self, probabilities: np.ndarray, depth: int) -> tuple[list[Node], np.ndarray]:
-        """Sum the classes' probabilities (n, classes) to the k nodes at a depth (1 for the roots), to (n, k).
+        """Return the probabilities (n, k) of the k nodes at a depth (1 for the roots), from (n, classes).
 
         A class whose lineage is shorter stands for itself, so that each row keeps its sum.
         """
@@ -59,6 +62,11 @@ class Taxonomy:
             lineage = self.lineages[index]
             shared = lineage if shared is None else shared[: _shared_depth(shared, lineage)]
         return shared or ()
+
+    def lowest_taxon(self, classes: Iterable[int]) -> Node:
+        """Return the common ancestor of classes if it tells anything; () for one that merely holds all classes."""
+        node = self.common_ancestor(classes)
+        return () if len(self._below.get(node, ())) == len(self.lineages) and node not in self.lineages else node
 
     def distance(self, a: int, b: int) -> int:
         """Return the number of steps from class a up to its common ancestor with b; 0 where b is a or lies below it."""
@@ -80,12 +88,12 @@ class Taxonomy:
 
 
 def holds(node: Node, lineage: Node) -> bool:
-    """Tell whether a lineage ends at the node or below it; () holds everything."""
+    """Return whether a lineage ends at the node or below it; () holds everything."""
     return lineage[: len(node)] == node
 
 
 def _sums(probabilities: np.ndarray, members: list[list[int]]) -> np.ndarray:
-    """Sum the columns (n, classes) that belong together, to (n, len(members))."""
+    """Return the sums of columns (n, classes) that belong together, (n, len(members))."""
     probabilities = np.asarray(probabilities, dtype=np.float64)
     return np.stack([probabilities[:, columns].sum(1) for columns in members], axis=1)
 
@@ -99,5 +107,5 @@ def _shared_depth(a: Node, b: Node) -> int:
 
 
 def _is_species(name: str, genus: str) -> bool:
-    """Tell whether `name` is a binomial in `genus` (hierarchies write it without the blank), or its pooled rest."""
+    """Return whether `name` is a binomial in `genus` (hierarchies write it without the blank), or its pooled rest."""
     return name == f"other {genus}" or (name.startswith(genus) and name[len(genus) :].lstrip()[:1].islower())

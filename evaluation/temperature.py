@@ -14,7 +14,7 @@ LARGEST = 20.0  # temperature; the smallest is its inverse
 
 
 def softmax(logits: Tensor, temperature: float = 1.0) -> np.ndarray:
-    """Turn logits (n, classes), divided by the temperature, into probabilities, float64."""
+    """Return the probabilities, float64, of logits (n, classes) that are divided by the temperature."""
     return (torch.as_tensor(logits).double() / temperature).softmax(1).numpy()
 
 

@@ -18,8 +18,8 @@ def changes(before: list[Record], now: list[Record], pool: Pool, whole: bool) ->
     """Yield a row for each taxon or picture that is new, gone, renamed, moved or relabelled.
 
     `before` and `now` are the records of a module, `pool` the pictures of now. A taxon has moved if its parent is
-    another one; that its parent has a new name, or has moved itself, is said once, of the parent. What is gone is told
-    only where the `whole` module was read.
+    another one; that its parent has a new name, or has moved itself, is reported once, of the parent. What is gone is
+    reported only where the `whole` module was read.
     """
     old = {_key(record): record.lineage for record in before}
     new = {_key(record): record.lineage for record in now}

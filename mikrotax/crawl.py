@@ -144,5 +144,5 @@ def _link_key(link: Link) -> str:
 
 
 def _page_key(page: Page) -> tuple[int | None, str]:
-    """Return what tells two pages apart: the stable id (with the name, in case an id stands on two), else the name."""
+    """Return what distinguishes two pages: the stable id (with the name, in case two have one id), else the name."""
     return (page.id, comparison_key(page.taxon)) if page.id is not None else (None, page.taxon)

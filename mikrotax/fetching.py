@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Set
 
 from requests import Response
-from tqdm import tqdm
 
 from common.files import write_bytes
+from common.progress import Progress
 from mikrotax.clock import Clock
 from mikrotax.crawl import STOPPED, Failure
 from mikrotax.outcome import Outcome
@@ -45,7 +45,7 @@ class PictureFetcher:
 
     def fetch(self, session: PoliteSession, missing: list[Listed]) -> None:
         """Fetch pictures; each is checked, and written whole or not at all. Raises SiteError, OutOfTime."""
-        for entry in tqdm(missing, unit="picture", desc="pictures"):
+        for entry in Progress(missing, unit="picture", desc="pictures"):
             self.clock.check()
             try:
                 write_bytes(self.settings.images / entry.file, session.fetch(entry.url, MAX_BYTES, _content))

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from bs4 import Tag
 
-from mikrotax.captions import SURE, WORDS, read_caption
+from mikrotax.captions import FIELDS, SURE, WORDS, read_caption, said_in_attributes
 from mikrotax.links import ENDING, LinkError, picture_lineage, picture_url
 from mikrotax.markup import LINK, all_text, attribute, read_lines, tags, tidy
 from mikrotax.picture_sources import THUMBS, Picture, image_sources, link_sources, thumb_and_full, unite
 
-HIDDEN = {"hidden", "deleted", "sandbox"}  # the editors' attic, which is not for visitors
+HIDDEN = {"hidden", "deleted", "sandbox"}  # not meant for visitors
 BELOW_HIDDEN = "below hidden"
 PICTURE_NAME = re.compile(ENDING, re.IGNORECASE)
 GALLERY = re.compile(r"gallery|lightbox|carousel|slideshow", re.IGNORECASE)
@@ -34,6 +34,7 @@ HOLDERS = [
     "article",
     "section",
 ]  # what may hold a picture and its caption
+LINKING = ("a", "button")  # what may open a picture
 # Reasons that tell of an address, and not of a form of page that we do not know.
 FOREIGN = ("off the host", "graphics", "out of its directory")
 
@@ -55,7 +56,7 @@ class Findings:
 class Unit:
     """A link with the images in it, or an image without a link.
 
-    shown: whether it stands where pictures are shown; types: whether these are type images, as the page says.
+    shown: whether it is where pictures are shown; types: whether these are type images, as the page says.
     """
 
     link: Tag | None
@@ -89,7 +90,7 @@ class GalleryReader:
     def read_page(self, page: Tag) -> list[Picture]:
         """Return the pictures on a page, each once, in its order, and take them and their captions out of it."""
         galleries, types = _galleries(page)
-        inside = {id(tag): gallery for gallery in galleries for tag in tags(gallery, "a", "img")}
+        inside = {id(tag): gallery for gallery in galleries for tag in tags(gallery, *LINKING, "img")}
         pictures = self._read([_placed(unit, inside, types) for unit in _units(page, shown=False)])
         for tag in [*galleries, *self._read_tags]:
             tag.clear()
@@ -136,10 +137,13 @@ class GalleryReader:
 
     def _said(self, unit: Unit) -> dict:
         """Return what the page says of a picture: in attributes of its tags, or in the text beside it."""
-        texts = [str(value) for tag in filter(None, [unit.link, *unit.images]) for value in tag.attrs.values()]
+        own = [*filter(None, [unit.link, *unit.images])]
+        texts = [text for tag in own for text in said_in_attributes(tag.attrs)]
         if not any(map(SURE.search, texts)):
             beside = _caption_beside(unit)
-            texts += [text for tag in beside for text in (*map(str, tag.attrs.values()), _text(tag))]
+            inside = [each for tag in beside for each in (tag, *tag.find_all(True))]
+            texts += [text for tag in inside for text in said_in_attributes(tag.attrs)]
+            texts += [_text(tag) for tag in beside]
             self._read_tags += beside
         caption = read_caption(texts)
         unread = caption.unread or next((tidy(text)[:80] for text in texts if WORDS.search(text)), "")
@@ -160,7 +164,7 @@ class GalleryReader:
 
 
 def is_boxed(link: Tag) -> bool:
-    """Tell whether a link opens in a box on the page."""
+    """Return whether a link opens in a box on the page."""
     return any(
         BOX.search(name if name.startswith("data-") else str(value))
         for name, value in link.attrs.items()
@@ -169,13 +173,13 @@ def is_boxed(link: Tag) -> bool:
 
 
 def is_gallery(tag: Tag) -> bool:
-    """Tell whether a tag says of itself that it holds a gallery."""
+    """Return whether a tag says of itself that it holds a gallery."""
     name = attribute(tag, "class")
     return bool(name) and tag.name not in ("a", "img") and GALLERY.search(name) is not None
 
 
 def _galleries(page: Tag) -> tuple[list[Tag], set[int]]:
-    """Return the outermost galleries, and which of them (by identity) stand below a heading `Type images`."""
+    """Return the outermost galleries, and which of them (by identity) are below a heading `Type images`."""
     galleries: list[Tag] = []
     inside: set[int] = set()
     types: set[int] = set()
@@ -192,7 +196,7 @@ def _galleries(page: Tag) -> tuple[list[Tag], set[int]]:
 
 
 def _placed(unit: Unit, galleries: Mapping[int, Tag], types: set[int]) -> Unit:
-    """Return a unit with what the gallery tells that it stands in."""
+    """Return a unit with what the gallery says that it is part of."""
     gallery = galleries.get(id(unit.tag))
     shown = gallery is not None or GALLERY.search(attribute(unit.tag, "class")) is not None
     return replace(unit, shown=shown, types=gallery is not None and id(gallery) in types)
@@ -202,8 +206,8 @@ def _units(place: Tag, shown: bool) -> list[Unit]:
     """Return each link in a part of a page that may show a picture, and each image without such a link."""
     units: list[Unit] = []
     linked: dict[int, Unit] = {}
-    for tag in [place, *tags(place, "a", "img")]:
-        if tag.name == "a" and tag.attrs:
+    for tag in [place, *tags(place, *LINKING, "img")]:
+        if tag.name in LINKING and tag.attrs:
             linked[id(tag)] = Unit(tag, [], shown)
         elif tag.name == "img":
             link = next((above for above in tag.parents if id(above) in linked or above is place), None)
@@ -214,13 +218,13 @@ def _units(place: Tag, shown: bool) -> list[Unit]:
                 continue
         else:
             continue
-        if tag.name == "a":
+        if tag.name in LINKING:
             units.append(linked[id(tag)])
     return [unit for unit in units if unit.link is None or _may_show(unit)]
 
 
 def _may_show(unit: Unit) -> bool:
-    """Tell whether a link can show a picture: one is in it, or it names one, or it opens in a box."""
+    """Return whether a link can show a picture: one is in it, or it names one, or it opens in a box."""
     return bool(unit.images) or bool(unit.link and PICTURE_NAME.search(attribute(unit.link, "href"))) or unit.boxed
 
 
@@ -244,6 +248,9 @@ def _text(tag: Tag) -> str:
         if text and not text.endswith(":"):
             name.append(":")
     for row in [*tags(tag, "tr", "dd")]:
+        cells = row.find_all("td", limit=3) if row.name == "tr" and not row.th else []
+        if len(cells) == 2 and cells[0].get_text().strip().casefold() in FIELDS:
+            cells[0].append(":")
         row.append("\n")
     lines, _ = read_lines(tag)
     return LINK.sub("", lines).replace("\x04", "")

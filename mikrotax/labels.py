@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from common.names import comparison_key, same_name
+from common.names import comparison_key, picture_path, same_name
 from common.records import Lineage
 from mikrotax.links import is_catalogue, other_names
 from mikrotax.picture_sources import Picture
@@ -13,16 +13,17 @@ def label_type_images(pictures: Iterable[Picture], lineage: Lineage) -> Iterator
     """Yield the pictures that a page shows of the taxon of `lineage`; type images out of a catalogue get that lineage.
 
     The folder of such a picture tells how it was once described, as this taxon or as one of its synonyms. A catalogue
-    is known by its name, or as another module whose pictures stand under the heading `Type images`.
+    is known by its name, or as another module whose pictures are under the heading `Type images`.
     """
     for picture in pictures:
-        foreign = bool(picture.lineage) and not _same_module(picture.lineage[0], lineage[0])
-        catalogue = foreign and (picture.catalogue or is_catalogue(picture.lineage[0]))
+        module = picture_path(picture.full or picture.thumb).partition("/")[0]
+        foreign = not _same_module(module, lineage[0])
+        catalogue = foreign and (picture.catalogue or is_catalogue(module))
         yield replace(picture, lineage=lineage if catalogue else picture.lineage, catalogue=catalogue)
 
 
 def folder_disagrees(folder: Lineage, lineage: Lineage) -> bool:
-    """Tell whether a picture's folder lies elsewhere than below the taxon of `lineage`, by the Classification.
+    """Return whether a picture's folder lies elsewhere than below the taxon of `lineage`, by the Classification.
 
     Old and new names of a module are one, and a folder that tells no more than the module says nothing.
     """
@@ -34,5 +35,5 @@ def folder_disagrees(folder: Lineage, lineage: Lineage) -> bool:
 
 
 def _same_module(one: str, other: str) -> bool:
-    """Tell whether two names are those of one module, as it is called or was."""
+    """Return whether two names are those of one module, as it is called or was."""
     return any(same_name(one, name) for name in (other, *other_names(other)))

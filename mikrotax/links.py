@@ -35,6 +35,9 @@ PARAMETER = re.compile(r"(?:^|[&;](?:amp;)?)([A-Za-z_][\w.-]*)=")
 FLAG = re.compile(r"&[A-Za-z_][\w.-]*$")  # a parameter without a value, or the end of a name
 
 
+NO_TAXON = "it names no taxon"
+
+
 class LinkError(ToolkitError):
     """A link that is not followed; the message says why."""
 
@@ -73,13 +76,13 @@ def host(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether `url` is on this machine: 127.0.0.0/8, ::1 or localhost."""
+    """Return whether `url` is on this machine: 127.0.0.0/8, ::1 or localhost."""
     name = urlsplit(url).hostname or ""
     return name in ("localhost", "::1") or (name.startswith("127.") and name.replace(".", "").isdigit())
 
 
 def is_page(url: str) -> bool:
-    """Tell whether `url` is the address of one page, in any of the four forms, and not of a directory."""
+    """Return whether `url` is the address of one page, in any of the four forms, and not of a directory."""
     parts = urlsplit(url)
     folders = [part for part in parts.path.split("/") if part]
     return bool(parts.query) or (len(folders) > 1 and folders[-1] != "index.php" and not parts.path.endswith("/"))
@@ -92,7 +95,7 @@ def page_link(base: str, href: str, text: str = "") -> Link:
     id and dir, and the fragment, are dropped: they change how a page looks, not which one it is. Raises LinkError for a
     link that leads off the host, to a catalogue, or to no taxon.
     """
-    # A `#` may stand in a name; what begins a fragment has no further parameter behind it.
+    # A `#` may be in a name; what begins a fragment has no further parameter behind it.
     path, _, query = _on_this_host(base, re.sub(r"#[^#&]*\Z", "", href)).partition("?")
     if CATALOGUE.search(href):
         raise LinkError("it leads to a catalogue of original descriptions")
@@ -112,7 +115,7 @@ def page_link(base: str, href: str, text: str = "") -> Link:
     last = path.rpartition("/")[2]
     if not query and last and not re.search(r"\.(php|html?)$", last):
         return Link(path, _readable(unquote(last).replace("_", " ")))
-    raise LinkError("it names no taxon")
+    raise LinkError(NO_TAXON)
 
 
 def picture_url(base: str, src: str) -> str:
@@ -140,7 +143,7 @@ def picture_url(base: str, src: str) -> str:
 
 
 def is_catalogue(module: str) -> bool:
-    """Tell whether a module holds scans of original descriptions, such as `pf_cat` or `ntax_Farinacci`."""
+    """Return whether a module holds scans of original descriptions, such as `pf_cat` or `ntax_Farinacci`."""
     return CATALOGUE_MODULE.search(module) is not None
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from bs4 import BeautifulSoup, NavigableString, Tag, UnicodeDammit
+from bs4 import BeautifulSoup, NavigableString, Script, Stylesheet, Tag, UnicodeDammit
 from bs4.dammit import EncodingDetector
 from bs4.exceptions import ParserRejectedMarkup
 from lxml.etree import LxmlError
@@ -15,15 +15,22 @@ from common.errors import ToolkitError
 MAX_NESTING = 250  # tags within tags; the site's pages have about twenty
 BLOCKS = frozenset("article blockquote dd div dl dt form h1 h2 h3 h4 h5 h6 hr li ol p table tr ul".split())  # noqa: SIM905
 LINE_ENDS = dict.fromkeys(BLOCKS, "\n\n") | {"br": "\n", "td": "\n"}
-EMPHASIS = frozenset("b strong i em u h2 h3 h4 h5 h6 dt th".split())  # noqa: SIM905
+BARE = frozenset("h2 h3 h4 h5 h6 dt th td".split())  # noqa: SIM905  (headings with or without a colon)
+CELLS = ("tags", "metrics")  # what a <td> holds that is a heading
+EMPHASIS = BARE | frozenset("b strong i em u span label".split())  # noqa: SIM905
 MAX_HEADING = 60  # letters of a heading within the text
 NO_BREAKS = dict.fromkeys([*range(32), 0x2028, 0x2029], " ")
 ATTRIBUTE = (
-    r"(?:href|src|srcset|title|alt|rel|class|id|name|style|width|height|target|loading|data-[\w-]+|aria-[\w-]+|on\w+)"
+    r"(?:href|src|srcset|sizes|title|alt|rel|class|id|name|style|width|height|target|loading|decoding|fetchpriority"
+    r"|crossorigin|referrerpolicy|role|tabindex|lang|dir|type|media|hidden|download|item\w+|property|color|bgcolor|border"
+    r"|v?align|cell\w+|colspan|rowspan|[a-z]+(?:-\w+)+|on\w+)"
 )
+FLAGS = r"(?:\s+(?:hidden|download|inert|itemscope|ismap|nowrap|async|[a-z]+(?:-\w+)+)(?=[\s/>]))*"  # without a value
 # What stands before a quote that opens an attribute, and behind one that closes it.
 OPENS = re.compile(rf"""[\s'"]{ATTRIBUTE}\s*=\s*\Z""", re.IGNORECASE)
-CLOSES = re.compile(rf"\)?\s*/?>|\s*{ATTRIBUTE}\s*=", re.IGNORECASE)
+CLOSES = re.compile(rf"""{FLAGS}(?:\)?\s*/?>|\s*{ATTRIBUTE}\s*=|\s+[a-z][\w:]*=['"])""", re.IGNORECASE)
+# The text in these is no text of the page; BeautifulSoup would count that of a <template> among it.
+NO_TEXT = {"style": Stylesheet, "script": Script}
 LONGEST_OPENING = 40  # letters of the name of an attribute, with `=` and blanks
 LINK = re.compile(r"\x02(\d+)\x03")  # where a link begins, in the text of `read_lines`
 BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
@@ -47,7 +54,7 @@ def decode(content: bytes) -> str:
     if encoding:
         return content.decode(encoding, errors="replace")
     # UnicodeDammit.detwingle is made for such mixtures, but takes every é and ä of Windows-1252 for the beginning of a
-    # longer character and loses it. So each byte that is not UTF-8 is told apart first.
+    # longer character and loses it. So each byte that is not UTF-8 is marked first.
     text = content.decode("utf-8", errors="surrogateescape")
     return re.sub("[\udc80-\udcff]", lambda byte: _old_letter(byte.group()), text)
 
@@ -90,7 +97,7 @@ def escape_quotes(text: str) -> str:
 
 
 def _opens(text: str, place: int) -> bool:
-    """Tell whether the quote at `place` opens an attribute."""
+    """Return whether the quote at `place` opens an attribute."""
     before = text[max(0, place - LONGEST_OPENING) : place]
     return before.rstrip().endswith("=") and OPENS.search(before) is not None
 
@@ -99,7 +106,9 @@ def parse_html(page: str) -> Tag:
     """Return a page as a tree, attributes as they are written (no lists of classes). Raises PageError."""
     markup = escape_quotes(page).encode("utf-8", errors="replace")
     try:
-        soup = BeautifulSoup(markup, "lxml", from_encoding="utf-8", multi_valued_attributes=None)
+        soup = BeautifulSoup(
+            markup, "lxml", from_encoding="utf-8", multi_valued_attributes=None, string_containers=NO_TEXT
+        )
     except (ParserRejectedMarkup, LxmlError, ValueError, AssertionError) as error:
         raise NoPageError(f"it cannot be read as HTML: {error}") from None
     if soup.html is None:
@@ -118,7 +127,7 @@ def tags(place: Tag, *names: str) -> Iterator[Tag]:
 
 
 def holds(place: Tag, name: str) -> bool:
-    """Tell whether there is a tag of this name in a tag."""
+    """Return whether there is a tag of this name in a tag."""
     return next(tags(place, name), None) is not None
 
 
@@ -137,7 +146,8 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
     """Return the text of a page with a line for each `<br>` and a blank line round each block, and its links.
 
     A link begins with `\\x02<number>\\x03` in the text; the number is its place in the list. `\\x04` stands before a
-    heading: emphasised text that ends with a colon, at the beginning of an `<article>` or outside of one.
+    heading: emphasised text that ends with a colon, at the beginning of an `<article>` or outside of one. A heading in
+    a tag of its own, such as `<h3>`, gets the colon that it lacks.
     """
     pieces: list[str] = []
     hrefs: list[str] = []
@@ -145,7 +155,11 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
     articles = [False]  # of each article that is open: whether it has had text
     for node in page.descendants:
         while node.parent is not inside[-1]:
-            closed = inside.pop().name
+            tag = inside.pop()
+            closed = tag.name
+            pieces.append(
+                ":" if closed in BARE and _is_heading(tag) and not tag.get_text().rstrip().endswith(":") else ""
+            )
             pieces.append(LINE_ENDS.get(closed, ""))
             if closed == "article":
                 articles.pop()
@@ -155,7 +169,7 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
                 articles.append(False)
             if node.name in BLOCKS:
                 pieces.append("\n\n")
-            if node.name in EMPHASIS and not (len(articles) > 1 and articles[-1]) and _ends_with_colon(node):
+            if node.name in EMPHASIS and not (len(articles) > 1 and articles[-1]) and _is_heading(node):
                 pieces.append("\x04")
             if node.name == "a" and (href := attribute(node, "href")):
                 pieces.append(f"\x02{len(hrefs)}\x03")
@@ -169,10 +183,14 @@ def read_lines(page: Tag) -> tuple[str, list[str]]:
     return re.sub(r"\n{3,}", "\n\n", re.sub(r" ?\n ?", "\n", text)), hrefs
 
 
-def _ends_with_colon(tag: Tag) -> bool:
-    """Tell whether a tag holds a heading: a few words with a colon behind them."""
+def _is_heading(tag: Tag) -> bool:
+    """Return whether a tag holds a heading: a few words with a colon behind them, in the tag or after it."""
     text = "".join(string for string, _ in zip(tag.strings, range(4), strict=False)).strip()
-    return text.endswith(":") and 3 < len(text) <= MAX_HEADING
+    if tag.name == "td":
+        return text.rstrip(":").casefold() in CELLS
+    after = tag.next_sibling
+    colon = text.endswith(":") or tag.name in BARE or (isinstance(after, str) and after.lstrip().startswith(":"))
+    return colon and 3 < len(text) <= MAX_HEADING
 
 
 def tidy(text: str) -> str:

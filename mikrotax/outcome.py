@@ -1,17 +1,18 @@
-"""What a run of the scraper has come to, and how that is said."""
+"""The result of a run of the scraper, and how it is reported."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from common.remarks import counted
 from mikrotax.clock import OutOfTime
 from mikrotax.crawl import Failure
 from mikrotax.reader import Visit
 from mikrotax.refusals import SiteError
 from mikrotax.settings import ScrapeSettings
 
-SHOWN = 20  # failures that are told one by one; the table has them all
+SHOWN = 20  # failures that are listed one by one; the table has them all
 EXAMPLES = 3  # of one reason
 
 
@@ -22,9 +23,9 @@ class Outcome:
     counts: of ("pages", "taxa" or "pictures", "new" or "known"); left_out: reason by address; notices: names of taxa by
     what is odd about their pages; not_understood: the same, by what could not be read of them; waiting: pages that are
     listed and were not read; missing: pictures that are not here and were not asked for; forbidden: how many of these
-    robots.txt forbids; changes: rows of changes.csv; delay: seconds between two requests; requests: how often the site
-    was asked, None where the run was offline; tables: whether failures.csv and its like were written; shrunk: whether
-    pages came back much shorter, and their stored ones stay; stopped: what ended the run early.
+    robots.txt forbids; changes: rows of changes.csv; delay: seconds between two requests; requests: how many were
+    sent to the site, None where the run was offline; tables: whether failures.csv and its like were written; shrunk:
+    whether pages came back much shorter, and their stored ones stay; stopped: what ended the run early.
     """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -75,13 +76,13 @@ class Outcome:
             numbers = (self.counts[kind, "new"], self.counts[kind, "known"], failed[kind])
             lines.append(f"{kind:10}" + "".join(f"{number:>10,}" for number in numbers))
         if self.requests is not None:
-            lines.append(f"The site was asked {self.requests:,} times.")
+            lines.append(f"{counted(self.requests, 'request was', 'requests were')} sent to the site.")
         if self.missing:
             lines.append(f"{self.missing:,} pictures are not here and were not asked for.")
         if self.forbidden:
             lines.append(f"robots.txt forbids {self.forbidden:,} of them.")
         if self.changes:
-            lines.append(f"{self.changes:,} changes since the last time stand in {settings.data / 'changes.csv'}.")
+            lines.append(f"{self.changes:,} changes since the last time are listed in {settings.data / 'changes.csv'}.")
         if self.waiting:
             lines.append(f"{self.waiting:,} pages that are listed were not read yet.")
         left_out: dict[str, list[str]] = defaultdict(list)
@@ -90,11 +91,11 @@ class Outcome:
         for heading, reasons in (
             ("Left out:", left_out),
             ("Not understood:", self.not_understood),
-            ("Worth a look:", self.notices),
+            ("Worth checking:", self.notices),
         ):
             lines += _totals(heading, reasons)
         if (self.not_understood or self.notices) and self.tables:
-            lines.append(f"All of these taxa stand in {settings.data / 'notices.csv'}.")
+            lines.append(f"All of these taxa are listed in {settings.data / 'notices.csv'}.")
         return "\n".join(lines + [self._forecast()] * settings.dry_run)
 
     def problems(self, settings: ScrapeSettings, command: str) -> list[str]:
@@ -108,7 +109,7 @@ class Outcome:
             )
         if self.failures and self.tables:
             table = settings.data / "failures.csv"
-            lines.append(f"All that failed stands in {table}. To try only that again:\n  {command}")
+            lines.append(f"All that failed is listed in {table}. To try only that again:\n  {command}")
         if isinstance(self.stopped, KeyboardInterrupt):
             lines.append(f"Interrupted. Nothing that was fetched is lost; to go on:\n  {command}")
         elif self.stopped:

@@ -19,7 +19,7 @@ from mikrotax.gallery import HIDDEN, Findings
 from mikrotax.labels import label_type_images
 from mikrotax.links import ENDING, LinkError, link_id, page_link
 from mikrotax.listing import Daughter, Listing
-from mikrotax.markup import BODY_END, LINK, NoPageError, PageError, page_proper, parse_html, read_lines, tidy
+from mikrotax.markup import BODY_END, LINK, NoPageError, PageError, page_proper, parse_html, read_lines, tags, tidy
 from mikrotax.paging import HINT, Paging, read_paging
 from mikrotax.picture_sources import Picture
 from mikrotax.ranges import read_range
@@ -30,14 +30,14 @@ MAX_DEPTH = 25  # names in a lineage; the site's deepest have about ten
 
 LINEAGE_LABEL = re.compile(r"\b(?:Classification|Ancestry|Higher levels)\s*:", re.IGNORECASE)
 LINEAGE = re.compile(LINEAGE_LABEL.pattern + r"\s*(.+)$", re.IGNORECASE | re.MULTILINE)
-ARROW = re.compile(r"-+>|\s>\s|→|»|›")
+LINEAGE_SEPARATOR = re.compile(r"-+>|\s>\s|→|»|›")
 SIBLINGS = re.compile(r"(?:Sister taxa|Other pages this level)\s*:(.*)", re.IGNORECASE)
 SHORTENED = re.compile(r"([A-Z][a-z]{0,2})\.\s+(.+)")  # S.  arethusae
 FEATURES = re.compile(
     r"^\x04?(?:Distinguishing features|Short diagnosis)\s*:(.*?)(?=\n\n|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL
 )
 THIS_TAXON = re.compile(r"\bThis taxon\s*:(.*?)(?=\n\n|\Z)", re.IGNORECASE | re.DOTALL)
-RANK = re.compile(r"^\x04?(?:taxonomic )?rank\s*: ?(.{1,80})$", re.IGNORECASE | re.MULTILINE)
+RANK = re.compile(r"^\x04?(?:taxonomic )?rank ?:[ \n]{0,3}([^\n\x04]{1,80})$", re.IGNORECASE | re.MULTILINE)
 # Where a page names a picture, in whatever form, the directories of the site's own graphics apart.
 NAMED_PICTURE = re.compile(rf"/images/(?!graphics|logo)[^'\"<>()]{{1,300}}?{ENDING}(?=['\"?&\\)\s])", re.IGNORECASE)
 STABLE = re.compile(r"\bstables?\s+page\s+link\s*:?\s*\x02(\d+)\x03", re.IGNORECASE)
@@ -49,7 +49,7 @@ class Page:
 
     ids: the stable id that a link in the Classification gives for each name of the lineage; paging: where the rest of a
     long list of daughters is; left_out: (address, reason) of what is not followed; notices: what a person should see;
-    not_understood: what stands there and could not be read.
+    not_understood: what is there and could not be read.
     """
 
     url: str
@@ -99,23 +99,27 @@ def parse_page(text: str, url: str) -> Page:
     pictures = listing.gallery.read_page(tree)
     lines, hrefs = read_lines(tree)
     if SURE.search(lines) and not all(picture.richness[0] for picture in pictures):
-        findings.not_understood.append("captions stand apart from their pictures")
+        findings.not_understood.append("captions are not beside their pictures")
     lineage, ids = _lineage(lines, hrefs, url, tree)
     below = listing.within_module(_below(listed, lineage, lines, hrefs, url), lineage[0])
     daughters = tuple(_with_labels(daughter, lineage) for daughter in below)
     features = _features(lines)
     words, unknown = read_text(tree, lines, lineage[-1], features)
     findings.notices += [f"unknown heading: {heading!r}" for heading in unknown]
+    if daughters and paging.by_script:
+        findings.not_understood.append(f"a script loads more of its list: {paging.by_script!r}")
     if not daughters:
         tables = listing.unread_tables(tree, lineage)
         findings.not_understood += [f"a table that names taxa could not be read: {head!r}" for head in tables]
+        lists = listing.unread_lists(tree, lineage)
+        findings.not_understood += [f"a list that names taxa could not be read: {head!r}" for head in lists]
         if not pictures:
             _note_empty_page(findings, text)
     return Page(
         url=url,
         lineage=lineage,
         ids=ids,
-        id=_stable_id(lines, hrefs),
+        id=_stable_id(lines, hrefs, url),
         rank=_first(RANK, lines),
         features=features,
         range=read_range(lines),
@@ -139,10 +143,11 @@ def _lineage(lines: str, hrefs: list[str], url: str, tree: Tag) -> tuple[tuple[s
     """Return the lineage of the page's taxon, root first, and the ids in its links.
 
     Full names are in the links; the last one is in the text, or in the page's heading where the text shortens it.
+    Raises PageError where there is no Classification, or none of a page that is to be read.
     """
     found = LINEAGE.search(lines)
     names, ids = [], []
-    for item in ARROW.split(SIBLINGS.split(found.group(1))[0]) if found else ():
+    for item in LINEAGE_SEPARATOR.split(SIBLINGS.split(found.group(1))[0]) if found else ():
         name, number = _plain(item), None
         if link := LINK.search(item):
             with contextlib.suppress(LinkError):
@@ -157,13 +162,13 @@ def _lineage(lines: str, hrefs: list[str], url: str, tree: Tag) -> tuple[tuple[s
         raise PageError(f"its Classification has {len(names)} levels; {MAX_DEPTH} are the limit")
     if {name.casefold() for name in names} & HIDDEN:
         raise PageError("it lies below hidden")
-    heading = tidy(tree.h2.get_text()) if tree.h2 else ""
-    names[-1] = heading if is_short_for(names[-1], heading) else names[-1]
+    headings = [tidy(tag.get_text()).rpartition(" - ")[2] for tag in tags(tree, "h1", "h2", "h3", "title")]
+    names[-1] = next((heading for heading in headings if is_short_for(names[-1], heading)), names[-1])
     return tuple(names), tuple(ids)
 
 
 def is_short_for(name: str, full: str) -> bool:
-    """Tell whether `name` is a shortened form of `full`, as `S.  arethusae` of `Syracosphaera arethusae`."""
+    """Return whether `name` is a shortened form of `full`, as `S.  arethusae` of `Syracosphaera arethusae`."""
     short = SHORTENED.fullmatch(name)
     genus, _, rest = full.partition(" ")
     return bool(short and genus.startswith(short.group(1)) and "." not in genus and same_name(short.group(2), rest))
@@ -208,10 +213,10 @@ def _features(lines: str) -> str:
     return "" if features.startswith("Parent taxon") else features
 
 
-def _stable_id(lines: str, hrefs: list[str]) -> int | None:
-    """Return the number in the page's stable link, or None."""
+def _stable_id(lines: str, hrefs: list[str], url: str) -> int | None:
+    """Return the number in the page's stable link, else the one by which it was asked for, or None."""
     found = STABLE.search(lines)
-    return link_id(hrefs[int(found.group(1))]) if found else None
+    return link_id(hrefs[int(found.group(1))] if found else url)
 
 
 def _first(pattern: re.Pattern[str], lines: str) -> str:

@@ -87,16 +87,16 @@ def thumb_and_full(linked: list[str], shown: list[str]) -> tuple[str, str]:
 
 
 def _alike(url: str, other: str) -> bool:
-    """Tell whether the file names of two addresses begin alike: x.jpg, x_small.jpg."""
+    """Return whether the file names of two addresses begin alike: x.jpg, x_small.jpg."""
     one, two = (PurePosixPath(unquote(each)).stem.casefold() for each in (url, other))
     return one.startswith(two) or two.startswith(one)
 
 
 def unite(pictures: list[Picture]) -> list[Picture]:
-    """Return each picture once: where two stand at one address, the one of which more is said.
+    """Return each picture once: where two have one address, the one of which more is said.
 
     An address that several pictures are shown by is that of a placeholder, and their full size stands for it. A
-    thumbnail and a link to its full size that stand side by side are one picture.
+    thumbnail and a link to its full size that are side by side are one picture.
     """
     fulls: dict[str, set[str]] = {}
     for picture in pictures:

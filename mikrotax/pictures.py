@@ -13,8 +13,8 @@ from mikrotax.markup import ForeignAnswer
 
 MAX_BYTES = 25_000_000
 MAX_PIXELS = 30_000_000  # checked before anything is decoded; a decompression bomb has more
-MIN_SIDE = 8  # pixels; a picture of 1x1 is a counter, not a fossil
-QUICK = 1_000_000  # bytes; a stored file that is longer is not decoded again to see whether it is whole
+MIN_SIDE = 8  # pixels; a picture of 1x1 is a tracking pixel
+FULL_CHECK_BYTES = 1_000_000  # bytes; a stored file that is longer is not decoded again to see whether it is whole
 
 
 class PictureError(ToolkitError):
@@ -46,10 +46,10 @@ def check_picture(content: bytes) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a whole picture lies at `path`."""
+    """Return whether a whole picture lies at `path`."""
     try:
         size = path.stat().st_size
-        if size <= QUICK:
+        if size <= FULL_CHECK_BYTES:
             check_picture(path.read_bytes())
         return size > 0
     except (OSError, PictureError):

@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-FIRST = re.compile(r"First occurrence(?: \(base\))?\s*:\s*(.*?)(?=\bLast occurrence|\n|\Z)", re.IGNORECASE)
-LAST = re.compile(r"Last occurrence(?: \(top\))?\s*:\s*(.*?)(?=\bFirst occurrence|\n|\Z)", re.IGNORECASE)
+FIRST = re.compile(r"First occurrence(?: \(base\)\s*:?|\s*:)\s*(.*?)(?=\bLast occurrence|\n|\Z)", re.IGNORECASE)
+LAST = re.compile(r"Last occurrence(?: \(top\)\s*:?|\s*:)\s*(.*?)(?=\bFirst occurrence|\n|\Z)", re.IGNORECASE)
 SOURCE = re.compile(r"\bData sources?(?: notes?)?\s*:", re.IGNORECASE)
 LIVING = re.compile(r"(?:is |still )?(?:extant|recent|living|modern)\b", re.IGNORECASE)
 
@@ -14,16 +14,18 @@ SPAN_MA = re.compile(rf"{NUMBER} ?(?:[Mm]a)? ?(?:-+>?|[–—→]|to) ?{NUMBER} 
 SINGLE_MA = re.compile(rf"(?<![\d.,]){NUMBER}(?: ?[Mm]a\b|(?<=[\d.,])(?=,? base ?=))")
 STAGE = re.compile(r"""\bin ["“”'‘’]?([^"“”'‘’(),;=]{2,40}?)["“”'‘’]? stage\b""", re.IGNORECASE)
 
-# What stands before the name of an interval: "at top of", "in lower part of", "is within", "near the base of".
+# What comes before the name of an interval: "at top of", "in lower part of", "is within", "near the base of".
 POSITION = re.compile(
     r"(?:(?:is|lies|at|in|within|near|close to|from|just (?:above|below)|above|below|very|the|top|base|(?:upp|low)er"
     r"(?:most)?|middle|mid|basal|part|half|third|quarter|of|\.|-)(?=\s|$)\s*)+",
     re.IGNORECASE,
 )
 KIND = re.compile(
-    r"\s*\b((?:sub|super|bio|epi)*-?(?:zone|stage|epoch|period|era|eon|series|system|age|chron))$", re.IGNORECASE
+    r"\s*\b((?:sub|super|bio|epi)*-?(?:zone|stage|epoch|period|era|eon|series|system|age|chron)s?)$", re.IGNORECASE
 )
 CODE = re.compile(r"[A-Z]{1,4}\d{1,2}[a-z]?\d?(?:/[A-Z]{0,4}\d{1,2}[a-z]?)?")  # of a zone: NN18, CC26, PT1a
+# "Upper Pleistocene" is the name of a stage, "upper Burdigalian" a part of one.
+PART = re.compile(r"(?:early|middle|mid|late|lower|upper|top|base|part|of|the|\s)+(?=\s\S)")
 KIND_FIRST = re.compile(r"(?:sub|bio)*zone\s+(?=\S)", re.IGNORECASE)
 
 
@@ -73,8 +75,8 @@ def zone_and_stage(words: str) -> tuple[str, str]:
     zonal = "zone" in kind.group(1).casefold() if kind else name != interval or bool(CODE.fullmatch(name))
     if stages := STAGE.findall(words):
         stage = stages[-1].strip()
-        return (name if zonal else ""), (POSITION.sub("", stage, count=1) if POSITION.match(stage) else stage)
-    return (name if zonal else ""), (name if kind and kind.group(1).casefold() == "stage" else "")
+        return (name if zonal else ""), PART.sub("", stage, count=1).strip() if PART.match(stage) else stage
+    return (name if zonal else ""), (name if kind and kind.group(1).casefold() in ("stage", "stages") else "")
 
 
 def _plain(text: str) -> str:

@@ -55,7 +55,7 @@ class Reader:
         return self._with_rest(visit, link) if visit.page.paging.several else visit
 
     def has(self, link: Link) -> bool:
-        """Tell whether a good page is stored for `link`."""
+        """Return whether a good page is stored for `link`."""
         return self._stored(link) is not None
 
     def _read_one(self, link: Link, below: int = 0) -> Visit:
@@ -91,7 +91,7 @@ class Reader:
         return Visit(page, fetched(saved), True)
 
     def _is_accepted(self, link: Link, page: Page, response: Response) -> bool:
-        """Tell whether a page that lists less is taken: because that is wanted, or the last run found the same."""
+        """Return whether a page that lists less is taken: because that is wanted, or the last run found the same."""
         if self.accept_shrunk:
             return True
         earlier = self.store.get_shrunk(link.url)
@@ -144,7 +144,7 @@ def _checked(response: Response, link: Link) -> Page:
 
 
 def _lacks_daughters(page: Page, below: int) -> bool:
-    """Tell whether a page has no daughters and should: that of a module, or one whose parent names taxa below it."""
+    """Return whether a page has no daughters and should: that of a module, or one whose parent names taxa below it."""
     return not page.daughters and (below > 0 or len(page.lineage) == 1)
 
 

@@ -86,7 +86,7 @@ class RecordFiles:
                         taken.add(file.casefold())
         return files
 
-    def put_aside(self, module: str, records: list[Record], whole: bool) -> None:
+    def retire(self, module: str, records: list[Record], whole: bool) -> None:
         """Rename to `….gone` the earlier records of taxa that are not among `records`, those of a module now.
 
         Where the `whole` module was not read, only taxa whose stable id goes by another name now are known to be gone.

@@ -44,7 +44,7 @@ class Listed:
     file: str
 
     def facts(self) -> PictureFacts:
-        """Return the picture as it stands in a record."""
+        """Return the picture as it is written in a record."""
         words = {name: getattr(self.picture, name) for name in PICTURE_FIELDS}
         facts = PictureFacts(self.picture.full, self.file, self.picture.lineage, page=self.page, fetched=self.fetched)
         return replace(facts, **words, other=self.picture.other)
@@ -76,7 +76,7 @@ class Pool:
 
 
 def _knows_more(picture: Picture, known: Picture) -> bool:
-    """Tell whether more is said of a picture than was known, or its place is told more exactly."""
+    """Return whether more is said of a picture than was known, or its place is told more exactly."""
     return (picture.richness, len(picture.lineage)) > (known.richness, len(known.lineage))
 
 

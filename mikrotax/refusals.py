@@ -11,7 +11,7 @@ MISSING = (404, 410)  # what was asked for is not there, which is no refusal
 
 
 class SiteError(ToolkitError):
-    """The site asks to be left alone, or is out of reach; the message says what to do. The run stops."""
+    """The site is too busy, or out of reach; the message says what to do. The run stops."""
 
 
 class Refusals:

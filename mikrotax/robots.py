@@ -12,10 +12,13 @@ PROGRAM = "scrape_mikrotax"  # the name by which robots.txt may call this progra
 MAX_ROBOTS = 512_000  # bytes that are read: RFC 9309 asks for 500 KiB at least
 
 # Content-Signal: search=yes, ai-train=no (contentsignals.org); Content-Usage: train-ai=n (IETF, aipref).
-SIGNAL = re.compile(r"content-(?:signals?|usage)\s*:\s*(.*)", re.IGNORECASE)
+SIGNAL = re.compile(r"content[-_ ]?(?:signals?|usage)\s*:\s*(.*)", re.IGNORECASE)
 NO_TRAINING = re.compile(
-    r"(?:ai-train|train-ai|train-genai|genai|ai)\s*=\s*(?:no|n|\?0|false|disallow)\b", re.IGNORECASE
+    r"(?:ai[-_ ]?train(?:ing)?|train[-_]ai|train[-_]genai|genai|ai)\s*[=:]\s*\"?(?:no|none|n|\?0|false|disallow)\b",
+    re.IGNORECASE,
 )
+# A version is no part of the name of a program.
+VERSION = re.compile(r"^(\s*user-agent\s*:\s*[A-Za-z_-]+)/[^\s#]*", re.IGNORECASE | re.MULTILINE)
 
 SAYS_NO_TRAINING = "The site's robots.txt says %r: what is fetched may not be used to train models without its leave."
 
@@ -30,12 +33,13 @@ class Robots:
         text = decode(content[:MAX_ROBOTS]).lstrip("\ufeff")
         if len(content) > MAX_ROBOTS:  # the last line may be cut
             text = text[: max(text.rfind("\r"), text.rfind("\n")) + 1]
+        text = VERSION.sub(r"\1", text)
         self._rules = Protego.parse(text)
         self.delay = self._rules.crawl_delay(PROGRAM) or 0.0
         self.no_training = next((line for line in _signals(text) if NO_TRAINING.search(line)), "")
 
     def allows(self, url: str) -> bool:
-        """Tell whether this program may ask for `url`."""
+        """Return whether this program may ask for `url`."""
         return self._rules.can_fetch(url, PROGRAM)
 
 

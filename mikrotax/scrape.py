@@ -6,8 +6,7 @@ from contextlib import closing, suppress
 from datetime import date
 from urllib.parse import urlsplit
 
-from tqdm import tqdm
-
+from common.progress import Progress
 from common.records import Record
 from mikrotax.changes import changes, write_changes
 from mikrotax.clock import Clock, OutOfTime
@@ -78,6 +77,8 @@ class Scraper:
         robots = self._last_robots()
         if robots and robots.no_training:
             logger.info(SAYS_NO_TRAINING, robots.no_training)
+            if self.session:
+                self.session.said = robots.no_training
         try:
             try:
                 for module in self.settings.modules:
@@ -132,7 +133,7 @@ class Scraper:
         self.records[name] = []
         try:
             # How many pages there are is known only at the end.
-            for visit in tqdm(self.clock.watch(walk), unit="page", desc=f"{name}: pages"):
+            for visit in Progress(self.clock.watch(walk), unit="page", desc=f"{name}: pages"):
                 self._add(visit)
                 if self.outcome.pages >= self.settings.max_pages:
                     break
@@ -195,7 +196,7 @@ class Scraper:
             rows = list(changes(earlier, records, self.pool, whole))
             write_changes(self.settings.data / "changes.csv", f"{date.today()}", module, rows)
             self.outcome.changes += len(rows)
-            self.files.put_aside(module, records, whole)
+            self.files.retire(module, records, whole)
 
     def _write_tables(self) -> None:
         """Write what goes with the records: how to cite, credits, taxa, what failed, what a person should look at."""

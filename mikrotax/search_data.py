@@ -13,6 +13,7 @@ UNITS = {"mm": "mm", "nm": "nm", "cm": "cm", "%": "percent", "°": "degrees", "d
 NUMBER = r"(?:[<>~≤≥±]|ca?\.?)?\s*(\d{1,9}(?:[.,]\d{1,9})?)"
 UNIT = rf"\s*({MICRON}|mm|nm|cm|%|°|deg(?:rees)?)?"
 MEASURE = re.compile(rf"{NUMBER}{UNIT}(?:\s*(?:-+>|→|[-–—]|to)\s*{NUMBER}{UNIT})?\.?", re.IGNORECASE)
+THOUSANDS = re.compile(r"(?<=[1-9]),(?=\d{3}(?!\d))")
 SOURCES = re.compile(r"(?:sources?|data source(?: notes?)?)\s*:", re.IGNORECASE)
 
 Metrics = dict[str, tuple[float, float]]
@@ -34,7 +35,7 @@ def read_tags(text: str) -> dict[str, list[str]]:
     >>> read_tags("LITHS: murolith, oblong, CA: grill, ")
     {'LITHS': ['murolith', 'oblong'], 'CA': ['grill']}
 
-    Tags before the first group stand under "".
+    Tags before the first group are under "".
     """
     parts = GROUP.split(" ".join(text.split()))
     groups: dict[str, list[str]] = {}
@@ -56,9 +57,10 @@ def read_metrics(text: str) -> tuple[Metrics, str, list[str]]:
     measures, *source = SOURCES.split(text, maxsplit=1)
     found: Metrics = {}
     rest = []
-    for item in re.split(r"[;\n]", measures):
+    for item in re.split(r"[;\n]|,\s+(?=[A-Z][^,;:]{2,40}:)", measures):
         label, colon, value = tidy(item).partition(":")
-        measure = MEASURE.fullmatch(value.replace("Â", "").strip()) if colon else None
+        plain = THOUSANDS.sub("", value.replace("Â", "").strip())
+        measure = MEASURE.fullmatch(plain) if colon else None
         if not measure:
             rest += [tidy(item)] if tidy(item) else []
             continue

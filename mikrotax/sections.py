@@ -75,7 +75,7 @@ class _Found:
     unknown: list[str] = field(default_factory=list)
 
     def add(self, label: str, text: str, marked: bool) -> None:
-        """Note what stands under a heading, by the field that it means."""
+        """Note the text under a heading, by the field that it means."""
         key = _key(label)
         name = FIELDS.get(key)
         if name:

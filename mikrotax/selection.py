@@ -31,7 +31,7 @@ def reason_against(entry: Listed, settings: ScrapeSettings) -> str:
 
 
 def is_drawing(entry: Listed) -> bool:
-    """Tell whether name, source or caption say that a picture is a drawing, a map or a plot."""
+    """Return whether name, source or caption say that a picture is a drawing, a map or a plot."""
     picture = entry.picture
     return picture.catalogue or any(DRAWING.search(text) for text in (_name(entry), picture.source, picture.caption))
 

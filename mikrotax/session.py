@@ -33,12 +33,12 @@ from mikrotax.transport import BoundedAdapter, Bounds
 TRIES = 5  # for one address; after so many, a site that is too busy is left alone
 REDIRECTS = 5
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
-SLOWEST = 300  # seconds that one answer may take as a whole
-LONGEST_WAIT = 600  # seconds; a site that asks for more is left alone until then
-ROBOTS_SLOWEST = 30  # seconds for robots.txt
-FORBIDDEN = "robots.txt asks programs to stay away from it"
-AGAIN = {500, 502, 504}  # the site's own trouble, which may pass
-BUSY = {429, 503}  # the site asks to be left alone for a while
+MAX_ANSWER_SECONDS = 300  # seconds that one answer may take as a whole
+LONGEST_WAIT = 600  # seconds; where a site asks for more, the run ends
+MAX_ROBOTS_SECONDS = 30  # seconds for robots.txt
+FORBIDDEN = "robots.txt disallows it"
+RETRIED = {500, 502, 504}  # the site's own trouble, which may pass
+BUSY = {429, 503}  # the site is too busy for a while
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class FetchError(ToolkitError):
 
 
 class BrokenAnswer(Exception):
-    """An answer that broke off, or that no library can make sense of; it may come whole the next time."""
+    """An answer that broke off, or that no library can read; it may come whole the next time."""
 
 
 def user_agent(contact: str = "") -> str:
@@ -75,6 +75,7 @@ class PoliteSession(LimiterSession):
         self._failed: dict[str, str] = {}
         self._robots: Robots | None = None
         self.robots_answer: Response | None = None
+        self.said = ""  # the line against training in robots.txt that the user was told of
         self._bounds = Bounds()
         for scheme in ("http://", "https://"):
             self.mount(scheme, BoundedAdapter(self._bounds))
@@ -150,23 +151,23 @@ class PoliteSession(LimiterSession):
 
     def _ask(self, url: str, limit: int) -> Response:
         """Ask for one address until it answers, at most TRIES times, waiting longer each time."""
-        # Retry counts from the second failure on; a first one stands in its history, so that we wait after each.
+        # Retry counts from the second failure on; a first one is in its history, so that we wait after each.
         begun = (RequestHistory("GET", url, None, None, None),)
         retry = Retry(total=TRIES, backoff_factor=max(self.delay, 0.25), history=begun)
         for attempt in range(1, TRIES + 1):
             try:
-                response = self._once(url, limit, SLOWEST)
+                response = self._once(url, limit, MAX_ANSWER_SECONDS)
                 trouble = f"the site answered {response.status_code}"
                 wait = retry_after(retry, response)
             except BrokenAnswer as error:
                 response, wait, trouble = None, 0, str(error)
-            if response is not None and response.status_code not in AGAIN | BUSY:
+            if response is not None and response.status_code not in RETRIED | BUSY:
                 self._unanswered = 0
                 return response
             retry = retry.increment("GET", url, error=HTTPError(trouble))
             wait = wait or retry.get_backoff_time()
             if wait > LONGEST_WAIT or (response is not None and response.status_code in BUSY and attempt == TRIES):
-                raise SiteError(f"{trouble} for {url}, try {attempt}: it asks to be left alone. {_rest(wait)}")
+                raise SiteError(f"{trouble} for {url}, try {attempt}: the site is too busy. {_rest(wait)}")
             if attempt < TRIES:
                 sleep(wait)
         self._unanswered += 1
@@ -223,7 +224,7 @@ class PoliteSession(LimiterSession):
         url = urljoin(self.site, "/robots.txt")
         visited: set[str] = set()
         try:
-            while (response := self._once(url, MAX_ROBOTS, ROBOTS_SLOWEST, cut=True)).is_redirect:
+            while (response := self._once(url, MAX_ROBOTS, MAX_ROBOTS_SECONDS, cut=True)).is_redirect:
                 visited.add(url)
                 url = self._redirected(url, response, visited)
         except (BrokenAnswer, FetchError) as error:
@@ -233,7 +234,7 @@ class PoliteSession(LimiterSession):
             raise SiteError(f"{url} answered {response.status_code}, so nothing is asked. {_rest(wait)}")
         self.robots_answer = response
         robots = read_robots(response)
-        if robots.no_training:
+        if robots.no_training not in ("", self.said):
             logger.info(SAYS_NO_TRAINING, robots.no_training)
         longer = robots.delay
         if not longer <= LONGEST_WAIT:

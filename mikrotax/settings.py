@@ -12,10 +12,10 @@ class ScrapeSettings:
     """All settings of a run, with their defaults resolved. The names are those of the options.
 
     modules: names of modules, in any of their forms; site: address of the site, or of the page to start from, which
-    then says by itself which module and taxon are meant; cache: where the raw pages are kept; delay: seconds, the least
-    pause before each request; max_age: days after which `update` asks for a page again; accept_shrunk: take pages that
-    list a good deal less than before; max_hours: after which the run ends, None for never; only: which pictures are
-    fetched, some of KINDS, or () for all; no_drawings: fetch no drawings.
+    then says by itself which module and taxon are meant; cache: where the raw pages are stored; delay: seconds, the
+    least pause before each request; max_age: days after which `update` asks for a page again; accept_shrunk: take pages
+    that list a good deal less than before; max_hours: after which the run ends, None for never; only: which pictures
+    are fetched, some of KINDS, or () for all; no_drawings: fetch no drawings.
     """
 
     modules: tuple[str, ...] = ("ntax_cenozoic",)

@@ -1,4 +1,4 @@
-"""The pages as they came, kept on this machine: none is asked for twice, and an offline run can do without the site."""
+"""The pages as they came, stored on this machine: none is fetched twice, and an offline run needs no site."""
 
 import hashlib
 import sqlite3
@@ -15,7 +15,7 @@ from common.locks import exclusive_lock
 
 NAME = "pages.sqlite"
 PATIENCE = 2  # seconds, with another program that is writing
-SHRUNK = "shrunk "  # stands before the address where an answer is kept beside the stored one
+SHRUNK = "shrunk "  # comes before the address where an answer is stored beside the stored one
 
 
 class PageStore:
@@ -43,8 +43,8 @@ class PageStore:
             # Not by save_response, which puts the parameters of the address into another order.
             self._cache.responses[_key(url)] = stored
             # The library passes over a disk that is full.
-            kept = self._cache.get_response(_key(url))
-            if kept is None or kept.created_at != stored.created_at:
+            stored_now = self._cache.get_response(_key(url))
+            if stored_now is None or stored_now.created_at != stored.created_at:
                 raise sqlite3.OperationalError("what was written is not there: the disk may be full")
         return stored
 

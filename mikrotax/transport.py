@@ -5,6 +5,7 @@ chunk size makes urllib3 read whatever comes. Here every read from the socket is
 """
 
 import io
+import logging
 import math
 from http.client import HTTPResponse
 from time import monotonic
@@ -14,6 +15,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 HEAD = 1_000_000  # bytes that may come besides what was asked for: head, chunk sizes, tunnels
+
+# urllib3 warns, with a traceback, of a head that it cannot parse; the answer is judged by what came.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 class Bounds:

@@ -52,9 +52,9 @@ class Checkpoint:
     known; weights: the network's state dict; tta_views: see `models.prediction.Predictor`; calibration: what
     `evaluation.calibration` learnt from validate/, empty where nothing was; scores: what the network reached on
     validate/; options: of the training; dataset: hash of the data set that it learnt from; toolkit: version of this
-    toolkit, and versions: of the libraries, that made it; fingerprints: of the pictures that it learnt from, and that
-    the model learnt from whose weights it began with, uint8 (n, 16) (`common.fingerprints`), None where the file holds
-    none.
+    toolkit, and versions: of the libraries, that made it; trained: the date, such as 2026-11-26; fingerprints: of
+    the pictures that it learnt from, and that the model learnt from whose weights it began with, uint8 (n, 16)
+    (`common.fingerprints`), None where the file holds none.
     """
 
     architecture: str
@@ -71,6 +71,7 @@ class Checkpoint:
     dataset: str = ""
     toolkit: str = common.__version__
     versions: dict[str, str] = field(default_factory=dict)
+    trained: str = ""
     fingerprints: Tensor | None = None
 
     @property
@@ -83,7 +84,7 @@ class Checkpoint:
         return Predictor(device.place(self.network()), self.normalisation, device, self.tta_views)
 
     def network(self) -> nn.Module:
-        """Build the network with its weights, ready to predict. Raises CheckpointError where they do not fit."""
+        """Return the network with its weights, ready to predict. Raises CheckpointError where they do not fit."""
         try:
             # No memory and no time for random weights that are replaced at once; timm's networks also have tensors that
             # are not among them.
@@ -101,7 +102,7 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a model file, of this format or an older one, without running any code from it.
+    """Return what a model file holds, of this format or an older one, without running any code from it.
 
     Raises CheckpointError, with a sentence for the user, where it is something else.
     """
@@ -110,7 +111,9 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise CheckpointError(f"{path} is not a model of train_classifier.py")
     version = content.pop("version", None)
     if version not in range(1, VERSION + 1):  # what an older format lacks has a default
-        raise CheckpointError(f"{path} has format version {version}, and this program reads {VERSION}; update it")
+        raise CheckpointError(
+            f"{path} has format version {version}, and this program reads versions up to {VERSION}: update the program"
+        )
     if version < 5:
         content = {"toolkit": "", **_with_new_names(content)}
     try:
@@ -150,10 +153,11 @@ def _check(checkpoint: Checkpoint, path: Path | str) -> None:
         and all(isinstance(value, int | float) for value in (*checkpoint.mean, *checkpoint.std))
         and all(value > 0 for value in checkpoint.std)
         and isinstance(checkpoint.toolkit, str)
+        and isinstance(checkpoint.trained, str)
         and _are_fingerprints(checkpoint.fingerprints)
     )
     if not sound:
-        raise CheckpointError(f"{path} is a damaged model: its classes, image size or weights make no sense")
+        raise CheckpointError(f"{path} is a damaged model: its classes, image size or weights are not valid")
     if any(value.is_floating_point() and not value.isfinite().all() for value in checkpoint.weights.values()):
         raise CheckpointError(f"{path} is a spoilt model: its weights are not all numbers; train it again")
 
@@ -186,7 +190,7 @@ def save_tensors(path: Path | str, content: dict[str, Any]) -> None:
 
 
 def load_tensors(path: Path | str) -> dict[str, Any]:
-    """Read a dictionary that `save_tensors` wrote, to the CPU.
+    """Return a dictionary that `save_tensors` wrote, on the CPU.
 
     Raises CheckpointError, with a sentence for the user, where there is none.
     """

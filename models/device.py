@@ -72,7 +72,7 @@ class _Float32Conv2d(nn.Conv2d):
 
 
 def _is_slow_in_bf16(module: nn.Module) -> bool:
-    """Tell whether CPUs compute a convolution's gradients several times slower in bfloat16 than in float32.
+    """Return whether CPUs compute a convolution's gradients several times slower in bfloat16 than in float32.
 
     That holds for depthwise ones with a stride, or larger than 3x3 (measured; see NOTES.md).
     """
@@ -100,7 +100,7 @@ def _best_device() -> str:
 
 
 def _has_fast_bf16(device: torch.device) -> bool:
-    """Tell whether the device has instructions of its own for bfloat16; without them, float32 is faster."""
+    """Return whether the device has instructions of its own for bfloat16; without them, float32 is faster."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
@@ -108,5 +108,5 @@ def _has_fast_bf16(device: torch.device) -> bool:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether torch found no memory, on a GPU or for the CPU, whose allocator has no exception of its own."""
+    """Return whether torch found no memory, on a GPU or for the CPU, whose allocator has no exception of its own."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""The names of all networks, without importing torch: a mistake in the command line is told at once."""
+"""The names of all networks, without importing torch: a mistake in the command line is reported at once."""
 
 import importlib.util
 import re
@@ -16,7 +16,7 @@ _TAGGED = re.compile(r"""^\s+['"](\w+\.\w+)['"]: """, re.MULTILINE)
 
 @cache
 def network_names() -> list[str]:
-    """List the names that `models.networks.build_network` knows: ours, and all classifiers of torchvision and timm.
+    """Return the names that `models.networks.build_network` knows: ours, and all classifiers of torchvision and timm.
 
     Theirs are read from their source, as their `list_models` would list them; raises ImportError without it.
     """
@@ -28,7 +28,7 @@ def network_names() -> list[str]:
 
 
 def is_network(name: str) -> bool:
-    """Tell whether there is a network of that name; some tags of timm's weights are not listed one by one."""
+    """Return whether there is a network of that name; some tags of timm's weights are not listed one by one."""
     names = network_names()
     plain, _, tag = name.partition(".")
     return name in names or (plain in names and any(each.endswith(f".{tag}") for each in names))

@@ -24,7 +24,7 @@ class WeightsError(ToolkitError):
 
 
 def build_network(name: str, num_classes: int, image_size: int) -> nn.Module:
-    """Build a network with random weights: images (n, 3, image_size, image_size) to logits (n, num_classes).
+    """Return a network with random weights: images (n, 3, image_size, image_size) to logits (n, num_classes).
 
     Raises ValueError for an unknown name or an image too small for it.
     """
@@ -107,7 +107,7 @@ def transfer(network: nn.Module, weights: dict[str, Tensor]) -> list[str]:
 
 
 def _fold(weight: Tensor, target: Tensor) -> Tensor:
-    """Fold the head's first layer of a whole VGG11 to the shape of `target`; return as it is what cannot be folded."""
+    """Return the first layer of a whole VGG11's head, folded to the shape of `target`, or as it is if it cannot be."""
     whole = 512 * vgg.HEAD_MAP**2
     if weight.ndim != 2 or weight.shape[1] != whole or target.shape[1] >= whole:
         return weight

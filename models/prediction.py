@@ -32,7 +32,7 @@ class Prediction(NamedTuple):
 
     @classmethod
     def concatenate(cls, parts: Iterable[Prediction]) -> Prediction:
-        """Join the predictions of several batches."""
+        """Return the predictions of several batches as one."""
         return cls(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
     def select(self, index: Tensor) -> Prediction:
@@ -55,7 +55,7 @@ class Predictor:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Prediction:
-        """Predict a batch of images (n, 3, size, size), with values in [0, 255] and of any type."""
+        """Return the prediction of a batch of images (n, 3, size, size), with values in [0, 255] and of any type."""
         self.network.eval()
         head_inputs: list[Tensor] = []
         head = self.network.get_submodule(head_name(self.network))
@@ -73,7 +73,7 @@ class Predictor:
 
 
 def predict(predictor: Predictor, images: Tensor) -> Prediction:
-    """Predict images in memory, (n, 3, size, size), batch by batch."""
+    """Return predictions of images in memory, (n, 3, size, size), batch by batch."""
     return Prediction.concatenate(predictor(batch) for batch in images.split(BATCH_SIZE))
 
 

@@ -32,12 +32,12 @@ class Normalisation:
     std: tuple[float, ...]
 
     def apply(self, images: Tensor) -> Tensor:
-        """Turn images (n, 3, h, w) with values in [0, 255], of any type, into what the network takes (float32)."""
+        """Return images (n, 3, h, w) with values in [0, 255], of any type, as the network takes them (float32)."""
         scale = 255 * self._channels(self.std, images)
         return (images.float() - 255 * self._channels(self.mean, images)) / scale
 
     def undo(self, images: Tensor) -> Tensor:
-        """Turn what the network takes back into images with values in [0, 1], to be shown."""
+        """Return what the network takes as images with values in [0, 1] again, to be shown."""
         return (images * self._channels(self.std, images) + self._channels(self.mean, images)).clamp(0, 1)
 
     @staticmethod
@@ -50,9 +50,9 @@ IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def fit_square(image: Image.Image, size: int) -> np.ndarray:
-    """Fit a whole image into a square of `size` pixels, padded with the colour of its border: uint8 (size, size, 3).
+    """Return a whole image in a square of `size` pixels, padded with its border's colour: uint8 (size, size, 3).
 
-    Nothing is cut off and nothing is squeezed: proportions tell species apart.
+    Nothing is cut off and nothing is distorted: proportions distinguish species.
     """
     scale = size / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
@@ -87,7 +87,7 @@ class Square:
 
 
 def read_square(path: Path, size: int, page: Page = 1) -> Square:
-    """Read an image, of several pages one, into a square of `size` pixels. Raises ImageError where it cannot."""
+    """Return an image, of several pages one, in a square of `size` pixels. Raises ImageError where it cannot."""
     try:
         width, height = image_size(path)
     except ImageError:  # `read_image` says why

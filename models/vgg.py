@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models import VGG, vgg
 
 # A number is a 3x3 convolution with that many channels, batch normalisation and ReLU; "M" is a 2x2 max pool.
-# Adaptive average pooling takes the place of the last max pool, and stands before the first layer, where it brings an
+# Adaptive average pooling takes the place of the last max pool, and comes before the first layer, where it brings an
 # image of any size to INPUT_POOL pixels: 120-pixel thumbnails then cost a sixth of what they cost vgg11, and a laptop
 # trains them from scratch in minutes.
 ADAPTIVE_LAYERS: list[int | str] = [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512]
@@ -75,7 +75,7 @@ class AdaptiveVGG(nn.Module):
 
 
 def make_layers(layers: list[int | str]) -> nn.Sequential:
-    """Turn a configuration such as ADAPTIVE_LAYERS into layers, numbered as torchvision numbers those of vgg11_bn."""
+    """Return the layers of a configuration such as ADAPTIVE_LAYERS, numbered as torchvision's vgg11_bn."""
     modules: list[nn.Module] = []
     channels = 3
     for layer in layers:
@@ -91,7 +91,7 @@ def make_layers(layers: list[int | str]) -> nn.Sequential:
 def fold_head(weight: Tensor, height: int, width: int) -> Tensor:
     """Fold the average pooling before VGG11's head into the head's first layer.
 
-    Between the last map x (512, height, width) and the head stands AdaptiveAvgPool2d(7), a fixed linear map: with
+    Between the last map x (512, height, width) and the head is AdaptiveAvgPool2d(7), a fixed linear map: with
     P = `pooling_matrix(height)` (7, height) and Q = `pooling_matrix(width)` it gives P x Qᵀ for each channel. So the
     first layer's answer
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from common.files import in_one_line
 from common.pages import Page
 from evaluation.calibration import IN_DISTRIBUTION_SHARE, SupportedTaxon
 from evaluation.temperature import softmax
 from models.checkpoint import CheckpointError
 from models.prediction import Prediction, as_batch
 from reports.fingerprint import fingerprint
-from reports.image_files import OwnImage
+from reports.image_files import OwnImage, sample_of
 from reports.model import LoadedModel
 from reports.prediction_table import ORDINALS, STAMPS
 from reports.ranges import Range
@@ -37,9 +38,7 @@ class Classifier:
         self.ranges = ranges if age is not None else {}
         self.calibration = model.calibration
         self.confusion = _confusion(model)
-        taken = Counter(model.taxonomy.names)
-        both = zip(model.taxonomy.names, model.checkpoint.classes, strict=True)
-        self.names = [name if taken[name] == 1 else directory for name, directory in both]
+        self.names = unique_names(model)
         self.page = page
         options = [confidence, IN_DISTRIBUTION_SHARE, age, sorted(self.ranges.items())]
         self.fingerprint = fingerprint(model.checkpoint, *options, *([page] if page != 1 else []))
@@ -69,7 +68,9 @@ class Classifier:
         return probabilities, taxa
 
     def _row(self, image: OwnImage, probabilities: np.ndarray, taxon: SupportedTaxon) -> dict[str, Any]:
-        row = {"file": image.name, "answer": taxon.title, "answer_probability": f"{taxon.probability:.4f}"}
+        row = {"sample": sample_of(image.name), "file": image.name}
+        for kind in ("", "model_"):  # until a person has a word
+            row |= {f"{kind}answer": taxon.title, f"{kind}answer_probability": f"{taxon.probability:.4f}"}
         for ordinal, label in zip(ORDINALS, np.argsort(-probabilities, kind="stable"), strict=False):
             row |= {ordinal: self.names[label], f"{ordinal}_probability": f"{probabilities[label]:.4f}"}
         row |= {"out_of_distribution": "no" if taxon.in_distribution else "yes"}
@@ -82,6 +83,13 @@ class Classifier:
         if self.age is None or known is None:
             return ""
         return "no" if known[0] <= self.age <= known[1] else "yes"
+
+
+def unique_names(model: LoadedModel) -> list[str]:
+    """Return the names of the classes for people, no two alike: where two are, those of their directories."""
+    taken = Counter(model.taxonomy.names)
+    both = zip(model.taxonomy.names, model.checkpoint.classes, strict=True)
+    return [name if taken[name] == 1 else in_one_line(directory) for name, directory in both]
 
 
 def _confusion(model: LoadedModel) -> np.ndarray | None:

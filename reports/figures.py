@@ -7,11 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from common.files import write_whole
+from evaluation.captions import GridStyle, draw_captioned
 from evaluation.cross_fit import EvaluatedSplit
-from evaluation.figures import RIGHT, WRONG, wrap
+from evaluation.figures import RIGHT
 from evaluation.metrics import BINS, confidence_bins, expected_calibration_error, wilson
 from evaluation.predictions import LabelledPredictions
-from reports.grid import shorten, verdict_of
+from reports.grid import captioned
 from reports.saliency import ImagePair
 
 DOTS = 110
@@ -61,16 +62,5 @@ def draw_saliency(predictions: LabelledPredictions, overlays: dict[int, ImagePai
 
     overlays: for each image's index the image and the same with the map laid over it.
     """
-    columns = min(3, len(overlays))
-    rows = -(-len(overlays) // columns)
-    figure = Figure(figsize=(columns * 3.6, rows * 2.6), layout="constrained")
-    cells = figure.subplots(rows, columns, squeeze=False).ravel()
-    for cell in cells:
-        cell.set(xticks=[], yticks=[], frame_on=False)
-    for cell, (index, pair) in zip(cells, overlays.items(), strict=False):
-        style = RIGHT if predictions.right[index] else WRONG
-        cell.imshow(np.concatenate(pair, axis=1))
-        cell.set_title(verdict_of(predictions, index), fontsize=9, color=style["color"], parse_math=False)
-        actual = wrap(f"actual: {predictions.names[predictions.actual[index]]}")
-        cell.set_xlabel(f"{actual}\n{shorten(predictions.paths[index].name)}", fontsize=7, parse_math=False)
-    return figure
+    cells = [captioned(predictions, index, np.concatenate(pair, axis=1)) for index, pair in overlays.items()]
+    return draw_captioned(cells, GridStyle(min(3, len(cells)), width=3.6, height=1.8))

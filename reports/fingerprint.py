@@ -13,7 +13,10 @@ PARTS = ("architecture", "image_size", "classes", "lineages", "mean", "std", "tt
 
 
 def fingerprint(checkpoint: Checkpoint, *options: Any) -> str:
-    """Return 16 hexadecimal digits that differ wherever a model, or an option, might give another row."""
+    """Return "m" and 16 hexadecimal digits that differ wherever a model, or an option, might give another row.
+
+    Without the letter, a spreadsheet would take some of them for numbers.
+    """
     digest = hashlib.sha256()
 
     def feed(value: Any) -> None:
@@ -31,4 +34,4 @@ def fingerprint(checkpoint: Checkpoint, *options: Any) -> str:
 
     feed([getattr(checkpoint, part) for part in PARTS])
     feed(options)
-    return digest.hexdigest()[:16]
+    return f"m{digest.hexdigest()[:16]}"

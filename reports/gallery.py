@@ -17,9 +17,9 @@ from reports.figures import draw_saliency, save
 from reports.grid import draw_grid
 from reports.image_files import content_hash, escape_name
 from reports.model import LoadedModel
-from reports.saliency import last_block, saliency
+from reports.saliency import saliency
 
-MISTAKES, EXPLAINED = 12, 6
+MISTAKES, EXPLAINED = 12, 4
 THUMBNAIL = 200  # pixels
 
 
@@ -67,9 +67,8 @@ def draw_gallery(
 ) -> dict[str, list[Card]]:
     """Draw mistakes.png and saliency.png, where there is something to draw; return the cards of the same images."""
     wrong = [int(index) for index in np.argsort(-predictions.losses, kind="stable") if not predictions.right[index]]
-    # Of the worst mistakes every third is explained, so that both sections have some, and no image stands twice.
-    can_explain = last_block(model.predictor.network) is not None
-    chosen = [wrong[1::3], _surest_of_each_class(predictions)] if can_explain else []
+    # Of the worst mistakes every third is explained, so that both sections have some, and no image is shown twice.
+    chosen = [wrong[1::3], _surest_of_each_class(predictions)]
     explained = [index for some in chosen for index in gallery.take_predicted(predictions, some, EXPLAINED)]
     mistakes = gallery.take_predicted(predictions, wrong, MISTAKES)
     overlays = saliency(model.predictor, predictions, explained, model.checkpoint.image_size)
@@ -98,7 +97,7 @@ def _surest_of_each_class(predictions: LabelledPredictions) -> list[int]:
 def _card(predictions: LabelledPredictions, index: int, image: str) -> Card:
     return Card(
         image=image,
-        file=escape_name(predictions.paths[index].name),
+        file=escape_name(predictions.caption(index)),
         actual=predictions.names[predictions.actual[index]],
         predicted=predictions.names[predictions.predicted[index]],
         confidence=float(predictions.confidence[index]),
@@ -106,10 +105,10 @@ def _card(predictions: LabelledPredictions, index: int, image: str) -> Card:
     )
 
 
-def thumbnail(path: Path, page: Page = 1) -> str:
-    """Return an image as a data URI, small enough for a page with many."""
+def thumbnail(path: Path, page: Page = 1, side: int = THUMBNAIL) -> str:
+    """Return an image as a data URI, small enough for a page with many: of at most `side` pixels."""
     image = read_image(path, page)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.thumbnail((side, side))
     return jpeg_uri(image)
 
 

@@ -1,17 +1,22 @@
 """Image files: their names as tables write them, and what tells whether they have changed or are copies."""
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime, timedelta, timezone
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from common.folders import list_images
+from common.folders import LeftOut, list_images
 from common.locks import LOCK
 
 CONTACT_SHEET, UNREADABLE, LEFT_OUT = "contact_sheet.png", "unreadable.csv", "left_out.csv"
 # What is written beside the pictures where the answers go into their own folder.
-OUTPUTS = (CONTACT_SHEET, UNREADABLE, LEFT_OUT, "predictions.csv", "assemblage.csv", LOCK)
+OUTPUTS = (
+    *(CONTACT_SHEET, UNREADABLE, LEFT_OUT, "predictions.csv", "assemblage.csv", "assemblage_wide.csv"),
+    *("assemblage.xlsx", "corrected_shares.csv", "answers_particletrieur.csv", "review.html", LOCK),
+)
 
 
 @dataclass(frozen=True)
@@ -36,25 +41,50 @@ class OwnFolder:
     others: dict[str, str]
 
 
-def list_own_images(folder: Path, output: Path) -> OwnFolder:
-    """List all images below `folder`, and every other file with the reason why it is none.
+def list_own_images(folder: Path, *outputs: Path) -> OwnFolder:
+    """List all images below `folder`, or the one that it is, and every other file with the reason why it is none.
 
-    What an earlier run wrote to `output` does not belong to the folder. Raises FileNotFoundError where there is none.
+    outputs: directories that earlier runs wrote to, which do not belong to the folder. Raises FileNotFoundError where
+    there is no such file or directory.
     """
-    beside = output.resolve() == folder.resolve()
-    listing = list_images(folder, [output / name for name in OUTPUTS] if beside else [output])
-    faults = {escape_name(left.name): left.reason for left in listing.left_out if left.unreadable}
-    others = {escape_name(left.name): left.reason for left in listing.left_out if not left.unreadable}
+    if folder.is_file():
+        return _stamped([(folder.name, folder)], [])
+    skipped = []
+    for output in outputs:
+        beside = output.resolve() == folder.resolve()
+        skipped += [output / name for name in OUTPUTS] if beside else [output]
+    listing = list_images(folder, skipped)
+    return _stamped([(image.name, image.path) for image in listing.images], listing.left_out)
+
+
+def _stamped(images: Iterable[tuple[str, Path]], left_out: Sequence[LeftOut]) -> OwnFolder:
+    faults = {escape_name(left.name): left.reason for left in left_out if left.unreadable}
+    others = {escape_name(left.name): left.reason for left in left_out if not left.unreadable}
     found = {}
-    for image in listing.images:
-        name = escape_name(image.name)
+    for image_name, path in images:
+        name = escape_name(image_name)
         try:
-            about = image.path.stat()
+            about = path.stat()
         except OSError as error:  # it has just gone
             faults[name] = f"it cannot be opened: {error.strerror}"
             continue
-        found[name] = OwnImage(name, image.path, (str(about.st_size), str(about.st_mtime_ns)))
+        found[name] = OwnImage(name, path, (str(about.st_size), _time(about.st_mtime_ns)))
     return OwnFolder(found, faults, others)
+
+
+def _time(nanoseconds: int) -> str:
+    """Return a time as text to the nanosecond: as a number, a spreadsheet would round it."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
+    except OverflowError:
+        return f"{seconds} s {rest} ns"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+
+
+def sample_of(name: str) -> str:
+    """Return the sample of an image, which is the sub-folder that it lies in, "." for the folder itself."""
+    return PurePosixPath(name).parent.as_posix()
 
 
 def content_hash(image: Image.Image) -> bytes:

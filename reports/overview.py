@@ -16,8 +16,7 @@ def write_overview(settings: VisualiseSettings, model: LoadedModel, validate: Pr
     Raises OSError where the disk refuses.
     """
     probabilities = softmax(validate.prediction.logits)
-    labels = validate.labels.numpy()
-    predictions = LabelledPredictions(validate.paths, model.taxonomy, labels, probabilities, validate.page)
+    predictions = validate.labelled(model.taxonomy, probabilities)
     chosen = choose(predictions, settings.num_images, settings.select, settings.seed)
     draw_grid(settings.output, predictions, chosen, settings.grid_format)
     return "\n".join(

@@ -8,20 +8,22 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from common.corrections import read_corrections
 from common.errors import ToolkitError
-from common.files import in_one_line, write_csv
 from common.fingerprints import are_known, stack
 from common.images import ImageError
 from common.locks import exclusive_lock
+from common.progress import Progress
 from common.remarks import remarks
+from common.tables import write_table
 from models.prediction import BATCH_SIZE
 from models.preprocessing import Square, read_squares
 from reports.classifier import Classifier
 from reports.image_files import LEFT_OUT, UNREADABLE, OwnImage, list_own_images
 from reports.model import LoadedModel
-from reports.own_summary import summarise
+from reports.nearest import Features
+from reports.own_summary import OwnSummary
 from reports.prediction_table import NAME as PREDICTIONS
 from reports.prediction_table import append_rows, resume_table
 from reports.ranges import read_ranges
@@ -39,15 +41,15 @@ class NamedFolder:
 
 
 def name_own_pictures(folder: Path, settings: VisualiseSettings, model: LoadedModel) -> NamedFolder:
-    """Name all images below `folder`; write what was found to the directory `settings.own_output`.
+    """Name all images below `folder`, or the one that it is; write what was found to `settings.own_output`.
 
-    Writes predictions.csv (batch by batch as it goes; a killed run is resumed), assemblage.csv (what each sub-folder,
-    a sample, consists of), contact_sheet.png and, where there are any, unreadable.csv and left_out.csv. Raises OSError
-    where the disk refuses, ToolkitError where there are no images, another run is writing to the directory or the model
-    does not fit.
+    Writes predictions.csv (batch by batch as it goes; a killed run is resumed), what `reports.own_summary` makes of it
+    and, where there are any, unreadable.csv and left_out.csv. Raises OSError where the disk refuses, ToolkitError where
+    there are no images, another run is writing to the directory, the model does not fit, or a table is broken.
     """
     output = settings.own_output
-    listed = list_own_images(folder, output)
+    corrections = read_corrections(settings.corrections) if settings.corrections else []
+    listed = list_own_images(folder, output, *([settings.sort_into] if settings.sort_into else []))
     images = listed.images
     if not images:
         reason = "".join(f" ({name}: {why})" for name, why in list(listed.faults.items())[:1])
@@ -65,15 +67,16 @@ def name_own_pictures(folder: Path, settings: VisualiseSettings, model: LoadedMo
         faults = listed.faults | named.faults
         _write_reasons(output / UNREADABLE, faults)
         _write_reasons(output / LEFT_OUT, listed.others)
-        out_of_range = summarise(output, images, classifier)
+        summary = OwnSummary(folder, settings, classifier, images, named.features)
+        summed_up = summary.write(corrections)
     classified = (
         f"Classified {len(images.keys() - faults)} pictures, {len(done)} of them in an earlier run; see {table}."
     )
     odd = remarks(named.pages, named.one_colour, page)
     learnt = _learnt_remark(classifier, named)
     others = [f"{len(listed.others)} files are no pictures; {LEFT_OUT} says why."] if listed.others else []
-    said = [classified, *others, *odd, *learnt, *_remarks(classifier, out_of_range, len(faults))]
-    return NamedFolder(said, len(faults))
+    last = _remarks(classifier, summed_up.out_of_range, len(faults))
+    return NamedFolder([classified, *others, *odd, *learnt, *summed_up.sentences, *last], len(faults))
 
 
 def _resume(table: Path, classifier: Classifier, images: Mapping[str, OwnImage]) -> set[str]:
@@ -91,13 +94,14 @@ class _Named:
     """What became of the images that waited.
 
     By name: why some cannot be read, and how many pages those have that have several; which show nothing; and the
-    fingerprints of all that were named.
+    fingerprints and features of all that were named.
     """
 
     faults: dict[str, str] = field(default_factory=dict)
     pages: dict[str, int] = field(default_factory=dict)
     one_colour: list[str] = field(default_factory=list)
     fingerprints: list[np.ndarray] = field(default_factory=list)
+    features: Features = field(default_factory=Features)
 
     def note(self, image: OwnImage, square: Square) -> None:
         """Take note of an image that was read."""
@@ -123,10 +127,13 @@ def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, 
                 named.note(image, square)
                 yield image, square.pixels
 
-    with tqdm(total=done + len(waiting), initial=done, desc="Classifying", unit=" pictures", leave=False) as bar:
+    with Progress(total=done + len(waiting), initial=done, desc="Classifying", unit=" pictures", leave=False) as bar:
         pairs = readable()
         while batch := list(islice(pairs, BATCH_SIZE)):
-            append_rows(table, classifier.rows(*zip(*batch, strict=True)))
+            found, pixels = zip(*batch, strict=True)
+            prediction = classifier.predict(pixels)
+            append_rows(table, classifier.rows(found, prediction))
+            named.features.add((image.name for image in found), prediction.features)
             bar.update(len(batch))
     return named
 
@@ -134,8 +141,8 @@ def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, 
 def _write_reasons(path: Path, reasons: Mapping[str, str]) -> None:
     path.unlink(missing_ok=True)
     if reasons:
-        rows = [{"file": name, "reason": in_one_line(reasons[name])} for name in sorted(reasons)]
-        write_csv(path, ("file", "reason"), rows)
+        rows = [{"file": name, "reason": reasons[name]} for name in sorted(reasons)]
+        write_table(path, ("file", "reason"), rows)
 
 
 def _learnt_remark(classifier: Classifier, named: _Named) -> list[str]:

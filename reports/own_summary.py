@@ -1,59 +1,103 @@
-"""What own pictures come to: assemblage.csv and contact_sheet.png, made from predictions.csv."""
+"""What own pictures come to, made from predictions.csv: tables, contact sheet, review page, sorted pictures."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from common.contact_sheet import SHOWN, SheetLine, draw_contact_sheet
-from common.files import write_csv
+from common.corrections import Correction
 from common.images import ImageError, read_image
 from common.pages import Page
-from evaluation.calibration import UNKNOWN
 from evaluation.taxonomy import Node, Taxonomy
-from reports.assemblage import COLUMNS, assemblage_rows
+from reports.assemblage import RULE, Cells
 from reports.classifier import Classifier
 from reports.image_files import CONTACT_SHEET, OwnImage, content_hash
+from reports.nearest import Features
+from reports.own_tables import write_own_tables
+from reports.person import Titles, apply_corrections
 from reports.prediction_table import NAME as PREDICTIONS
-from reports.prediction_table import read_rows
+from reports.prediction_table import Row, read_rows, write_rows
+from reports.review import NAME as REVIEW
+from reports.review_own import write_own_review
+from reports.settings import VisualiseSettings
+from reports.sort_pictures import sort_pictures
 
 Answer = tuple[float, str]  # the probability of an answer in [0, 1], and the image's name
 
 
-def summarise(output: Path, images: Mapping[str, OwnImage], classifier: Classifier) -> Counter[str]:
-    """Write assemblage.csv and contact_sheet.png to `output`; count what the rows say in out_of_range."""
-    rows = list(read_rows(output / PREDICTIONS))
-    write_assemblage(output / "assemblage.csv", rows, classifier)
-    answers: dict[str, list[Answer]] = defaultdict(list)
-    for row in rows:
-        answers[row["answer"]].append((float(row["answer_probability"]), row["file"]))
-    sheet = output / CONTACT_SHEET
-    sheet.unlink(missing_ok=True)
-    if answers:
-        paths = {name: image.path for name, image in images.items()}
-        title = "From the surest answer (left) to the least sure"
-        draw_contact_sheet(sheet, sheet_lines(classifier.model.taxonomy, answers, paths, classifier.page), title)
-    return Counter(row["out_of_range"] for row in rows)
+@dataclass(frozen=True)
+class SummedUp:
+    """What to tell of own pictures: sentences, and how many rows say what in out_of_range."""
+
+    sentences: list[str]
+    out_of_range: Counter[str]
 
 
-def write_assemblage(path: Path, rows: Sequence[Mapping[str, str]], classifier: Classifier) -> None:
-    """Count the most probable classes in each sample, a sub-folder, and the images that are out of distribution."""
-    label_of = {name: label for label, name in enumerate(classifier.names)}
-    counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(label_of), dtype=int))
-    unknown: Counter[str] = Counter()
-    for row in rows:
-        sample = PurePosixPath(row["file"]).parent.as_posix()
-        outside = row["out_of_distribution"] == "yes"
-        counts[sample][label_of[row["first"]]] += not outside
-        unknown[sample] += outside
-    assemblage = []
-    for sample in sorted(counts):
-        assemblage += assemblage_rows(sample, classifier.names, counts[sample], classifier.confusion)
-        if unknown[sample]:
-            assemblage.append({"sample": sample, "taxon": UNKNOWN, "count": unknown[sample]})
-    write_csv(path, COLUMNS, assemblage)
+@dataclass(frozen=True)
+class OwnSummary:
+    """What own pictures come to, made from predictions.csv: tables, contact sheet, review page, sorted pictures.
+
+    folder: that of the pictures, or the one picture; images: all of them by name; features: of those that were named
+    now.
+    """
+
+    folder: Path
+    settings: VisualiseSettings
+    classifier: Classifier
+    images: Mapping[str, OwnImage]
+    features: Features
+
+    def write(self, corrections: Sequence[Correction]) -> SummedUp:
+        """Write it all, with a person's corrections. Raises ToolkitError where one of them is of no picture."""
+        output, classifier, settings = self.settings.own_output, self.classifier, self.settings
+        rows = list(read_rows(output / PREDICTIONS))
+        titles = Titles(classifier.model.taxonomy, classifier.names, classifier.model.checkpoint.classes)
+        sentences = apply_corrections(rows, corrections, titles)
+        write_rows(output / PREDICTIONS, rows)
+        assemblage = write_own_tables(output, self.folder, rows, classifier, settings.seed)
+        sentences += [RULE, *self._verified(rows, assemblage)]
+        self._draw_sheet(rows)
+        if rows:
+            place = output / REVIEW
+            count = write_own_review(place, settings, classifier, self.images, rows, self.features)
+            which = f"{count} most doubtful of {len(rows)}" if count < len(rows) else f"{count}"
+            sentences.append(f"Wrote {place}, a page to check the {which} pictures: open it in a browser.")
+        if settings.sort_into:
+            sentences.append(sort_pictures(settings.sort_into, rows, self.images))
+        return SummedUp(sentences, Counter(row["out_of_range"] for row in rows))
+
+    def _verified(self, rows: Sequence[Row], assemblage: Sequence[Cells]) -> list[str]:
+        """Say of how many pictures, checked by chance, the verified shares are."""
+        on = {row["sample"]: row["verified_on"] for row in assemblage if "verified_on" in row}
+        if not on and not self.settings.verify:
+            return []
+        if not on:
+            return [
+                f"Check the first {self.settings.verify} pictures of each sample in {REVIEW}, save, and give the file "
+                "as corrections: the shares then get intervals that hold whatever the model does."
+            ]
+        samples = len({row["sample"] for row in rows})
+        return [
+            f"The shares of {len(on)} of {samples} samples are verified on {min(on.values())} or more pictures that "
+            "were drawn by chance and checked (columns verified…)."
+        ]
+
+    def _draw_sheet(self, rows: Sequence[Row]) -> None:
+        sheet = self.settings.own_output / CONTACT_SHEET
+        sheet.unlink(missing_ok=True)
+        answers: dict[str, list[Answer]] = defaultdict(list)
+        for row in rows:
+            if row["answer"]:
+                answers[row["answer"]].append((float(row["answer_probability"] or 1), row["file"]))
+        if answers:
+            paths = {name: image.path for name, image in self.images.items()}
+            title = "From the surest answer (left) to the least sure"
+            lines = sheet_lines(self.classifier.model.taxonomy, answers, paths, self.classifier.page)
+            draw_contact_sheet(sheet, lines, title)
 
 
 def sheet_lines(

@@ -9,28 +9,29 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from evaluation.metrics import confusion_counts
 from evaluation.predictions import LabelledPredictions
 from reports.pairs import confused_pairs
-from reports.tables import Row
 
 TEMPLATE = "report.html.jinja"
-SUSPECTS_SHOWN = 30
+LONGEST = 5000  # letters of one text on the page
+# Rows that the page shows of tables that may be endless; the files beside it have them all.
+ROWS = {"sources_shown": 300, "parts_shown": 30, "taken_shown": 8}
 
 
 def render(page: dict[str, Any]) -> str:
     """Fill the template; every text in it is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_cut,
     )
     environment.filters |= {
         "percent": _percent,
         "number": lambda value, form: _percent(value) if form == "%" else format(value, form),
     }
-    return environment.get_template(TEMPLATE).render(page)
-
-
-def shown_suspects(rows: list[Row]) -> dict[str, Any]:
-    """Return what the page says of labels that look wrong: the first SUSPECTS_SHOWN, and their number."""
-    shown = [row | {"link": safe_link(row["URL"])} for row in rows[:SUSPECTS_SHOWN]]
-    return {"suspects": shown, "suspects_in_all": len(rows)}
+    features = [bool(side["features"]) for pair in page["pairs"] for side in pair["sides"]]
+    known = {"features_known": any(features), "all_features_known": all(features)}
+    return environment.get_template(TEMPLATE).render(page | ROWS | known)
 
 
 def confusion_alt(predictions: LabelledPredictions) -> str:
@@ -50,6 +51,13 @@ def confusion_alt(predictions: LabelledPredictions) -> str:
 def safe_link(url: str) -> str:
     """Return an address as a link may hold it; "" for what is not a web address, and might be a program."""
     return quote(url, safe=":/?&=%#+,;@~") if url.startswith(("http://", "https://")) else ""
+
+
+def _cut(value: Any) -> Any:
+    """Return a text that a table or a file has made endless cut to what can be read; pictures stay whole."""
+    if not isinstance(value, str) or len(value) <= LONGEST or hasattr(value, "__html__") or value.startswith("data:"):
+        return value
+    return f"{value[:LONGEST]}…"
 
 
 def _percent(share: float) -> str:

@@ -28,7 +28,7 @@ def read_ranges(data: Path) -> dict[str, Range]:
 
 
 def _widest(known: Mapping[str, Any]) -> Range | None:
-    """Return a page's range, None where it tells none that makes sense."""
+    """Return a page's range, None where it names no valid one."""
     try:
         youngest, oldest = float(known["last_ma"][0]), float(known["first_ma"][1])
     except (ValueError, LookupError, TypeError, OverflowError):

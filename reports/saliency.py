@@ -1,47 +1,102 @@
-"""Where a network looks: the parts of an image that speak for its prediction."""
+"""Where a network looks: the parts of an image that speak for its prediction.
+
+An image is covered in places by its own median colour, softly, and the place counts by how much less the network then
+believes in its answer (occlusion: Zeiler & Fergus 2014, ECCV). That needs nothing of how a network is built, and lies
+where the covered place lies, whatever the stride and the padding of its convolutions. First all of the image is covered
+in turn, then the neighbourhood of the most telling place in finer steps.
+"""
+
+from collections.abc import Callable, Sequence
 
 import matplotlib
 import numpy as np
 import torch
-from captum.attr import LayerAttribution, LayerGradCam
-from torch import nn
+from scipy.ndimage import zoom
+from torch import Tensor
 
 from evaluation.predictions import LabelledPredictions
-from models.networks import head_name
 from models.prediction import Predictor, as_batch
 from models.preprocessing import read_square
 
 ImagePair = tuple[np.ndarray, np.ndarray]  # an image, and the same with its map laid over it: uint8 (s, s, 3) each
+Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks for one class, (n,)
 
-
-def last_block(network: nn.Module) -> nn.Module | None:
-    """Return the block of the last convolution before the last layer, since what its neighbours add counts too.
-
-    None for a network with fewer than two convolutions: a transformer's only one cuts the image into tiles, and says
-    nothing of the prediction.
-    """
-    head = head_name(network)
-    names = [name for name, each in network.named_modules() if isinstance(each, nn.Conv2d) and name != head]
-    return network.get_submodule(".".join(names[-1].split(".")[:2])) if len(names) > 1 else None
+# Shares of an image's side: widths of what covers it, the steps in which that moves, and how far a fine step reaches.
+COARSE, COARSE_STEPS = (0.35, 0.6), 8
+FINE, FINE_OFFSETS, FINE_REACH = 0.15, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.07
+ROUNDS = 2  # of finer steps, each around the most telling place of the one before
+BATCH = 32
 
 
 def saliency(
     predictor: Predictor, predictions: LabelledPredictions, chosen: list[int], size: int
 ) -> dict[int, ImagePair]:
-    """Return for images of `size` pixels what speaks for the prediction, by Grad-CAM (Selvaraju et al. 2017, ICCV).
+    """Return for images of `size` pixels what speaks for the prediction: an entry for each index of `chosen`."""
+    pairs = {}
+    for index in chosen:
+        square = read_square(predictions.paths[index], size, predictions.page).pixels
+        image = predictor.device.place_images(predictor.normalisation.apply(as_batch([square])))
+        score = _log_odds(predictor, int(predictions.predicted[index]))
+        pairs[index] = (square, _overlay(square, saliency_map(score, image.float())))
+    return pairs
 
-    The result has an entry for each index of `chosen`, and none at all for a network of which `last_block` is None.
+
+def saliency_map(score: Score, image: Tensor) -> np.ndarray:
+    """Return what of an image (1, 3, s, s) speaks for a class: float (s, s) in [0, 1], 1 at the most telling place.
+
+    All is 0 where no one place tells anything.
     """
-    layer = last_block(predictor.network)
-    if layer is None or not chosen:
-        return {}
-    squares = [read_square(predictions.paths[index], size, predictions.page).pixels for index in chosen]
-    images = predictor.device.place_images(predictor.normalisation.apply(as_batch(squares))).requires_grad_()
-    targets = torch.as_tensor(predictions.predicted[chosen], device=images.device)
-    maps = LayerGradCam(predictor.network, layer).attribute(images, targets, relu_attributions=True)
-    maps = LayerAttribution.interpolate(maps.float(), (size, size), "bilinear").detach().cpu().numpy()[:, 0]
-    maps = maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-12)
-    return {index: (square, _overlay(square, heat)) for index, square, heat in zip(chosen, squares, maps, strict=True)}
+    size = image.shape[-1]
+    steps = (np.arange(COARSE_STEPS) + 0.5) / COARSE_STEPS
+    for width in COARSE:  # what is seen in a large place may need a large cover
+        coarse = _occlusion(score, image, [(y, x) for y in steps for x in steps], width)
+        if coarse.max() > 0:
+            break
+    heat = zoom(coarse.reshape(COARSE_STEPS, -1), size / COARSE_STEPS, order=3, mode="nearest", grid_mode=True)
+    heat = refined = _normalised(heat)
+    for _ in range(ROUNDS if heat.any() else 0):
+        top, left = np.unravel_index(refined.argmax(), refined.shape)
+        middle = (top + 0.5) / size, (left + 0.5) / size
+        places = [(middle[0] + y, middle[1] + x) for y in FINE_OFFSETS for x in FINE_OFFSETS]
+        drops = np.maximum(_occlusion(score, image, places, FINE), 0)
+        spots = [drop**2 * _spot(size, place, FINE_REACH) for drop, place in zip(drops, places, strict=True)]
+        refined = _normalised(heat * (1 + _normalised(np.sum(spots, axis=0))))
+    return refined
+
+
+def _log_odds(predictor: Predictor, label: int) -> Score:
+    """Return what scores images by how much more probable a class is than all others together."""
+
+    def score(images: Tensor) -> Tensor:
+        logits = predictor.network(images).float()
+        others = [each for each in range(logits.shape[1]) if each != label]
+        return logits[:, label] - (torch.logsumexp(logits[:, others], 1) if others else 0)
+
+    return score
+
+
+@torch.inference_mode()
+def _occlusion(score: Score, image: Tensor, places: Sequence[tuple[float, float]], width: float) -> np.ndarray:
+    """Return by how much the score sinks where a soft spot of a width is covered, for each place (y, x)."""
+    size = image.shape[-1]
+    spots = np.stack([_spot(size, place, width / 2.5) for place in places])[:, None]
+    covers = torch.from_numpy(spots).float().to(image.device)
+    usual = image.flatten(2).median(2).values[:, :, None, None]
+    scores = torch.cat([score(image * (1 - cover) + usual * cover) for cover in covers.split(BATCH)])
+    return (score(image) - scores).double().cpu().numpy()
+
+
+def _spot(size: int, place: tuple[float, float], reach: float) -> np.ndarray:
+    """Return a Gaussian spot (size, size), 1 in its middle; place (y, x) and reach are shares of the side."""
+    axis = (np.arange(size) + 0.5) / size
+    rows, columns = (np.exp(-((axis - middle) ** 2) / (2 * reach**2)) for middle in place)
+    return np.outer(rows, columns)
+
+
+def _normalised(values: np.ndarray) -> np.ndarray:
+    """Return values without those below 0, the highest of them 1."""
+    above = np.maximum(values, 0)
+    return above / max(above.max(), 1e-12)
 
 
 def _overlay(square: np.ndarray, heat: np.ndarray) -> np.ndarray:

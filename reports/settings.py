@@ -5,6 +5,7 @@ from pathlib import Path
 
 from common.errors import ToolkitError
 
+PAPERS = ("A4", "Letter")
 SELECTIONS = ("random", "worst", "best", "uncertain")
 OWN_PICTURES = Path("own_pictures")
 
@@ -19,7 +20,10 @@ class VisualiseSettings:
     # What is shown.
     model: Path = Path("model")
     validate: Path = Path("validate")  # an ImageFolder; train/ and test/ are looked for beside it
-    images: Path | None = None  # a folder of the user's own pictures, to be named instead
+    images: Path | None = None  # a folder of the user's own pictures, or one picture, to be named instead
+    corrections: Path | None = None  # what a person says of own pictures
+    verify: int = 0  # pictures of each sample that are drawn by chance to be checked
+    sort_into: Path | None = None  # where own pictures are laid out by answer; None: nowhere
     data: Path = Path("data")  # the records of the scraper
     page: int | str | None = None  # of files with several pages; None: that which the data set or model was made from
     age: float | None = None  # of the own pictures' samples, in Ma
@@ -33,6 +37,7 @@ class VisualiseSettings:
     report: Path | None = (
         None  # directory; None: no report. Of own pictures: where the answers go, OWN_PICTURES if None
     )
+    pdf: str | None = None  # one of PAPERS: on which the report is printed to report.pdf; None: not at all
     confidence: float = 0.9  # of conformal sets and lowest supported taxa, in (0, 1)
     device: str | None = None  # by torch's name; None: the best there is
 
@@ -49,11 +54,14 @@ class VisualiseSettings:
     def check_inputs(self) -> None:
         """Raise ToolkitError where a file or directory that is to be read is not there."""
         if not self.model.is_file():
-            raise ToolkitError(f"there is no file {self.model}", "model")
+            raise ToolkitError(f"there is no model file {self.model}: run train_classifier.py first", "model")
         if self.images is None:
-            _check_directory(self.validate, "validate")
+            _check_directory(self.validate, "validate", "; prepare_image_model.py makes it")
         else:
-            _check_directory(self.images, "images")
+            if not self.images.is_file():
+                _check_directory(self.images, "images")
+            if self.corrections is not None and not self.corrections.is_file():
+                raise ToolkitError(f"there is no file {self.corrections}", "corrections")
             if self.age is not None:
                 _check_directory(self.data, "data", ", where the ages of taxa are looked up")
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from common import dataset_info
 from common.errors import ToolkitError
@@ -16,6 +15,7 @@ from common.image_folder import ImageFolder, list_image_folder
 from common.manifest import NAME as MANIFEST
 from common.manifest import ManifestRow, read_manifest
 from common.pages import Page
+from common.progress import Progress
 from common.remarks import remarks
 from evaluation.cross_fit import PredictedSplit
 from models.prediction import PredictedFiles, predict_files
@@ -38,7 +38,7 @@ def predict_split(
     samples = thin_out(folder.samples, limit)
     page = page_of(directory, model) if page is None else page
     name = directory.resolve().name
-    with tqdm(total=len(samples), desc=f"Classifying {name}/", unit=" pictures", leave=False) as bar:
+    with Progress(total=len(samples), desc=f"Classifying {name}/", unit=" pictures", leave=False) as bar:
         size = model.checkpoint.image_size
         predicted = predict_files(model.predictor, [path for path, _ in samples], size, bar.update, page)
     samples = [sample for sample, read in zip(samples, predicted.read, strict=True) if read]

@@ -1,16 +1,14 @@
 """The report's tables: a row for each image, class and rank, and the confusion matrix."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.files import in_one_line, write_csv, write_text
 from common.folders import LeftOut
 from common.manifest import ARROW
+from common.tables import write_lines, write_table
 from evaluation.cross_fit import EvaluatedSplit
 from evaluation.metrics import by_rank, confusion_counts, f1_interval, wilson
 from evaluation.predictions import LabelledPredictions
@@ -36,7 +34,7 @@ def write_tables(directory: Path, parts: list[EvaluatedSplit]) -> dict[str, list
         "suspects": sorted((row for part in parts for row in suspect_rows(part)), key=lambda row: row["quality"]),
     }
     for name, rows in tables.items():
-        write_csv(directory / f"{name}.csv", rows[0] if rows else SUSPECT_COLUMNS, rows)
+        write_table(directory / f"{name}.csv", rows[0] if rows else SUSPECT_COLUMNS, rows)
     return tables
 
 
@@ -44,8 +42,8 @@ def write_left_out(path: Path, left_out: Sequence[LeftOut]) -> None:
     """Write which files are not used, and why; where all are, there is no such table."""
     path.unlink(missing_ok=True)
     if left_out:
-        rows = [{"file": escape_name(left.name), "reason": in_one_line(left.reason)} for left in left_out]
-        write_csv(path, ("file", "reason"), rows)
+        rows = [{"file": escape_name(left.name), "reason": left.reason} for left in left_out]
+        write_table(path, ("file", "reason"), rows)
 
 
 def prediction_rows(evaluated: EvaluatedSplit) -> list[Row]:
@@ -143,13 +141,25 @@ def rank_rows(evaluated: EvaluatedSplit) -> list[Row]:
     ]
 
 
+def taken_for(predictions: LabelledPredictions) -> list[Row]:
+    """Return for each class with mistakes what it was taken for, in taxonomic order; the most frequent come first."""
+    labels, counts = confusion_counts(predictions.taxonomy, predictions.actual, predictions.predicted)
+    rows = []
+    for place, label in enumerate(labels):
+        others = counts[place].copy()
+        support, others[place] = int(others.sum()), 0
+        order = np.argsort(-others, kind="stable")[: np.count_nonzero(others)]
+        if len(order):
+            taken = [(predictions.names[labels[other]], int(others[other])) for other in order]
+            rows.append({"class": predictions.names[label], "support": support, "taken": taken})
+    return rows
+
+
 def write_confusion(path: Path, predictions: LabelledPredictions) -> None:
     """Write how often each class (rows) was predicted as each (columns), in taxonomic order."""
     taxonomy = predictions.taxonomy
     labels, counts = confusion_counts(taxonomy, predictions.actual, predictions.predicted)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["actual", "parent", *(taxonomy.names[label] for label in labels)])
+    lines: list[list[Any]] = [["actual", "parent", *(taxonomy.names[label] for label in labels)]]
     for label, row in zip(labels, counts, strict=True):
-        writer.writerow([taxonomy.names[label], ARROW.join(taxonomy.lineages[label][:-1]), *row])
-    write_text(path, text.getvalue())
+        lines.append([taxonomy.names[label], ARROW.join(taxonomy.lineages[label][:-1]), *row.tolist()])
+    write_lines(path, lines)

@@ -69,7 +69,7 @@ class Faults:
     disallow: str = ""  # one more path that robots.txt forbids
 
     def strikes(self, name: str, target: str) -> bool:
-        """Tell whether the fault `name`, a share, spoils the address `target` (path and query, as they are sent)."""
+        """Return whether the fault `name`, a share, spoils the address `target` (path and query, as they are sent)."""
         chance = zlib.crc32(f"{self.seed} {name} {target}".encode()) / 2**32
         return chance < getattr(self, name) and self.only in target and target != "/robots.txt"
 

@@ -82,7 +82,7 @@ def run(*arguments):
 
 def read(path):
     """Read a table."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

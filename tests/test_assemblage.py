@@ -27,6 +27,12 @@ def test_few_validation_images_are_not_taken_for_certainty():
     assert nothing_known.argmax() == 0 and nothing_known.sum() == pytest.approx(1)
 
 
+def rows_of(counts):
+    """Return rows of predictions.csv with so many answers of each taxon."""
+    names = [name for name, count in zip("abcdef", counts, strict=True) for _ in range(count)]
+    return [{"file": str(n), "answer": name, "checked": ""} for n, name in enumerate(names)]
+
+
 @pytest.mark.slow
 def test_corrected_intervals_hold_the_truth():
     """In 95 % of samples, within what chance allows; the shares as counted are off by more than their interval."""
@@ -39,7 +45,7 @@ def test_corrected_intervals_hold_the_truth():
         counts = random.multinomial(300, truth @ rates)
         _, low, high = corrected_shares(counts, confusion)
         inside += list((low <= truth) & (truth <= high))
-        rows = {row["taxon"]: row for row in assemblage_rows("", list("abcdef"), counts, None)}
+        rows = {row["taxon"]: row for row in assemblage_rows("", rows_of(counts), {}, 0)}
         counted += [
             float(rows[name]["share_low"]) <= share <= float(rows[name]["share_high"])
             for name, share in zip("abcdef", truth, strict=True)

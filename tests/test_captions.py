@@ -64,7 +64,7 @@ def test_other_attributes_are_no_captions(text):
     assert not caption.fields and not caption.unread
 
 
-def test_a_caption_in_words_of_another_kind_is_told():
+def test_a_caption_in_words_of_another_kind_is_reported():
     assert read_caption(["<br>Picture by: N. Obody<br>Kind of type: holotype"]).unread.startswith(
         "Picture by: N. Obody"
     )

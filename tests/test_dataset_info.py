@@ -61,6 +61,11 @@ def test_counts_of_a_class_by_split():
     assert [INFO.classes["Bus"].count(split) for split in ("train", "validate", "test")] == [8, 2, 1]
 
 
+def test_names_are_made_harmless(tmp_path):
+    (tmp_path / "dataset.json").write_text(r'{"classes": {"A": {"lineage": ["M\nx", "\u001b[1mA $x$"]}}}')
+    assert read_dataset_info(tmp_path / "dataset.json").classes["A"].lineage == ("M x", "[1mA $x$")
+
+
 def test_classes_and_lineages_are_enough(tmp_path):
     (tmp_path / "dataset.json").write_text('{"classes": {"A": {"lineage": ["M", "A"], "more": 1}}, "more": 2}')
     assert read_dataset_info(tmp_path / "dataset.json") == DatasetInfo({"A": ClassInfo(("M", "A"))})
@@ -78,6 +83,8 @@ def test_classes_and_lineages_are_enough(tmp_path):
         b'{"classes": {"A": {}}}',
         b'{"classes": {"A": {"lineage": "M"}}}',
         b'{"classes": {"A": {"lineage": ["M", 3]}}}',
+        b'{"classes": {"A": {"lineage": ["M", "' + b"L" * 200_000 + b'"]}}}',
+        rb'{"classes": {"A": {"lineage": ["M", "\ud800"]}}}',
         b'{"classes": {"A": {"lineage": ["M"], "also": [3]}}}',
         b'{"classes": {"A": {"lineage": ["M"], "hierarchy": "M"}}}',
         b"[" * 100_000,

@@ -1,4 +1,4 @@
-"""What an image looks like, and what is said of one that cannot be used."""
+"""Descriptors of images, and what is reported of an image that cannot be used."""
 
 import io
 

@@ -1,12 +1,14 @@
 """The confusion matrix that the report and TensorBoard share, and how right and wrong images are told apart."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from evaluation.figures import LINE_LETTERS, RIGHT, WRONG, draw_confusion, frame_image, verdict, wrap
+from common.text_layout import text_width, wrap_text
+from evaluation.captions import CaptionedImage, GridStyle, draw_captioned
+from evaluation.figures import RIGHT, WRONG, draw_confusion, frame_image, verdict
 from evaluation.taxonomy import Taxonomy
 
 TREE = Taxonomy([("Round", "disc"), ("Round", "ring"), ("bar",), ("never seen",), ("neither",)])
@@ -64,6 +66,39 @@ def test_right_and_wrong_differ_without_colour():
     assert cell.get_frame_on() and all(side.get_linewidth() == WRONG["linewidth"] for side in cell.spines.values())
 
 
-def test_long_names_are_broken_into_lines_that_fit_their_cell():
-    name = "Verylongfamilynamewithoutanyblank" * 4
-    assert max(map(len, wrap(f"actual: {name}").splitlines())) <= LINE_LETTERS
+@pytest.mark.parametrize("name", ["Verylongfamilynamewithoutanyblank" * 4, "WWW MMM " * 30, "i" * 200, "two\nlines"])
+def test_long_names_are_broken_into_lines_that_fit_their_width(name):
+    lines = wrap_text(name, 300, 12, most=3)
+    assert 0 < len(lines) <= 3 and all(text_width(line, 12) <= 300 for line in lines)
+
+
+@pytest.mark.parametrize("name", ["a", "Syracosphaera pulchra var. of a long name " * 5, "W" * 200, "Ж" * 90])
+def test_no_caption_lies_over_another_or_over_an_image(name):
+    image = np.zeros((20, 30, 3), np.uint8)
+    cells = [CaptionedImage(image, verdict(name, 0.5, False), f"actual: {name}", f"{name}.png") for _ in range(7)]
+    figure = draw_captioned(cells, GridStyle(columns=3, width=2.4, height=2.4))
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.texts if text.get_text()]
+    boxes += [axes.get_window_extent() for axes in figure.axes]
+    assert len(boxes) == 7 * 4
+    for one, other in combinations(boxes, 2):
+        assert one.x1 <= other.x0 or other.x1 <= one.x0 or one.y1 <= other.y0 + 1 or other.y1 <= one.y0 + 1
+    width, height = figure.bbox.size
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
+
+
+@pytest.mark.parametrize("count", [400, 1500])
+def test_the_matrix_of_any_number_of_classes_can_be_opened(count):
+    taxonomy = Taxonomy([("Root", f"Genus {n // 9}", f"Species number {n}") for n in range(count)])
+    figure = draw_confusion(taxonomy, np.arange(count), np.roll(np.arange(count), 1))
+    assert max(figure.get_size_inches()) * 110 < 9_000
+
+
+def test_the_most_confused_classes_are_drawn_first():
+    actual, predicted = np.repeat(np.arange(50), 4), np.repeat(np.arange(50), 4)
+    predicted[4 * 7 : 4 * 7 + 3] = 31  # three of class 7 are taken for 31, one of class 40 for 2
+    predicted[4 * 40] = 2
+    taxonomy = Taxonomy([(f"class {n:02}",) for n in range(50)])
+    axes = draw_confusion(taxonomy, actual, predicted, most=4).axes[0]
+    assert labels(axes.get_yticklabels()) == ["class 02", "class 07", "class 31", "class 40"]
+    assert axes.images[0].get_array()[1, 2] == pytest.approx(0.75) and "16 pictures" in axes.get_ylabel()

@@ -127,3 +127,14 @@ def test_one_picture_on_the_pages_of_two_synonyms_is_labelled_once(tmp_path):
     with Types() as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 0
     assert len([row for row in rows(tmp_path / "images" / "credits.csv") if row["status"] == "holotype"]) == 1
+
+
+def test_a_thumbnail_out_of_a_catalogue_is_a_type_image_without_its_full_size(tmp_path):
+    class Types(TreeSite):
+        def gallery(self, taxon):
+            return super().gallery(taxon) + "<ul class='gallery'><img src='/images/bf_cat/thumbs/o.png'></ul>"
+
+    with Types() as site:
+        assert scrape(site, tmp_path, "--module", MODULE, "--taxon", "Aus unus") == 0
+    (facts,) = [each for thumb, each in species(tmp_path)["pictures"].items() if thumb.endswith("o.png")]
+    assert facts["lineage"][-1] == "Aus unus" and facts["file"] == f"{MODULE}/type figures/o.png"

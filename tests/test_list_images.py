@@ -220,6 +220,13 @@ def test_classes_are_the_same_in_either_unicode_form(fill):
     assert both.classes == [composed] and len(both.samples) == 2
 
 
+def test_names_of_classes_are_harmless(fill):
+    folder = list_image_folder(fill("line\nbreak/a.png", "\x1b[31mred/b.png", "$x_$/c.png"))
+    assert folder.classes == ["$x_$", "\\x1b[31mred", "line\\nbreak"]
+    assert [label for _, label in folder.samples] == [1, 0, 2]
+    assert list_image_folder(fill("line\nbreak/d.png"), folder.classes).classes == folder.classes
+
+
 def test_empty_classes_are_told(fill):
     top = fill("Aus/a.png", "Bus/notes.txt", "Cus/Thumbs.db")
     (top / "Dus").mkdir()

@@ -1,12 +1,13 @@
 """From records to listed pictures: each picture once, whatever the pages say of it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from common.errors import ToolkitError
 from common.records import PageFacts, PictureFacts, Record, Sample
-from dataset.listing import known_ranks, list_pictures, read_all_records
+from dataset.listing import known_ranks, list_pictures, notes_on_records, read_all_records
 from tests.drawn import SITE, record
 
 MODULE, FAMILY = ("M",), ("M", "O", "F")
@@ -61,20 +62,27 @@ def test_names_that_lead_elsewhere_are_excluded(name):
     assert pictures == [] and left.url == name and left.reason.startswith("no file name: ")
 
 
-def test_ranks_are_known_without_case_and_blanks_and_an_empty_rank_is_none():
+def test_ranks_are_known_without_case_and_blanks_and_an_empty_rank_is_no_rank():
     records = [page(("M", "Aus bus"), rank=" Species "), page(("M", "aus Bus"), rank=" "), page(MODULE)]
     assert known_ranks(records) == {"ausbus": "species"}
 
 
-def test_unusable_records_are_told_and_others_passed_over(tmp_path):
+def test_records_that_add_no_picture_are_told(tmp_path):
     record(tmp_path, ["M", "O", "F"], ["a.png"])
     (tmp_path / "broken.json").write_text('{"hierarchy": ["M"], "samples": [{"thumbs": 3}]}')
     (tmp_path / "foreign.json").write_text('{"cited": true}')
     (tmp_path / ".pages").mkdir()
     (tmp_path / ".pages" / "raw.json").write_text("{")
-    records, problems = read_all_records(tmp_path)
-    assert [each.lineage for each in records] == [("M", "O", "F")]
-    assert len(problems) == 1 and "broken.json is no usable record" in problems[0]
+    (tmp_path / "bare.json").write_text('{"hierarchy": ["M", "O"], "samples": [{}]}')
+    (tmp_path / "page.json").write_text('{"hierarchy": ["M"], "samples": [], "page": {"url": "http://x/?id=7"}}')
+    records, excluded = read_all_records(tmp_path)
+    assert {each.lineage for each in records} == {("M", "O", "F"), ("M", "O"), ("M",)}
+    assert {Path(left.file).name: left.reason for left in excluded} == {
+        "broken.json": "record: a sample's `taxon` is not text, or its `thumbs` are not a list of URLs",
+        "foreign.json": "not a record: it has neither `hierarchy` nor `samples`",
+        "bare.json": "record: it lists no picture",
+    }
+    assert len(notes_on_records(excluded)) == 2 and "foreign" not in "".join(notes_on_records(excluded))
 
 
 @pytest.mark.parametrize(
@@ -85,10 +93,4 @@ def test_no_record_is_an_error_that_names_the_setting(tmp_path, content, said):
         (tmp_path / "a.json").write_text(content)
     with pytest.raises(ToolkitError, match=said) as error:
         read_all_records(tmp_path)
-    assert error.value.settings == ("data",)
-
-
-def test_no_directory_is_an_error_that_names_the_setting(tmp_path):
-    with pytest.raises(ToolkitError, match="there is no directory") as error:
-        read_all_records(tmp_path / "absent")
     assert error.value.settings == ("data",)

@@ -76,6 +76,12 @@ def test_what_is_no_manifest_is_refused_with_its_name(tmp_path, content):
         read_manifest(tmp_path / "manifest.csv")
 
 
+def test_a_row_of_wrong_types_costs_itself_alone(tmp_path, caplog):
+    (tmp_path / "manifest.csv").write_text(f"path,technique_sure\na.png,0.5\nb.png,{'very' * 80_000}\n")
+    assert read_manifest(tmp_path / "manifest.csv") == [ManifestRow("a.png", technique_sure=0.5)]
+    assert "line 3 is left out" in caplog.text and len(caplog.text) < 500
+
+
 def test_no_manifest_is_an_error_of_its_own(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_manifest(tmp_path / "manifest.csv")

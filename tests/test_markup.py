@@ -45,7 +45,7 @@ def test_no_entity_passes_for_the_mark_of_a_link():
     assert text.count("\x02") == len(hrefs) == 1 and "\n" not in text.strip()
 
 
-def test_what_is_no_html_is_told():
+def test_what_is_not_html_is_reported():
     with pytest.raises(PageError, match="empty"):
         parse_html("")
     with pytest.raises(PageError, match="nested more than 250 deep"):

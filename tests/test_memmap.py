@@ -195,7 +195,7 @@ def run_on_small_disk(directory, size, arguments, place="."):
 
 
 def can_make_disks() -> bool:
-    """Tell whether this system lets a test mount a disk that nobody else sees."""
+    """Return whether this system lets a test mount a disk that nobody else sees."""
     if not shutil.which("unshare"):
         return False
     mount = ["unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]

@@ -108,7 +108,7 @@ def with_scale_bar(values, level):
     return marked
 
 
-@pytest.mark.parametrize("level", [65535, 16383, 4095 + 61440])
+@pytest.mark.parametrize("level", [65535, 16383, 4095 << 4, 16383 << 2, 1023 << 6])
 def test_a_scale_bar_does_not_darken_the_specimen(level):
     found = grey(saved(with_scale_bar(TWELVE, level)))
     assert np.abs(found[:50] - EIGHT[:50]).max() <= 2 and found[-8, -20] == 255
@@ -258,6 +258,8 @@ def test_an_image_of_16_bits_cut_off_is_refused():
     [
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript, which is never opened"),
         (b"\xef\xbb\xbf\r\n%!PS-Adobe-3.0\n", "PostScript, which is never opened"),
+        (b"\x04%!\n", "PostScript, which is never opened"),
+        (b"\n\n%!PS\n", "PostScript, which is never opened"),
         (b"\xc5\xd0\xd3\xc6" + bytes(60), "PostScript, which is never opened"),
         (b"\xd7\xcd\xc6\x9a" + bytes(60), "Windows metafile, which is never opened"),
         (b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(60), "Windows metafile, which is never opened"),

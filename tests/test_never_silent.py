@@ -94,7 +94,7 @@ class Nothing(TreeSite):
         (Nothing, MODULE, "it is the page of a module, and lists no taxa"),
     ),
 )
-def test_what_is_not_understood_is_told_by_name(kind, name, told, tmp_path, capsys):
+def test_what_is_not_understood_is_reported_by_name(kind, name, told, tmp_path, capsys):
     assert run(kind(), tmp_path) == 1
     out, err = capsys.readouterr()
     assert "Not understood:" in out and told in out and name in err
@@ -106,7 +106,7 @@ def test_what_is_not_understood_is_told_by_name(kind, name, told, tmp_path, caps
 
 
 @pytest.mark.slow
-def test_a_table_beside_pictures_of_the_page_is_told_as_well(tmp_path, capsys):
+def test_a_table_beside_pictures_of_the_page_is_reported_as_well(tmp_path, capsys):
     class Both(LinksAlone):
         def gallery(self, taxon):
             return super().gallery("Aus unus") if taxon == "Aus" else super().gallery(taxon)
@@ -168,7 +168,7 @@ def test_a_list_in_several_pages_is_followed(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("numbers", [(), (1,)])
-def test_the_missing_rest_of_a_list_is_told(numbers, tmp_path, capsys):
+def test_the_missing_rest_of_a_list_is_reported(numbers, tmp_path, capsys):
     site = Paged()
     site.numbers = numbers
     assert run(site, tmp_path) == 1
@@ -256,7 +256,7 @@ def test_endings_that_pillow_reads(ending, tmp_path):
         (lambda text: text.replace("<a href='/images", "<b data-x='/images"), "names pictures, and none could be read"),
     ),
 )
-def test_pictures_that_are_not_understood_are_told(change, told, tmp_path, capsys):
+def test_pictures_that_are_not_understood_are_reported(change, told, tmp_path, capsys):
     class Changed(TreeSite):
         def shot(self, taxon, number):
             return change(super().shot(taxon, number).replace(self.image(taxon, number), "<i></i>"))
@@ -264,7 +264,7 @@ def test_pictures_that_are_not_understood_are_told(change, told, tmp_path, capsy
     assert run(Changed(), tmp_path) == 1 and told in capsys.readouterr().out
 
 
-def test_a_run_without_any_picture_is_told(tmp_path, capsys):
+def test_a_run_without_any_picture_is_reported(tmp_path, capsys):
     class Bare(TreeSite):
         def shot(self, taxon, number):
             return ""
@@ -309,7 +309,7 @@ def test_captions_in_other_places_keep_all_fields(shot, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("apart", [True, False])
-def test_captions_that_are_elsewhere_or_for_a_program_are_told(apart, tmp_path, capsys):
+def test_captions_that_are_elsewhere_or_for_a_program_are_reported(apart, tmp_path, capsys):
     class Apart(TreeSite):
         def shot(self, taxon, number):
             data = "" if apart else """data-info='{"Image Source": "Coll. X", "Sample": "S1"}'"""
@@ -319,11 +319,11 @@ def test_captions_that_are_elsewhere_or_for_a_program_are_told(apart, tmp_path, 
             return super().text(taxon) + "<p>Fig. 1<br>Image Source: Coll. X<br>Sample: S1</p>" * apart
 
     assert run(Apart(), tmp_path) == 1
-    told = "captions stand apart from their pictures" if apart else "a caption that could not be read: '{"
+    told = "captions are not beside their pictures" if apart else "a caption that could not be read: '{"
     assert told in capsys.readouterr().out
 
 
-def test_captions_that_are_not_understood_are_told(tmp_path, capsys):
+def test_captions_that_are_not_understood_are_reported(tmp_path, capsys):
     class Odd(TreeSite):
         def title(self, taxon, number):
             return "<br>Picture by: N. Obody<br>Plate: 5"

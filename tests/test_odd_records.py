@@ -11,7 +11,7 @@ import pytest
 import prepare_image_model as script
 from common.errors import ToolkitError
 from common.locks import LOCK, exclusive_lock
-from dataset.odd_names import clean_name
+from common.odd_names import clean_name
 from tests.drawn import picture, small_set
 from tests.prepared import described, manifest, prepare, reasons
 
@@ -49,6 +49,21 @@ ODD = {
     "deep lists": "[" * 100_000 + "]" * 100_000,
     "deep objects": '{"a":' * 50_000 + "1" + "}" * 50_000,
     "a number of 5,000 digits": '{"hierarchy": ["M"], "samples": [], "page": {"id": ' + "9" * 5000 + "}}",
+    "a list": "[]",
+    "null": "null",
+    "a number": "3",
+    "no number": "NaN",
+    "a text": '"x"',
+    "an empty object": "{}",
+    "a record in a list": json.dumps([listing("M/own 0.png")]),
+    "keys in capitals": '{"Hierarchy": ["M"], "Samples": []}',
+    "no hierarchy": '{"samples": []}',
+    "no samples": '{"hierarchy": ["M"]}',
+    "a list of no samples": json.dumps(listing() | {"samples": []}),
+    "an empty sample": json.dumps(listing() | {"samples": [{}]}),
+    "a sample with another key": json.dumps(listing() | {"samples": [{"taxon": "x", "thumb": ["M/own 0.png"]}]}),
+    "blank names of files": json.dumps(listing("", " ")),
+    "an empty page": json.dumps(listing(page={})),
     "no JSON": "{",
     "no text": "",
 }

@@ -37,8 +37,8 @@ def test_ood_scores_are_what_scikit_learn_makes_of_all_distances(negative, power
         reference, seen = reference - 0.5, seen - 0.5
     known, new = (normalize(np.sign(each) * np.abs(each) ** power) for each in (reference.reshape(-1, 8), seen))
     image = np.tile(np.arange(9), 3)
-    apart = np.where(image[:, None] == image, np.inf, euclidean_distances(known, squared=True))
-    spread = np.sort(apart, axis=1)[:, :NEIGHBOURS].mean(1)
+    separation = np.where(image[:, None] == image, np.inf, euclidean_distances(known, squared=True))
+    spread = np.sort(separation, axis=1)[:, :NEIGHBOURS].mean(1)
     distances, near = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(known).kneighbors(new)
     expected = (distances**2).mean(1) / np.sqrt(spread[near].mean(1))
     detector = OODDetector.fit(torch.from_numpy(reference), torch.from_numpy(seen))

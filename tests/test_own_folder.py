@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from common.dataset_info import read_dataset_info
-from common.errors import ToolkitError
 from common.manifest import read_manifest
 from dataset.own_folder import adopt_lineages, known_lineages, list_own_pictures, unique_labels
 from dataset.pictures import ListedPicture
@@ -225,7 +224,7 @@ def test_a_folder_without_pictures_says_what_is_wanted(tmp_path, capsys):
     assert "there is no directory" in capsys.readouterr().err
 
 
-def test_where_there_are_no_records_the_command_for_own_pictures_is_told(tmp_path, capsys):
+def test_where_there_are_no_records_the_command_for_own_pictures_is_reported(tmp_path, capsys):
     for data in ("absent", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
         assert prepare("--data", tmp_path / data, "--train", tmp_path / "set") == 1
@@ -262,7 +261,7 @@ def test_a_deep_folder_is_left_out(tmp_path, nest):
 
 
 @pytest.mark.slow
-def test_pages_are_told_and_kept_for_training(tmp_path, capsys):
+def test_pages_are_reported_and_kept_for_training(tmp_path, capsys):
     own = fill(tmp_path / "own", "Aus", "Bus")
     frames = [picture(number) for number in (300, 301)]
     frames[0].save(own / "Aus" / "stack.tif", save_all=True, append_images=frames[1:])
@@ -291,6 +290,6 @@ def test_options_that_do_not_go_together(wrong):
     assert stop.value.code == 2
 
 
-def test_no_such_folder_is_a_toolkit_error(tmp_path):
-    with pytest.raises(ToolkitError, match="there is no directory"):
+def test_no_such_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no directory"):
         list_own_pictures(tmp_path / "absent")

@@ -67,7 +67,7 @@ def folder(tmp_path):
 
 
 def name(model, folder, output, **settings):
-    """Name a folder's pictures; return what is said of it."""
+    """Name a folder's pictures; return what is reported."""
     return name_own_pictures(folder, VisualiseSettings(report=output, data=Path("none"), **settings), model)
 
 
@@ -77,7 +77,7 @@ def changed(model, **parts):
 
 
 def table(path):
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -249,7 +249,7 @@ def test_another_folder_begins_anew_and_leaves_the_old_table(model, folder, tmp_
     assert "predictions.old1.csv" in caplog.text
 
 
-def test_a_sample_of_unseen_taxa_has_a_count_and_no_shares(model, folder, tmp_path):
+def test_unseen_taxa_are_a_row_with_a_share(model, folder, tmp_path):
     known = model.predictor(squares_of(sorted((folder / "core 2").iterdir()) * 3))
     detector = OODDetector.fit(known.features[None], known.features)
     fitted = Calibration.fit(TAXONOMY, known, np.arange(18) % 3, detector)
@@ -259,7 +259,7 @@ def test_a_sample_of_unseen_taxa_has_a_count_and_no_shares(model, folder, tmp_pa
     name(calibrated, folder, tmp_path / "out")
     rows = table(tmp_path / "out" / "assemblage.csv")
     (unseen,) = [row for row in rows if row["sample"] == "core 1/0-10 cm"]
-    assert (unseen["taxon"], unseen["count"], unseen["share"], unseen["corrected"]) == ("unknown", "9", "", "")
+    assert (unseen["taxon"], unseen["count"], unseen["share"], unseen["corrected"]) == ("unknown", "9", "1.0", "")
     assert any(row["corrected"] for row in rows if row["sample"] == "core 2")
 
 

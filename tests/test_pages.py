@@ -408,7 +408,7 @@ def test_what_stands_before_and_behind_the_page_is_no_part_of_it():
         (" " * 2_000_001, "characters"),
     ],
 )
-def test_what_is_no_page_is_told_by_the_parsers_own_error(text, why):
+def test_what_is_no_page_is_reported_by_the_parsers_own_error(text, why):
     with pytest.raises(PageError, match=why):
         parsed(text)
 

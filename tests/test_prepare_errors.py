@@ -7,6 +7,8 @@ import sys
 import pytest
 
 import prepare_image_model as script
+from common.errors import ToolkitError
+from dataset.settings import PrepareSettings
 from tests.drawn import small_set
 from tests.prepared import described, prepare
 
@@ -60,7 +62,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, capsys, brea
     assert not (tmp_path / "set").exists()
 
 
-def test_a_broken_record_among_good_ones_is_told(tmp_path, capsys):
+def test_a_broken_record_among_good_ones_is_reported(tmp_path, capsys):
     options = small_set(tmp_path)
     (tmp_path / "data" / "broken.json").write_text('{"hierarchy": ["M"], "samples": [{"thumbs": 3}]}')
     (tmp_path / "data" / "foreign.json").write_text('{"cited": true}')
@@ -91,3 +93,33 @@ def test_help_and_mistakes_import_nothing_that_takes_long(options):
     imported = set(re.findall(r"\| +(\w+)$", run.stderr, re.MULTILINE))
     assert "argparse" in imported and not imported & {"numpy", "scipy", "PIL", "matplotlib", "torch", "tqdm"}
     assert run.returncode == (0 if options[0] in ("--help", "--version") else 2)
+
+
+@pytest.mark.parametrize("name", ["data", "images", "folder", "corrections", "groups", "like"])
+def test_what_is_not_there_is_reported_before_anything_is_read_or_imported(tmp_path, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "dataset.prepare", None)  # to import it now is an error
+    inputs = {"data": tmp_path, "images": tmp_path, "folder": tmp_path, name: tmp_path / "absent"}
+    with pytest.raises(ToolkitError, match=r"there is no .*absent") as error:
+        script.work(PrepareSettings(**inputs))
+    assert error.value.settings == (name,)
+
+
+def test_the_manifest_to_split_alike_is_found_in_its_data_set_too(tmp_path):
+    with pytest.raises(ToolkitError, match="there is no manifest"):
+        PrepareSettings(data=None, like=tmp_path).check_inputs()
+    (tmp_path / "manifest.csv").touch()
+    PrepareSettings(data=None, like=tmp_path).check_inputs()
+
+
+@pytest.mark.parametrize("depth", ["", "  ", "0", "-1", "1.5"])
+def test_a_depth_is_a_number_from_1_on_or_a_rank(depth, capsys):
+    with pytest.raises(SystemExit):
+        script.read_settings([f"--depth={depth}"])
+    assert "must be a number from 1 on, or a rank such as family" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["-1", "x", "9" * 30])
+def test_a_seed_is_a_whole_number_of_0_or_more(seed, capsys):
+    with pytest.raises(SystemExit):
+        script.read_settings([f"--seed={seed}"])
+    assert "must be a whole number of 0 or more" in capsys.readouterr().err

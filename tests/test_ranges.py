@@ -27,6 +27,9 @@ WORDS = [
     ("in the Zanclean stage", None, "", "Zanclean"),
     ('is at base of RN6 zone (top=14.8, base=15.0Ma, i.e. in "Langhian" stage)', [14.8, 15.0], "RN6", "Langhian"),
     ("in mid Burdigalian Stage (50% up, 18.2Ma, in Burdigalian stage)", [18.2, 18.2], "", "Burdigalian"),
+    ("within NP25-NN1 zones (22.8-24.1 Ma, in Chattian stage)", [22.8, 24.1], "NP25-NN1", "Chattian"),
+    ("in Pleistocene (0.5Ma, in Middle Pleistocene stage)", [0.5, 0.5], "", "Middle Pleistocene"),
+    ("at top of NN19 zone (0.5Ma, in upper Calabrian stage)", [0.5, 0.5], "NN19", "Calabrian"),
     ("Extant", [0.0, 0.0], "", ""),
     ("extant.", [0.0, 0.0], "", ""),
     ("unknown", None, "", ""),
@@ -53,4 +56,5 @@ def test_both_ends_with_their_sources():
 
 def test_the_words_may_begin_in_the_next_line():
     assert read_range("First occurrence (base):\nwithin NP1 zone (65-66Ma)")["first_ma"] == [65.0, 66.0]
+    assert read_range("Last occurrence (top) in NN5 zone (13Ma)")["last_ma"] == [13.0, 13.0]
     assert read_range("range not known") == {}

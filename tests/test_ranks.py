@@ -27,7 +27,7 @@ from tests.training_runs import (
 )
 from training.ranks import ONE_RANK, Ranks
 from training.sampling import epoch_batches, smallest_batch
-from training.train import check_same_on_all_ranks, device_name
+from training.train import check_same_on_all_ranks, device_of_rank
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--"]
 
@@ -70,9 +70,9 @@ def test_the_smallest_batch_is_known_before_it_is_dealt_out(count, batch_size):
 
 
 def test_each_process_needs_a_gpu_of_its_own():
-    assert device_name("cuda:1", ONE_RANK) == "cuda:1"
+    assert device_of_rank("cuda:1", ONE_RANK) == "cuda:1"
     with pytest.raises(ToolkitError, match="2 processes cannot all have the device cuda:1"):
-        device_name("cuda:1", Ranks(0, 2))
+        device_of_rank("cuda:1", Ranks(0, 2))
 
 
 @pytest.mark.slow

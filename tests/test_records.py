@@ -105,9 +105,26 @@ def test_all_records_below_a_directory(tmp_path):
     write_record(tmp_path / ".pages" / "c.json", FULL)
     (tmp_path / "README.md").write_text("# data/")
     (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "list.json").write_text("[]")
     records, problems = read_records(tmp_path)
     assert [path.name for path in records] == ["a.JSON", "b.json"]
-    assert len(problems) == 1 and "broken.json" in problems[0]
+    assert [path.name for path in problems] == ["broken.json", "list.json"]
+    assert "neither `hierarchy` nor `samples`" in problems[tmp_path / "list.json"]
+
+
+def test_linked_directories_are_read_once(tmp_path):
+    write_record(tmp_path / "elsewhere" / "a.json", FULL)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "data")
+    records, problems = read_records(tmp_path / "data")
+    assert list(records) == [tmp_path / "data" / "link" / "a.json"] and problems == {}
+
+
+def test_records_in_deep_directories_are_read(tmp_path, nest):
+    (nest(tmp_path, 1_100) / "a.json").write_text(json.dumps(BY_HAND))
+    records, problems = read_records(tmp_path)
+    assert len(records) == 1 and problems == {}
 
 
 # Their files
@@ -146,15 +163,15 @@ def test_files_of_pictures_are_remembered_by_thumbnail_or_full_size(tmp_path):
     assert RecordFiles(tmp_path).picture_files() == {"m/Aus/a.jpg": "m/Aus/a.jpg"}
 
 
-def test_records_of_taxa_that_are_gone_are_put_aside(tmp_path):
+def test_records_of_taxa_that_are_gone_are_retire(tmp_path):
     for number, name in enumerate(("Aus unus", "Aus duus", "Aus trius")):
         write_record(tmp_path / "m" / f"{name.replace(' ', '')}.json", record("m", name, number=number))
     now = [record("m", "Aus novus", number=0), record("m", "Aus duus", number=1)]
-    RecordFiles(tmp_path).put_aside("m", now, whole=False)
+    RecordFiles(tmp_path).retire("m", now, whole=False)
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
         *("Ausduus.json", "Austrius.json", "Ausunus.json.gone"),
     ]
-    RecordFiles(tmp_path).put_aside("m", now, whole=True)
+    RecordFiles(tmp_path).retire("m", now, whole=True)
     assert (tmp_path / "m" / "Austrius.json.gone").exists() and (tmp_path / "m" / "Ausduus.json").exists()
 
 

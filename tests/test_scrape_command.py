@@ -59,7 +59,7 @@ def test_help_answers_at_once():
         (["--site", "http://127.0.0.1/Nannotax3/index.php?id=5", "--taxon", "Aus"], "leave out"),
     ],
 )
-def test_a_wrong_command_is_told_and_writes_nothing(tmp_path, monkeypatch, capsys, options, sentence):
+def test_a_wrong_command_is_reported_and_writes_nothing(tmp_path, monkeypatch, capsys, options, sentence):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
         scrape_mikrotax.main(options)
@@ -77,7 +77,7 @@ def test_what_cannot_be_fetched_at_all_leaves_nothing_behind(demo_site, tmp_path
     assert not list(tmp_path.iterdir())
 
 
-def test_a_store_that_is_none_is_told(demo_site, tmp_path, capsys):
+def test_a_store_that_is_not_one_is_reported(demo_site, tmp_path, capsys):
     (tmp_path / "data" / ".pages").mkdir(parents=True)
     (tmp_path / "data" / ".pages" / "pages.sqlite").write_bytes(b"no database" * 1000)
     assert scrape(demo_site, tmp_path) == 1

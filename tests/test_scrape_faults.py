@@ -19,7 +19,7 @@ def quick(monkeypatch):
 
 
 @pytest.mark.slow
-def test_everything_that_can_be_fetched_is_fetched_and_the_rest_is_told(make_site, tmp_path, quick):
+def test_everything_that_can_be_fetched_is_fetched_and_the_rest_is_reported(make_site, tmp_path, quick):
     """Every fault at once, on one order of the demo; the site's log proves pause, order, and nothing asked twice."""
     passing = Faults(busy=0.1, unavailable=0.1, error=0.1, cut_off=0.1, hang_up=0.1, retry_after=1)
     lasting = dict.fromkeys(("error_always", "cut_off_always", "gone", "redirect_away", "redirect_circle"), 0.05)
@@ -62,7 +62,7 @@ def test_everything_that_can_be_fetched_is_fetched_and_the_rest_is_told(make_sit
     assert not (tmp_path / "data" / "failures.csv").exists()
 
 
-def test_pages_that_fail_are_told_by_name(make_site, tmp_path, quick, capsys):
+def test_pages_that_fail_are_reported_by_name(make_site, tmp_path, quick, capsys):
     site = make_site(faults=Faults(only="pelagicus%20HOL", gone=1))
     assert scrape(site, tmp_path, "--taxon", GENUS) == 1
     (line,) = rows(tmp_path / "data" / "failures.csv")
@@ -123,5 +123,5 @@ def test_robots_txt_is_obeyed_on_the_way(make_site, tmp_path):
     site = make_site(faults=Faults(disallow="/images/ntax_cenozoic/thumbs/JRYSEM", crawl_delay=0.01))
     assert scrape(site, tmp_path, "--taxon", "Coccolithus formosus") == 1
     reasons = {line["reason"] for line in rows(tmp_path / "data" / "failures.csv")}
-    assert reasons == {"robots.txt asks programs to stay away from it"}
+    assert reasons == {"robots.txt disallows it"}
     assert not any("thumbs/JRYSEM" in path for path in asked(site))

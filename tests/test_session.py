@@ -262,12 +262,12 @@ def test_an_answer_without_end_is_not_read_to_the_end(site, session):
 
 
 def test_an_answer_that_trickles_is_given_up(site, session, monkeypatch):
-    monkeypatch.setattr(session_module, "SLOWEST", -1)
+    monkeypatch.setattr(session_module, "MAX_ANSWER_SECONDS", -1)
     site.answers[ROBOTS] = [(200, {}, b"")]
     with pytest.raises(FetchError, match="longer than -1 seconds"):
         session.fetch(site.url + "/a", LIMIT)
 
 
-def test_a_site_that_is_not_there_is_told_plainly():
+def test_a_site_that_is_not_there_is_reported_plainly():
     with PoliteSession("http://127.0.0.1:9", 0) as session, pytest.raises(SiteError, match="refuses connections"):
         session.fetch("http://127.0.0.1:9/a", LIMIT)

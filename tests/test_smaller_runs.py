@@ -123,7 +123,7 @@ def test_modules_and_taxa_named_like_tables_do_not_stop_the_tables(tmp_path):
     assert (tmp_path / "data" / "CITATION.txt").is_file() and len(rows(tmp_path / "images" / "credits.csv")) == 6
 
 
-def test_a_directory_in_the_place_of_a_table_is_told(tmp_path, capsys):
+def test_a_directory_in_the_place_of_a_table_is_reported(tmp_path, capsys):
     (tmp_path / "data" / "taxa.csv").mkdir(parents=True)
     with TreeSite() as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 0
@@ -132,7 +132,7 @@ def test_a_directory_in_the_place_of_a_table_is_told(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_store_that_is_in_use_is_told_from_one_that_cannot_be_written(tmp_path, capsys):
+def test_a_store_that_is_in_use_is_distinguished_from_one_that_cannot_be_written(tmp_path, capsys):
     with TreeSite() as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 0
         store = tmp_path / "data" / ".pages" / "pages.sqlite"
@@ -149,7 +149,7 @@ def test_a_store_that_is_in_use_is_told_from_one_that_cannot_be_written(tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_store_without_permission_is_told(tmp_path, capsys):
+def test_a_store_without_permission_is_reported(tmp_path, capsys):
     with TreeSite() as site:
         assert scrape(site, tmp_path, "--module", MODULE) == 0
         for path in (tmp_path / "data" / ".pages").iterdir():

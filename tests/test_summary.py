@@ -1,4 +1,4 @@
-"""What a person is told of the data set."""
+"""The report on the data set."""
 
 from dataclasses import replace
 

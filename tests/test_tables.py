@@ -21,10 +21,26 @@ def rows(path):
 
 
 @pytest.mark.parametrize(
-    "text", ["a,b\n1,2\n", "\ufeffa,b\r\n1,2\r\n", "a;b\n1;2\n", "a,b\n\n1,2", '"a",b\n"1","2"\n', " a ,b\n1,2\n"]
+    "text",
+    [
+        "a,b\n1,2\n",
+        "\ufeffa,b\r\n1,2\r\n",
+        "a;b\n1;2\n",
+        "a\tb\r\n1\t2\r\n",
+        "a,b\n\n1,2",
+        '"a",b\n"1","2"\n',
+        " a ,b\n1,2\n",
+    ],
 )
 def test_tables_of_spreadsheets_are_read(tmp_path, text):
     assert rows(table(tmp_path, text)) == [{"a": "1", "b": "2"}]
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("separator", ",;\t")
+def test_tables_that_a_person_wrote_may_be_in_an_older_code(tmp_path, code, separator):
+    text = "\r\n".join(separator.join(row) for row in [("file", "label"), ("Müller/é 1.png", "Größe")])
+    assert read_corrections(table(tmp_path, text.encode(code))) == [Correction("Müller/é 1.png", "Größe")]
 
 
 def test_cells_with_line_breaks_and_short_rows(tmp_path):
@@ -51,7 +67,9 @@ def test_a_cell_of_300_kilobytes_is_read(tmp_path):
     assert csv.field_size_limit() == limit
 
 
-@pytest.mark.parametrize(("text", "said"), [(b"", "it is empty"), (b"\n\n", "it is empty"), (b"a\n\xff\n", "utf-8")])
+@pytest.mark.parametrize(
+    ("text", "said"), [(b"", "it is empty"), (b"\n\n", "it is empty"), (b"a\n\xff\n", "utf-8"), (b"\0\1", "no text")]
+)
 def test_what_is_no_table_says_why(tmp_path, text, said):
     with pytest.raises(ValueError, match=said):
         rows(table(tmp_path, text))

@@ -78,6 +78,14 @@ def test_a_page_without_text_has_empty_fields():
     assert parsed("").text == TaxonText()
 
 
+@pytest.mark.parametrize("form", ["<h3>{}</h3><p>{}</p>", "<dl><dt>{}</dt><dd>{}</dd></dl>", "<p><i>{}</i>: {}</p>"])
+def test_headings_without_a_colon_of_their_own(form):
+    fields = {"Citation": "Aus bus Nobody, 1902", "Rank": "Species", "Diagnosis": "round", "Wall layers": "two"}
+    found = parsed("".join(form.format(*each) for each in fields.items()))
+    assert (found.text.author, found.rank, found.text.diagnosis) == ("Nobody", "Species", "round")
+    assert found.text.other == {"Wall layers": "two"} and "unknown heading: 'Wall layers'" in found.notices
+
+
 @pytest.mark.parametrize(
     ("citation", "taxon", "author", "year"),
     [
@@ -93,6 +101,11 @@ def test_a_page_without_text_has_empty_fields():
         ("Aus bus", "Aus bus", "", None),
         ("", "Aus bus", "", None),
         ("Aus bus Nobody 19022", "Aus bus", "", None),
+        ("Aus bus Nobody in Someone & Other 1950a", "Aus bus", "Nobody in Someone & Other", 1950),
+        ("(Nobody 1950) Someone 1967", "Aus bus", "(Nobody 1950) Someone", 1967),
+        ("Nobody 1950", "Aus", "Nobody", 1950),
+        ("Aus bus var. cus Nobody, 1950", "Aus bus", "Nobody", 1950),
+        ("Aus bus Nobody (1950)", "Aus bus", "Nobody", 1950),
     ],
 )
 def test_author_and_year(citation, taxon, author, year):
@@ -108,6 +121,7 @@ def test_author_and_year(citation, taxon, author, year):
         ("Lith size: 3.5 to 1.5 microns", "lith_size_um", (1.5, 3.5)),
         ("Test diameter: 0.2-0.4 mm", "test_diameter_mm", (0.2, 0.4)),
         ("Pore size (inner): 200nm", "pore_size_inner_nm", (200.0, 200.0)),
+        ("Liths per sphere: 1,200->2,400", "liths_per_sphere", (1200.0, 2400.0)),
         ("Liths per sphere: 30->60", "liths_per_sphere", (30.0, 60.0)),
         ("Angle: ca. 30°", "angle_degrees", (30.0, 30.0)),
         ("Porosity: 10->20%", "porosity_percent", (10.0, 20.0)),
@@ -118,8 +132,15 @@ def test_metrics_are_numbers_with_units(words, name, values):
     assert read_metrics(words) == ({name: values}, "", [])
 
 
+def test_search_data_without_a_heading_are_no_text():
+    rows = "<tr class='char-matrix-data'><td>Metrics</td><td>Lith size: 1->2µm</td></tr>"
+    text = parsed(f"<article><i>Citation: </i>A</article><i>Synonyms: </i>Bus<table>{rows}</table>").text
+    assert text.synonyms == ("Bus",) and text.metrics == {"lith_size_um": (1.0, 2.0)}
+
+
 def test_what_is_no_metric_is_kept_and_what_is_empty_is_not():
     assert read_metrics("Lith size: 0->0µm; Liths: many;\nData source notes: A; B;") == ({}, "A; B", ["Liths: many"])
+    assert [*read_metrics("Lith size: 1.5->3.5µm, Liths per sphere: 30->60")[0]] == ["lith_size_um", "liths_per_sphere"]
     assert read_tags("round, wide, CA: open") == {"": ["round", "wide"], "CA": ["open"]}
     assert read_tags("") == {}
 

@@ -103,6 +103,24 @@ def test_a_genus_is_known_from_names_without_blanks_and_from_its_pooled_rest():
     assert taxonomy.title(("Radiolaria",)) == "Radiolaria indet."
 
 
+@pytest.mark.parametrize(("classes", "node"), [([0, 4], ()), ([0, 2], ("R", "A")), ([3], ("R", "B")), ([], ())])
+def test_what_holds_all_classes_together_is_no_answer(classes, node):
+    lineages = [("R", "A", "a"), ("R", "A", "b"), ("R", "A", "c"), ("R", "B"), ("R", "C")]
+    assert Taxonomy(lineages).lowest_taxon(classes) == node
+
+
+def test_a_class_that_lies_above_all_others_is_an_answer():
+    assert Taxonomy([("R",), ("R", "A"), ("R", "B")]).lowest_taxon([1, 2]) == ("R",)
+    assert Taxonomy([("R", "a")]).lowest_taxon([0]) == ("R", "a")
+
+
+def test_names_that_would_spoil_a_table_or_a_figure_are_shown_in_one_line_and_cut():
+    long = "x" * 200_000
+    taxonomy = Taxonomy([("R", "two\nlines"), ("R", long), ("R", long + "y")])
+    assert taxonomy.names[0] == "two\\nlines"
+    assert len(set(taxonomy.names)) == 3 and max(map(len, taxonomy.names)) <= 200
+
+
 def test_distances_by_hand():
     assert [COCCOLITHS.distance(0, other) for other in range(5)] == [0, 3, 2, 3, 4]
     assert [COCCOLITHS.distance(1, other) for other in range(5)] == [3, 0, 3, 1, 4]

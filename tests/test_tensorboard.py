@@ -95,14 +95,21 @@ def test_figures_are_pictures_with_something_on_them(events, tag):
     assert min(picture.size) > 200 and len(picture.getcolors(1 << 20)) > 50
 
 
-def test_hyperparameters_stand_in_the_run_itself(logged, events):
+def test_hyperparameters_stand_in_the_run_itself_those_that_are_tried_first(logged, events):
     contents = events.PluginTagToContent("hparams")
     start = hparams_metadata.parse_session_start_info_plugin_data(contents[hparams_metadata.SESSION_START_INFO_TAG])
     values = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
     assert values == {"epochs": 2, "rate": 0.5, "use_model": "vgg11", "log": 1, "budget": "None", "where": "a/b"}
     experiment = hparams_metadata.parse_experiment_plugin_data(contents[hparams_metadata.EXPERIMENT_TAG])
-    assert {info.name.tag for info in experiment.metric_infos} == {"final/accuracy", "final/macro_f1"}
-    assert events.Scalars("final/accuracy")[0].value == pytest.approx(5 / 9)
+    assert [info.name for info in experiment.hparam_infos] == ["use_model", "epochs", "rate", "log", "budget", "where"]
+    tags = {info.name.tag for info in experiment.metric_infos}
+    assert tags == {f"best so far/{name}" for name in ("accuracy", "balanced_accuracy", "macro_f1", "loss")}
+
+
+def test_final_scores_are_a_table_and_no_curve_of_one_point(events):
+    assert not [tag for tag in events.Tags()["scalars"] if "final" in tag]
+    (text,) = events.Tensors("scores of the model/text_summary")
+    assert "| accuracy | 0.5556 |" in make_ndarray(text.tensor_proto)[0].decode()
 
 
 def test_projector_has_every_picture_with_its_classes_and_thumbnail(logged):

@@ -1,8 +1,12 @@
 """Whole runs of train_classifier.py on tiny drawn images: what they write, and that they go on where they were."""
 
+import re
 import signal
 import subprocess
+import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import common
+import train_classifier
 from common.errors import ToolkitError
 from common.image_folder import list_image_folder
 from models.checkpoint import load_checkpoint, load_tensors, save_tensors
@@ -143,7 +148,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_history_and_its_log_shows_all
     assert history(tmp_path) == history(directory)
 
 
-def test_what_torch_refuses_is_said_in_a_sentence():
+def test_what_torch_refuses_is_reported_in_a_sentence():
     torch.use_deterministic_algorithms(True)
     try:
         with pytest.raises(ToolkitError, match=r"put_[^\n]*\)$") as refusal, torch_errors():
@@ -207,13 +212,14 @@ def last_line(run):
 
 @pytest.mark.slow
 def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(tmp_path):
-    (tmp_path / "empty" / "train").mkdir(parents=True)
     hollow = tmp_path / "hollow"
+    for path in ("empty/train", "empty/validate", "hollow/validate"):
+        (tmp_path / path).mkdir(parents=True)
     (hollow / "train" / "a").mkdir(parents=True)
     single = write_image_folders(tmp_path / "single", train=1, validate=1, shapes=("disc",))
     corrupt = write_image_folders(tmp_path / "corrupt", train=1, validate=1)
-    for bad in ("train/disc/bad.jpg", "validate/bar/worse.png"):
-        (corrupt / bad).write_bytes(b"no picture")
+    for picture in (corrupt / "train" / "disc").iterdir():
+        picture.write_bytes(b"no picture")
     undescribed = write_image_folders(tmp_path / "undescribed", train=1, validate=1)
     (undescribed / "dataset.json").write_text('{"classes": {"disc": {"lineage": ["Disc"]}}}')
     good = write_image_folders(tmp_path / "good", train=1, validate=1)
@@ -225,8 +231,8 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(tmp_path):
         (1, "holds no classes", ["--directory", tmp_path / "empty", *scratch]),
         (1, "hold no pictures", ["--directory", hollow, *scratch]),
         (1, "has one class only, disc", ["--directory", single, *scratch]),
-        (1, "2 of 8 pictures cannot be read", ["--directory", corrupt, *scratch]),
-        (1, "worse.png (it is not an image", ["--directory", corrupt, *scratch]),
+        (1, "no picture of a class in", ["--directory", corrupt, *scratch]),
+        (1, "disc0.png (it is not an image", ["--directory", corrupt, *scratch]),
         (1, "does not describe train/ (it lacks bar)", ["--directory", undescribed, *scratch]),
         (1, "at least 32 pixels, not 16", ["--directory", good, "--image_size", "16", *scratch]),
         (1, "takes no pictures of 8 pixels", ["--directory", good, *SMALL, "--image_size", "8"]),
@@ -234,17 +240,58 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(tmp_path):
         (1, "; try another --image_size", ["--directory", good, *tiled, "--image_size", "40"]),
         (1, "there is no file missing.pth", ["--directory", good, "--weights", "missing.pth"]),
         (1, "is not a file of tensors", ["--directory", good, "--weights", good / "dataset.json"]),
-        (1, "there is no file model.last", ["--directory", good, "--resume"]),
+        (1, "there is no interrupted run to resume (no file model.last)", ["--directory", good, "--resume"]),
         (1, "there is no device xpu", ["--directory", good, "--device", "xpu"]),
         (2, "must be the name of a device", ["--directory", good, "--device", "nonsense"]),
         (2, "there is no network vgg99; did you mean vgg19", ["--use_model", "vgg99"]),
-        (2, "it must be a whole number above 0", ["--epochs", "0"]),
-        (2, "it must be a number above 0", ["--learning_rate", "nan"]),
+        (2, "must be a whole number of 1 or more, not '0'", ["--epochs", "0"]),
+        (2, "must be a number above 0", ["--learning_rate", "nan"]),
     ]
     for status, sentence, arguments in cases:
         found = last_line(train(tmp_path, *arguments))
         assert (status, True) == (found[0], sentence in found[1]), found
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"directory": Path("absent")}, "there is no directory absent/train; from your own pictures, "),
+        ({"directory": Path("half")}, "there is no directory half/validate"),
+        ({"save_model": Path("whole")}, "whole is a directory"),
+        ({"save_model": Path()}, "is a directory"),
+        ({"weights": "lost.pth"}, "there is no file lost.pth"),
+        ({"resume": True}, "there is no interrupted run to resume (no file model.last)"),
+    ],
+)
+def test_what_is_missing_is_reported_before_torch_is_imported(tmp_path, monkeypatch, options, sentence):
+    for name in ("half/train", "whole/train", "whole/validate"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "training.train", None)  # to import it now is an error
+    settings = train_classifier.read_settings(["--directory", "whole", "--weights", "none"])
+    with pytest.raises(ToolkitError) as error:
+        train_classifier.work(replace(settings, **options))
+    assert sentence in str(error.value)
+
+
+def test_mistakes_do_not_wait_for_torch(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", train_classifier.__file__, "--directory", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1 and "there is no directory" in run.stderr
+    assert not re.search(r"\| +(torch|torchvision|numpy|PIL)$", run.stderr, re.MULTILINE)
+
+
+def test_a_resumed_run_does_not_need_the_file_of_its_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("train", "validate"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "model.last").touch()
+    train_classifier.read_settings(["--weights", "lost.pth", "--resume"]).check_inputs()
 
 
 def test_without_the_hub_the_message_says_what_to_try(tmp_path, monkeypatch):

@@ -148,6 +148,8 @@ def test_a_long_robots_txt_is_no_obstacle(tmp_path):
         "\ufeffUser-Agent: *\r\nContent-signal: ai-train = no, search = yes\r\n",
         "User-agent: *\nContent-Usage: train-ai=n\n",
         "User-agent: *\nContent-Usage: /images/ train-ai=n, search=y\n",
+        "User-agent: *\nContent-Signals: search: yes; ai_train: no",
+        "User-agent: Scrape_Mikrotax/1.0\nContent-Signal: ai-train=no",
         "Content-Signal: ai-train=no\nUser-agent: other\nDisallow: /",
         "User-agent: other\nUser-agent: scrape_mikrotax\nContent-Signal: ai-train=no",
     ],
@@ -170,7 +172,7 @@ def test_other_sites_have_not_said_so(text):
     assert Robots(text.encode()).no_training == ""
 
 
-def test_it_is_said_at_the_start_and_where_the_site_is_cited(tmp_path, capsys):
+def test_it_is_reported_at_the_start_and_where_the_site_is_cited(tmp_path, capsys):
     signal = "Content-Signal: search=yes,ai-train=no"
     with TreeSite() as site:
         site.robots = 200, {}, f"User-agent: *\n{signal}\nAllow: /\n".encode()
@@ -179,6 +181,10 @@ def test_it_is_said_at_the_start_and_where_the_site_is_cited(tmp_path, capsys):
             out = capsys.readouterr().out
             assert signal in out and out.index(signal) < out.index("pages")
     assert signal in (tmp_path / "data" / "CITATION.txt").read_text("utf-8")
+
+
+def test_a_version_behind_the_name_of_this_program_does_not_matter():
+    assert not Robots(b"User-agent: scrape_mikrotax/1.0\nDisallow: /images/").allows("http://x/images/a.png")
 
 
 def test_a_dry_run_counts_what_robots_txt_forbids(tmp_path, capsys):

@@ -14,11 +14,12 @@ import torch
 from PIL import Image
 
 import visualise_results
+from evaluation.figures import shorten
 from evaluation.predictions import LabelledPredictions
 from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from models.networks import build_network
-from reports.grid import NAME_LETTERS, choose, draw_grid, shorten
+from reports.grid import FILE_LETTERS, choose, draw_grid
 from reports.settings import GRID_FORMATS
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 
@@ -134,7 +135,8 @@ def test_worst_best_and_uncertain_are_what_they_say():
 
 def test_a_long_file_name_keeps_its_end():
     name = "Syracosphaera_" * 9 + "65p.jpg"
-    assert len(shorten(name)) <= NAME_LETTERS and shorten(name).endswith("65p.jpg") and shorten("a.jpg") == "a.jpg"
+    short = shorten(name, FILE_LETTERS)
+    assert len(short) <= FILE_LETTERS and short.endswith("65p.jpg") and shorten("a.jpg") == "a.jpg"
 
 
 def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(directory, tmp_path, capsys, monkeypatch):
@@ -146,16 +148,21 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(directory, t
     before = sorted(tmp_path.rglob("*"))
     model, validate = ["--model", directory / "model"], ["--validate", directory / "validate"]
     cases = [
-        (1, "there is no file model; try another --model", validate),
+        (1, "there is no model file model: run train_classifier.py first; try another --model", validate),
         (1, "text is not a file of tensors", ["--model", "text", *validate]),
-        (1, "there is no directory nowhere; try another --validate", [*model, "--validate", "nowhere"]),
+        (
+            1,
+            "there is no directory nowhere; prepare_image_model.py makes it; try another --validate",
+            [*model, "--validate", "nowhere"],
+        ),
         (1, "empty holds no classes", [*model, "--validate", "empty"]),
         (1, "has the class cube, which is not one of the 3 known", [*model, "--validate", "other"]),
         (1, "there is no directory lost; try another --images", [*model, "--images", "lost"]),
         (1, "there is no device xpu", [*model, *validate, "--device", "xpu"]),
-        (2, "it must be the name of a device", [*model, *validate, "--device", "abacus"]),
+        (2, "must be the name of a device", [*model, *validate, "--device", "abacus"]),
         (1, "there is no directory data, where the ages of taxa", [*model, "--images", "empty", "--age", "3"]),
-        (2, "a whole number above 0", ["--num_images", "0"]),
+        (2, "a whole number of 1 or more", ["--num_images", "0"]),
+        (2, "--seed: must be a whole number of 0 or more, not '-1'", ["--seed", "-1"]),
         (2, "invalid choice: 'nicest'", ["--select", "nicest"]),
         (2, "must be a number between 0 and 1", ["--confidence", "1"]),
         (2, "must be a number between 0 and 1", ["--confidence", "nan"]),
@@ -205,6 +212,6 @@ def test_files_with_odd_names_are_shown_and_written(directory, tmp_path):
     options = ["--model", directory / "model", "--validate", tmp_path / "validate", "--num_images", "99"]
     options += ["--output", tmp_path / "test.png", "--report", tmp_path / "report", "--device", "cpu"]
     assert visualise_results.main([*map(str, options), "--data", str(tmp_path / "none")]) == 0
-    with (tmp_path / "report" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "report" / "predictions.csv").open(encoding="utf-8-sig", newline="") as file:
         files = {row["file"] for row in csv.DictReader(file)}
     assert len(files) == 16 and r"validate/disc/not utf-8 \udcff $x_\n\\.png" in files

@@ -32,6 +32,15 @@ COINED = {
     r"have an up\b|with an up\b|has an up\b|without an up\b|has no up\b": "oriented",
     r"could not be had|\bwants a (whole )?number|wants an e-mail": "could not be fetched, must be a number",
     r'"""Gives? ': "Return …",
+    r"\blast look\b|worth a look\b|\*\*4\. \[Look": "finalising, worth checking, Visualise",
+    r"quarter turns?\b|scale, rng, turn\b": "rotation, multiples of 90°",
+    r"directories apart\b|captions stand apart\b": "except hidden directories, not beside",
+    r"\bASIDE\b|\bLITTER|\bSLOWEST\b|\bAGAIN\b|\bQUICK\b|\bput_aside\b": "NOT_RECORDED, SYSTEM_FILES, …, retire",
+    r"\b(is|are)_told\b|_that_is_none\b|\bis told at once\b|\bis said once\b": "is reported",
+    r"\ball stand on\b|\bscripts stand on\b|\bstands? in `?(data/|notices|failures)": "share, is listed in",
+    r"\bepoch came to\b|\bwhat becomes of rare\b": "the result of an epoch, drop or pool",
+    r"\battic\b|not a fossil\b|speaks the language\b|user's business\b|want_of_links": "plain words",
+    r"make(s)? no sense\b|once that is mended|stay away from it": "not valid, fixed, disallows",
 }
 # What tells of the past: renamed things, and what older model files call theirs.
 PAST = {"CHANGELOG.md", "tests/test_words.py", "tests/test_checkpoint.py", "tests/test_calibration.py"}

@@ -29,7 +29,7 @@ class Augmentation:
     max_rotation: float = math.pi
 
     def draw(self, count: int, generator: Generator) -> Tensor:
-        """Draw the parameters for each of `count` images, for `augment`: float32 (count, 8).
+        """Return random parameters for each of `count` images, for `augment`: float32 (count, 8).
 
         `generator` is a CPU generator, so that a run can be repeated on any device.
         """
@@ -40,7 +40,7 @@ class Augmentation:
 
 
 def augment(images: Tensor, parameters: Tensor) -> Tensor:
-    """Rotate, mirror, scale, shift and relight each image of a batch by its row of `parameters` (see `Augmentation`).
+    """Return images rotated, mirrored, scaled, shifted and relit, each by its row of `parameters` (`Augmentation`).
 
     Takes uint8 (n, 3, s, s), returns float32 of that shape in [0, 255]. Mirroring suits most microfossils, which are
     photographed from either side. What comes in from outside the image has the colour of its border.

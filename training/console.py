@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from common.progress import Progress
 from training.dataset import TrainingData
 from training.orientation import FREE
 from training.recorder import Recorder
@@ -37,12 +37,22 @@ class Console(Recorder):
 
 
 def describe(dataset: TrainingData) -> str:
-    """Say what there is to learn."""
+    """Return what there is to learn, in words."""
     free = dataset.augmentation.max_rotation == FREE
     return (
-        f"{len(dataset.train)} pictures to learn from and {len(dataset.validate)} to validate with, "
+        f"{len(dataset.train)} training and {len(dataset.validate)} validation pictures, "
         f"{dataset.num_classes} classes, {dataset.image_size}x{dataset.image_size} pixels, "
         f"{'rotated freely' if free else 'rotated by up to 15 degrees'}"
+    )
+
+
+def conclusion(best: dict[str, float], model: Path) -> str:
+    """Return how good the best epoch is, and what to do next."""
+    return (
+        f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right "
+        f"(balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always answering with "
+        f"the commonest class would reach {best['majority']:.1%}).\n"
+        f"Wrote {model}. To see what it does: python visualise_results.py --model {model}"
     )
 
 
@@ -56,11 +66,11 @@ def progress_bar(trainer: Trainer) -> Iterator[Callable[[int], Any]]:
     if clock.end is not None:
         end, start = clock.end, clock.start
         done, total = trainer.seconds - start, end - start
-        with tqdm(desc=what, initial=done, total=total, leave=False, mininterval=1, bar_format=CLOCK) as bar:
+        with Progress(desc=what, initial=done, total=total, leave=False, mininterval=1, bar_format=CLOCK) as bar:
             yield lambda _: bar.update(max(0.0, min(trainer.seconds, end) - start - bar.n))
         return
     assert trainer.phase.epochs is not None
     length = epoch_length(len(trainer.dataset.train), trainer.settings.batch_size)
     done, total = length * (trainer.epoch - clock.first_epoch), length * trainer.phase.epochs
-    with tqdm(desc=what, initial=done, total=total, unit=" pictures", leave=False, mininterval=1) as bar:
+    with Progress(desc=what, initial=done, total=total, unit=" pictures", leave=False, mininterval=1) as bar:
         yield bar.update

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from common import dataset_info, manifest
-from common.dataset_info import FROM_A_FOLDER, DatasetInfo, read_dataset_info
+from common.dataset_info import DatasetInfo, read_dataset_info
 from common.errors import ToolkitError
 from common.folders import LeftOut, comparable
 from common.image_folder import ImageFolder, list_image_folder
 from common.manifest import read_manifest
 from common.pages import Page
+from common.progress import Progress
 from common.remarks import remarks
 from models.networks import own_image_size, size_step
 from models.preprocessing import native_size
@@ -82,29 +82,26 @@ class TrainingData:
 
 
 def read_dataset(settings: Settings) -> TrainingData:
-    """Read train/ and validate/ at the size that is set, or at the images' own (`models.preprocessing.native_size`).
+    """Return train/ and validate/ at the size that is set, or the images' own (`models.preprocessing.native_size`).
 
-    Images that cannot be read are left out with a warning that names them all. Raises OSError, ValueError or
-    ToolkitError, with a sentence for the user, where a split, its classes or their images are missing.
+    Images that cannot be read are left out with a warning that names them all. Raises OSError or ToolkitError,
+    with a sentence for the user, where a split, its classes or their images are missing.
     """
     directory = settings.directory
-    if not (directory / "train").is_dir():
-        raise ToolkitError(
-            f"there is no directory {directory / 'train'} to learn from; from your own pictures, {FROM_A_FOLDER}",
-            "directory",
-        )
     folders = {"train": list_image_folder(directory / "train")}
     samples, classes = folders["train"].samples, folders["train"].classes
     folders["validate"] = list_image_folder(directory / "validate", classes)
     if len(classes) < 2:
-        raise ToolkitError(f"{directory / 'train'} has one class only, {classes[0]}: nothing can be told apart")
+        raise ToolkitError(
+            f"{directory / 'train'} has one class only, {classes[0]}: there is nothing to learn to distinguish"
+        )
     _refuse_empty(directory, {split: folder.empty for split, folder in folders.items()})
     info = _described(directory / dataset_info.NAME, classes)
     page = settings.page if settings.page is not None else info.page
     size = settings.image_size or own_image_size(settings.use_model)
     size = size or native_size([path for path, _ in samples], *settings.size_bounds, size_step(settings.use_model))
     both = [*samples, *folders["validate"].samples]
-    with tqdm(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
+    with Progress(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
         read = read_images(both, size, bar.update, page)
     count = sum(path not in read.faults for path, _ in samples)
     train, validate = read.images[:count], read.images[count:]

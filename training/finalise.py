@@ -1,4 +1,4 @@
-"""The last look at a trained network: what it is worth, and how far its predictions may be trusted."""
+"""Finalising a trained network: what it is worth, and how far its predictions may be trusted."""
 
 from dataclasses import replace
 

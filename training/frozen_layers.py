@@ -25,7 +25,7 @@ class _Reached(Exception):
 
 
 def split_network(network: nn.Module, images: Tensor) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
-    """Split a network before its last block of convolutions.
+    """Return a network split before its last block of convolutions.
 
     Returns the front, a function from images to maps or features, and the back, a module from those to logits, which
     shares its parameters with `network`. The last block is what comes after the last halving of the map; in VGG11 it
@@ -61,7 +61,7 @@ def _without_front(network: nn.Module, head: str, block: str) -> nn.Module:
 
 
 def _trunk(network: nn.Module, head: str) -> list[str]:
-    """List what comes before the head, in order: the network's children, or the children of a sequence among them."""
+    """Return what comes before the head, in order: the network's children, or the children of a sequence among them."""
     names = []
     for name, child in network.named_children():
         if name == head:
@@ -74,7 +74,7 @@ def _trunk(network: nn.Module, head: str) -> list[str]:
 
 
 def _last_block(network: nn.Module, head: str, images: Tensor) -> str:
-    """Name the first part of the trunk's last block: what follows the last halving that weights come after."""
+    """Return the name of the last block's first part: what follows the last halving that weights come after."""
     names = _trunk(network, head)
     sides: dict[str, list[int]] = {}
     hooks = [
@@ -89,10 +89,10 @@ def _last_block(network: nn.Module, head: str, images: Tensor) -> str:
     for hook in hooks:
         hook.remove()
     has_weights = [any(True for _ in network.get_submodule(name).parameters()) for name in names]
-    for place in reversed(range(len(names) - 1)):
-        before, after = sides.get(names[place], [0, 0])
-        if before > after and any(has_weights[place + 1 :]):
-            return names[place + 1]
+    for index in reversed(range(len(names) - 1)):
+        before, after = sides.get(names[index], [0, 0])
+        if before > after and any(has_weights[index + 1 :]):
+            return names[index + 1]
     raise ValueError("no part of this network comes after a halving of its map")
 
 

@@ -7,8 +7,8 @@ import time
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from common.progress import Progress
 from models.networks import head_name
 from models.prediction import BATCH_SIZE, Predictor
 from training.features import FeatureCopies
@@ -54,7 +54,7 @@ def _feature_copies(trainer: Trainer, predictor: Predictor) -> Tensor:
     """Return the features of the training images, (copies, n, d): as they are, then augmented."""
     dataset, wanted = trainer.dataset, trainer.settings.augmented_copies
     count = len(dataset.train)
-    with tqdm(total=wanted * count, desc="Running the frozen layers", unit=" pictures", leave=False) as bar:
+    with Progress(total=wanted * count, desc="Running the frozen layers", unit=" pictures", leave=False) as bar:
         source = FeatureCopies(predictor, dataset, trainer.ranks, on_progress=bar.update)
         copies = [source.next()]
         while (
@@ -72,7 +72,7 @@ def _solve(trainer: Trainer, copies: Tensor) -> LinearHead:
     labels, classes = dataset.train.labels.cpu(), dataset.num_classes
     smoothings = SMOOTHINGS if settings.label_smoothing is None else (settings.label_smoothing,)
     once = Problem.of(copies[0], labels, classes, settings.balance)
-    with tqdm(total=trials(smoothings), desc="Solving the head", unit=" trials", leave=False) as bar:
+    with Progress(total=trials(smoothings), desc="Solving the head", unit=" trials", leave=False) as bar:
         chosen = choose_regularisation(once, dataset.groups, smoothings, _deadline(trainer, TRIAL_SHARE), bar.update)
         all_copies = Problem.of(copies.flatten(0, 1), labels.repeat(len(copies)), classes, settings.balance)
         head = solve_head(all_copies, chosen, _deadline(trainer))

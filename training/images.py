@@ -60,7 +60,7 @@ def read_images(
     on_progress: Callable[[int], Any] = lambda _: None,
     page: Page = 1,
 ) -> ReadImages:
-    """Read images, given as (path, label), at `size` pixels, several at a time; page: which one of files with several.
+    """Return images, given as (path, label), read at `size` pixels, several at a time; page: which of several.
 
     They lie in memory or, where that is small, in a file beside them (`training.memmap`). `on_progress` is called with
     1 after each image. Raises ToolkitError where there is no space.

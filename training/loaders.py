@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from tqdm import tqdm
 
+from common.progress import Progress
 from models.prediction import BATCH_SIZE, Prediction, Predictor, predict
 from training.augmentation import augment
 from training.frozen_layers import split_network
@@ -22,7 +22,7 @@ def make_loader(trainer: Trainer) -> Loader:
         return ImageLoader(trainer)
     dataset, copies = trainer.dataset, min(trainer.settings.augmented_copies, trainer.phase.epochs or 1 << 30)
     total = len(dataset.validate) + len(dataset.train) * copies
-    with tqdm(total=total, desc="Running the frozen layers", unit=" pictures", leave=False) as bar:
+    with Progress(total=total, desc="Running the frozen layers", unit=" pictures", leave=False) as bar:
         return FeatureLoader(trainer, copies, bar.update)
 
 

@@ -18,12 +18,12 @@ def make_optimizer(module: nn.Module, adaptive: bool = False, lowest: float = 1.
     """Return AdamW for a pretrained network (`adaptive`), else stochastic gradient descent with Nesterov momentum.
 
     Norms and biases are not decayed. Each group of parameters has a `factor` for the schedule's rate, which rises from
-    about `lowest` for the first layers to 1 for the last.
+    about `lowest`, in (0, 1], for the first layers to 1 for the last.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups: dict[tuple[bool, float], list[Tensor]] = {}
-    for place, parameter in enumerate(parameters, 1):
-        step = math.ceil(place / len(parameters) * RATE_STEPS) / RATE_STEPS
+    for number, parameter in enumerate(parameters, 1):
+        step = math.ceil(number / len(parameters) * RATE_STEPS) / RATE_STEPS
         factor = lowest ** (1 - step)
         groups.setdefault((parameter.ndim > 1, factor), []).append(parameter)
     decay = ADAMW_DECAY if adaptive else SGD_DECAY

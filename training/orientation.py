@@ -29,12 +29,12 @@ def max_rotation(rotation: str, images: InMemoryImages) -> float:
 
 
 def are_oriented(images: InMemoryImages) -> bool:
-    """Tell whether any of `orientation_gains` is above STANDARD_ERRORS; of fewer than MIN_COMPARED it is not known."""
+    """Return whether any of `orientation_gains` is above STANDARD_ERRORS; False for fewer than MIN_COMPARED."""
     return len(images) >= MIN_COMPARED and bool((orientation_gains(images) > STANDARD_ERRORS).any())
 
 
 def orientation_gains(images: InMemoryImages) -> Tensor:
-    """Measure how much better images are recognised from others as they are than from the same others rotated.
+    """Return how much better images are recognised from others as they are than from the same rotated.
 
     Half of the images are classified by their nearest neighbour in the other half, which is as it is, upside down, or
     on its left or right side. Returns the differences in standard errors of their means, (2,): against upside down, and
@@ -50,7 +50,7 @@ def orientation_gains(images: InMemoryImages) -> Tensor:
 
 
 def _recognised(images: Tensor, references: Tensor, labels: Tensor) -> Tensor:
-    """Tell which images (n, s, s) have the label of the nearest reference in the other half: 0 or 1, (n,)."""
+    """Return which images (n, s, s) have the label of the nearest reference in the other half: 0 or 1, (n,)."""
     similarity = images.flatten(1) @ references.flatten(1).T
     half = torch.arange(len(labels)) % 2
     similarity[half[:, None] == half] = -math.inf
@@ -58,6 +58,6 @@ def _recognised(images: Tensor, references: Tensor, labels: Tensor) -> Tensor:
 
 
 def _shrink(images: Tensor) -> Tensor:
-    """Shrink images (n, 3, s, s) to grey ones, each of mean 0 and length 1: float32 (n, PIXELS, PIXELS)."""
+    """Return images (n, 3, s, s) shrunk and grey, each of mean 0 and length 1: float32 (n, PIXELS, PIXELS)."""
     small = F.adaptive_avg_pool2d(images.float().mean(1), PIXELS)
     return F.normalize(small - small.mean((1, 2), keepdim=True), dim=(1, 2))  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 
 def build_pretrained(name: str, num_classes: int, size: int, weights: str) -> nn.Module:
-    """Build the network `name` with `weights`: "imagenet", "none", or the path of a file with a state dict.
+    """Return the network `name` with `weights`: "imagenet", "none", or the path of a file with a state dict.
 
     Logs which tensors start at random. Raises WeightsError or CheckpointError where the weights cannot be fetched or do
     not fit; ToolkitError where the images are too small for the network.
@@ -37,7 +37,7 @@ def build_pretrained(name: str, num_classes: int, size: int, weights: str) -> nn
 
 
 def build_fitting_network(name: str, num_classes: int, size: int) -> nn.Module:
-    """Build the network `name` and show it one image. Raises ToolkitError where it takes none of `size` pixels."""
+    """Return the network `name`, tried on one image. Raises ToolkitError where it takes none of `size` pixels."""
     try:
         network = build_network(name, num_classes, size).eval()
         head_name(network)

@@ -53,11 +53,11 @@ class Ranks:
         return values[0]
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Add up a tensor over all ranks; gradients are added up on their way back."""
+        """Return the sum of a tensor over all ranks; gradients are added up on their way back."""
         return tensor if self.size == 1 else all_reduce(tensor)
 
     def gather(self, local: Tensor, count: int) -> Tensor:
-        """Return `count` rows, of which each rank brings its `local_slice`."""
+        """Return `count` rows (count, ...), of which each rank brings its `local_slice`, as `local` (slice, ...)."""
         if self.size == 1:
             return local
         whole = local.new_zeros(count, *local.shape[1:])
@@ -84,7 +84,7 @@ ONE_RANK = Ranks()
 
 @contextmanager
 def process_group() -> Iterator[Ranks]:
-    """Join the processes that torchrun started, if it did: an error in one ends all, and is told once.
+    """Join the processes that torchrun started, if it did: an error in one ends all, and is reported once.
 
     Raises InterruptedRun where another process was killed.
     """

@@ -18,13 +18,14 @@ from torch import Tensor
 from common.errors import ToolkitError
 from common.files import in_one_line, write_csv
 from common.fingerprints import BYTES, are_known
+from common.names import safe_part
 from models.checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from models.prediction import Prediction
 from training.dataset import TrainingData
 from training.pretrained import weights_fingerprints
 from training.recorder import Recorder
 from training.settings import Settings
-from training.trainer import PLACE, EpochResult, Trainer
+from training.trainer import POSITION, EpochResult, Trainer
 
 LOG = logging.getLogger(__name__)
 
@@ -41,6 +42,20 @@ HISTORY = [
 ]
 
 
+# Settings that a run's name tells, but for these values of theirs.
+TOLD = {"weights": "imagenet", "freeze": None, "balance": "none", "image_size": None, "time_budget": None, "seed": 0}
+
+
+def run_name(settings: Settings) -> str:
+    """Return the name of a run for TensorBoard: when it began, its data set, network, and what is particular to it."""
+    told = [settings.directory.resolve().name, settings.use_model, f"lr{settings.learning_rate:g}"]
+    for name, usual in TOLD.items():
+        value = getattr(settings, name)
+        if value != usual:
+            told.append(f"{name}-{Path(str(value)).name}")
+    return safe_part(time.strftime("%Y-%m-%d_%H.%M.%S_") + "_".join(told))
+
+
 class RunFolder(Recorder):
     """Writes `model` (the best state), `model.history.csv` (a row for each epoch) and `model.last` (for a resumed run).
 
@@ -51,8 +66,8 @@ class RunFolder(Recorder):
 
     def __init__(self, settings: Settings):
         self._settings, self.model = settings, settings.save_model
-        self.log_directory = Path("logs", time.strftime("%Y-%m-%d_%H.%M.%S_") + settings.use_model)
-        self._last = self.model.with_name(self.model.name + ".last")
+        self.log_directory = Path("logs", run_name(settings))
+        self._last = settings.last
         self._history = self.model.with_name(self.model.name + ".history.csv")
         self._left_out = self.model.with_name(self.model.name + ".left_out.csv")
         self._inherited = np.empty((0, BYTES), np.uint8)
@@ -63,12 +78,12 @@ class RunFolder(Recorder):
         return self._last.is_file()
 
     def load_last(self) -> dict[str, Any]:
-        """Read what an interrupted run with the same settings saved: its trainer's state, and what tells its data.
+        """Return what an interrupted run with the same settings saved: its trainer's state, and what tells its data.
 
         Raises CheckpointError where there is nothing, ToolkitError where it was saved by another run.
         """
         last = load_tensors(self._last)
-        if missing := set(PLACE) - last.get("trainer", {}).keys():
+        if missing := set(POSITION) - last.get("trainer", {}).keys():
             raise ToolkitError(
                 f"{self._last} was saved by an older version of this program (it lacks {', '.join(sorted(missing))}); "
                 "begin a new run"
@@ -121,7 +136,7 @@ class RunFolder(Recorder):
         self._write_history(trainer)
 
     def load_best(self) -> Checkpoint:
-        """Read the best state that was saved."""
+        """Return the best state that was saved."""
         return load_checkpoint(self.model)
 
     def run_end(self, trainer: Trainer, checkpoint: Checkpoint, validate: Prediction) -> None:
@@ -146,6 +161,7 @@ class RunFolder(Recorder):
             options=self._settings.recorded() | {"page": dataset.files.page if dataset.files else 1},
             dataset=dataset.digest,
             versions={library: version(library) for library in ("torch", "torchvision")},
+            trained=time.strftime("%Y-%m-%d"),
             fingerprints=self._fingerprints(dataset),
         )
 

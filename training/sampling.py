@@ -23,7 +23,7 @@ def sample_order(balance: str, labels: Tensor, passes: int, generator: Generator
 
 
 def epoch_batches(labels: Tensor, batch_size: int, generator: Generator, balance: str = "none") -> list[Tensor]:
-    """Deal out the indices of images with these labels for one epoch, in batches of about `batch_size` of one size.
+    """Return the indices of images with these labels for one epoch, in batches of about `batch_size` of one size.
 
     Each image comes once, or, where that gives fewer than STEPS_PER_EPOCH batches, equally often several times.
     """

@@ -94,7 +94,7 @@ def phase_end(settings: Settings, phase: Phase) -> float:
 def run_end(settings: Settings, final_seconds: float) -> float:
     """Return the second of a run with a time budget by which learning ends.
 
-    final_seconds: what the last look at the trained model will take.
+    final_seconds: what finalising the trained model will take.
     """
     assert settings.time_budget is not None
     return 60 * settings.time_budget - WRITING_SECONDS - final_seconds

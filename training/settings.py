@@ -7,6 +7,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from common.dataset_info import FROM_A_FOLDER
+from common.errors import ToolkitError
+from common.files import check_directory, check_file
+
 DEFAULT_EPOCHS = 16
 
 # The highest learning rates that a batch of 32 images bears, by measurement (NOTES.md).
@@ -21,7 +25,7 @@ SMALLEST_PRETRAINED, SMALLEST_FROM_SCRATCH = 120, 32
 LARGEST, LARGEST_IN_A_TIME_BUDGET = 224, 160
 
 # Settings that say where files lie and what is shown, and so do not change what is learnt.
-ASIDE = ("directory", "save_model", "log", "resume")
+NOT_RECORDED = ("directory", "save_model", "log", "resume")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Settings:
 
     @classmethod
     def resolve(cls, options: Mapping[str, Any]) -> Settings:
-        """Fill in the defaults that depend on other options, of which those left open are None."""
+        """Return settings with the defaults that depend on other options, where these are None, filled in."""
         pretrained, timed = options["weights"] != "none", options["time_budget"] is not None
         resolved = {
             "epochs": options["epochs"] or (None if timed else DEFAULT_EPOCHS),
@@ -78,6 +82,26 @@ class Settings:
             ),
         }
         return cls(**{**options, **resolved})
+
+    @property
+    def last(self) -> Path:
+        """The file that a resumed run goes on from."""
+        return self.save_model.with_name(self.save_model.name + ".last")
+
+    def check_inputs(self) -> None:
+        """Raise ToolkitError where a file or directory that is to be read is not there, or the model cannot be written.
+
+        What only torch can tell, such as whether the device exists, is checked later.
+        """
+        for split in ("train", "validate"):
+            check_directory(self.directory / split, "directory", f"; from your own pictures, {FROM_A_FOLDER}")
+        if self.save_model.is_dir():
+            raise ToolkitError(f"{self.save_model} is a directory, not a file to write the model to", "save_model")
+        if self.resume:
+            if not self.last.is_file():
+                raise ToolkitError(f"there is no interrupted run to resume (no file {self.last})", "save_model")
+        elif self.weights not in ("imagenet", "none"):
+            check_file(Path(self.weights), "weights")
 
     @property
     def pretrained(self) -> bool:
@@ -92,4 +116,4 @@ class Settings:
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings that decide what comes out of a run, as plain values."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ASIDE}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in NOT_RECORDED}

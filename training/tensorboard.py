@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -18,7 +17,8 @@ from torch.utils.tensorboard.summary import hparams
 from torchvision.transforms.v2.functional import resize
 from torchvision.utils import make_grid
 
-from evaluation.figures import draw_confusion, frame_image, verdict, wrap
+from evaluation.captions import CaptionedImage, GridStyle, draw_captioned
+from evaluation.figures import CAPTION_LETTERS, draw_confusion, shorten, verdict
 from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint
 from models.prediction import Prediction
@@ -30,9 +30,16 @@ from training.trainer import EpochResult, Trainer
 SPLITS = ("train", "validate")
 SHOWN = 24
 COLUMNS = 6
+BLOCK = 60  # classes in the confusion matrix at most, those that are confused most often
 # The projector's pictures lie on one sheet, which a browser takes up to 8,192 pixels wide; this is 2,160 at most, and
 # what the browser has to download stays small. A hundred principal components keep nearly all of the distances.
 EMBEDDED = 2000
+# Hyper-parameters that people change, in this order, before all others.
+TRIED_FIRST = (
+    *("data", "use_model", "weights", "freeze", "image_size", "learning_rate", "batch_size", "epochs", "time_budget"),
+    *("balance", "label_smoothing", "rotation", "tta", "augmented_copies", "seed"),
+)
+BEST, BEST_SCORES = "best so far", ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 THUMBNAIL = 48
 COMPONENTS = 100
 
@@ -60,13 +67,13 @@ class TensorBoardLog(Recorder):
     """Writes a run's curves, histograms and images, one step for each epoch.
 
     Train and validate are two runs to TensorBoard, in sub-directories of those names, so that a quantity's two curves
-    share a chart. What concerns the network itself stands with train. Where the disk refuses, each method raises
-    OSError with a sentence for the user.
+    share a chart. What concerns the network itself is listed with train. Where the disk refuses, each method raises
+    OSError with a sentence for the user. data: the name of the data set.
     """
 
     @_names_the_log
-    def __init__(self, directory: Path):
-        self.directory = directory
+    def __init__(self, directory: Path, data: str = ""):
+        self.directory, self.data = directory, data
         threading.excepthook = _ignore_errors_of_tensorboard
         self.writers = {split: SummaryWriter(str(directory / split)) for split in SPLITS}
 
@@ -77,6 +84,9 @@ class TensorBoardLog(Recorder):
         for split, scalars in zip(SPLITS, (result.train, result.validate), strict=True):
             for name, value in scalars.items():
                 self.writers[split].add_scalar(name, value, step)
+        for name in BEST_SCORES:
+            if name in trainer.best:
+                self.writers["validate"].add_scalar(f"{BEST}/{name}", trainer.best[name], step)
         for name, parameter in trainer.network.named_parameters():
             self.writers["train"].add_histogram(f"weights/{name}", parameter.detach().float().cpu(), step)
             if parameter.grad is not None:
@@ -93,8 +103,9 @@ class TensorBoardLog(Recorder):
 
     def run_end(self, trainer: Trainer, checkpoint: Checkpoint, validate: Prediction) -> None:
         """Write what the run was and what became of it, and close the files."""
-        self.write_hyperparameters(checkpoint.options, checkpoint.scores)
-        self.write_embedding(checkpoint.classes, trainer.dataset.validate, validate)
+        self.write_hyperparameters({"data": self.data, **checkpoint.options}, checkpoint.scores)
+        taxonomy = Taxonomy.of(checkpoint.classes, checkpoint.lineages)
+        self.write_embedding(taxonomy.names, trainer.dataset.validate, validate)
         self.close()
 
     @_names_the_log
@@ -112,21 +123,23 @@ class TensorBoardLog(Recorder):
             writer.add_scalar(f"accuracy by class/{name}", np.mean(predicted[own] == label), step)
             writer.add_pr_curve(f"precision and recall/{name}", own, probabilities[:, label], step)
         writer.add_figure("answers", draw_predictions(taxonomy.names, images, predicted, probabilities.max(1)), step)
-        writer.add_figure("confusion matrix", draw_confusion(taxonomy, actual, predicted, "shares"), step)
+        writer.add_figure("confusion matrix", draw_confusion(taxonomy, actual, predicted, "shares", BLOCK), step)
 
     @_names_the_log
     def write_hyperparameters(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
-        """Write the settings of the run as hyper-parameters, and the scores of its model, as "final/<name>"."""
+        """Write the settings of the run as hyper-parameters, what is tried first, and the scores of its model as text.
+
+        The table of hyper-parameters shows the curves of "best so far/<name>", of which the last value is the model's.
+        """
         writer = self.writers["validate"]
-        final = {f"final/{name}": float(value) for name, value in scores.items()}
-        plain = {
-            name: value if isinstance(value, int | float | str) else str(value) for name, value in settings.items()
-        }
+        order = [*(name for name in TRIED_FIRST if name in settings), *(name for name in settings)]
+        plain = {name: settings[name] for name in dict.fromkeys(order)}
+        plain = {name: value if isinstance(value, int | float | str) else str(value) for name, value in plain.items()}
         # SummaryWriter.add_hparams would open another run, named by the time, where these would stand alone.
-        for part in hparams(plain, final):
+        for part in hparams(plain, dict.fromkeys((f"{BEST}/{name}" for name in BEST_SCORES), 0.0)):
             writer._get_file_writer().add_summary(part)
-        for tag, value in final.items():
-            writer.add_scalar(tag, value)
+        rows = [f"| {name} | {float(value):.4g} |" for name, value in scores.items()]
+        writer.add_text("scores of the model", "\n".join(["| score | of validate/ |", "|---|---|", *rows]))
 
     @_names_the_log
     def write_embedding(self, classes: list[str], images: InMemoryImages, prediction: Prediction) -> None:
@@ -185,23 +198,20 @@ def principal_components(features: Tensor) -> Tensor:
 def draw_predictions(
     classes: list[str], images: InMemoryImages, predicted: np.ndarray, confidence: np.ndarray
 ) -> Figure:
-    """Draw some images, evenly spaced, each with the predicted and the actual class below it.
+    """Draw some images, evenly spaced, each with the predicted class above it and the actual class below.
 
     predicted, confidence: label index and probability of each image's prediction, (n,).
     """
-    chosen = evenly_spaced(len(images), SHOWN).tolist()
-    rows = math.ceil(len(chosen) / COLUMNS)
-    figure = Figure(figsize=(2 * COLUMNS, 2.7 * rows))
-    # Laid out by hand: matplotlib's own layout of so many cells would take a second of each epoch.
-    figure.subplots_adjust(
-        left=0.01, right=0.99, bottom=0.8 / (2.7 * rows), top=1 - 0.05 / rows, wspace=0.08, hspace=0.45
-    )
-    for place, index in enumerate(chosen, start=1):
-        cell = figure.add_subplot(rows, COLUMNS, place, xticks=[], yticks=[])
-        cell.imshow(images.pixels[index].cpu().permute(1, 2, 0).numpy())
+    cells = []
+    for index in evenly_spaced(len(images), SHOWN).tolist():
         actual = int(images.labels[index])
         right = bool(predicted[index] == actual)
-        colour = frame_image(cell, right)
-        below = verdict(classes[predicted[index]], confidence[index], right) + "\n" + wrap(f"actual: {classes[actual]}")
-        cell.set_xlabel(below, fontsize=8, color=colour, parse_math=False)
-    return figure
+        cells.append(
+            CaptionedImage(
+                image=images.pixels[index].cpu().permute(1, 2, 0).numpy(),
+                above=verdict(classes[predicted[index]], float(confidence[index]), right),
+                below=f"actual: {shorten(classes[actual], CAPTION_LETTERS)}",
+                right=right,
+            )
+        )
+    return draw_captioned(cells, GridStyle(COLUMNS, width=1.9, height=1.9, letters=8))

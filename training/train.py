@@ -33,11 +33,11 @@ from training.trainer import EpochResult, Trainer
 def train(settings: Settings, ranks: Ranks) -> Checkpoint:
     """Train a network phase by phase and epoch by epoch, and return its best state, which is saved.
 
-    Raises InterruptedRun where the disk refuses after some epochs; OSError, ValueError or ToolkitError, with a sentence
-    for the user, where the run cannot begin or go on.
+    Raises InterruptedRun where the disk refuses after some epochs; OSError or ToolkitError, with a sentence for the
+    user, where the run cannot begin or go on.
     """
     began = time.monotonic()
-    device = Device.choose(device_name(settings.device, ranks), settings.precision)
+    device = Device.choose(device_of_rank(settings.device, ranks), settings.precision)
     torch.use_deterministic_algorithms(settings.deterministic)
     folder = RunFolder(settings)
     last = ranks.broadcast(folder.load_last() if settings.resume and ranks.is_main else None)
@@ -79,8 +79,8 @@ def epochs(trainer: Trainer) -> Iterator[EpochResult]:
             yield trainer.train_epoch(on_progress)
 
 
-def device_name(wanted: str | None, ranks: Ranks) -> str | None:
-    """Name the device of this process: each takes an NVIDIA GPU of its own, or all the CPU. Raises ToolkitError."""
+def device_of_rank(wanted: str | None, ranks: Ranks) -> str | None:
+    """Return the name of this process's device: an NVIDIA GPU of its own, or the CPU. Raises ToolkitError."""
     if ranks.size == 1:
         return wanted
     if wanted not in (None, "cpu", "cuda"):
@@ -120,7 +120,7 @@ def make_recorders(settings: Settings, folder: RunFolder) -> list[Recorder]:
     if settings.log:
         from training.tensorboard import TensorBoardLog  # TensorBoard is slow to import
 
-        recorders.append(TensorBoardLog(folder.log_directory))
+        recorders.append(TensorBoardLog(folder.log_directory, settings.directory.resolve().name))
     return recorders
 
 
@@ -143,4 +143,6 @@ def saved_epochs_named(trainer: Trainer, folder: RunFolder) -> Iterator[None]:
     except OSError as error:
         if not folder.can_be_resumed or trainer.epoch < 2:
             raise
-        raise InterruptedRun(f"{error}. The epochs before are saved: once that is mended, the run can go on") from error
+        raise InterruptedRun(
+            f"{error}. The epochs before are saved: once that is fixed, the run can be resumed"
+        ) from error

@@ -41,7 +41,7 @@ from training.settings import Settings
 LOG = logging.getLogger(__name__)
 
 # What `Trainer.state_dict` holds besides the states of network and optimizer.
-PLACE = ("phase_number", "first_epoch", "phase_start", "learning_start", "seconds")
+POSITION = ("phase_number", "first_epoch", "phase_start", "learning_start", "seconds")
 
 
 class Loader(Protocol):
@@ -65,7 +65,7 @@ class Loader(Protocol):
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What an epoch came to.
+    """The result of an epoch.
 
     row: of model.history.csv; train: loss and accuracy on augmented images, learning rate and mean gradient norm;
     validate: loss and `evaluation.metrics.summary`; logits: of the validation images, (n, classes); improved: whether
@@ -130,7 +130,7 @@ class Trainer:
     def remaining_phases(self, final_seconds: Callable[[Phase], float]) -> Iterator[Phase]:
         """Yield the phases that are left, one after the other; one that there is no time for is skipped.
 
-        final_seconds: how long the last look at the trained network takes where the run ends with a phase; only asked
+        final_seconds: how long finalising takes where the run ends with a phase; only asked
         for in a run with a time budget. Raises ToolkitError where nothing can be learnt in it.
         """
         for number in range(self.phase_number, len(self.phases)):
@@ -157,7 +157,7 @@ class Trainer:
             self.clock.learning_start = self.seconds
 
     def phase_goes_on(self) -> bool:
-        """Tell whether the phase has another epoch: its end is not reached, and patience is not exhausted."""
+        """Return whether the phase has another epoch: its end is not reached, and patience is not exhausted."""
         return self._progress() < 1 and not self._is_stuck()
 
     def train_epoch(self, on_progress: Callable[[int], Any] = lambda _: None) -> EpochResult:
@@ -194,7 +194,7 @@ class Trainer:
         return count * self._seconds_per_image / self.ranks.size
 
     def half_is_over(self) -> bool:
-        """Tell whether half of the phase's time has passed; without a time budget it never has."""
+        """Return whether half of the phase's time has passed; without a time budget it never has."""
         return self.clock.end is not None and self.ranks.broadcast(self.seconds > self.clock.halfway())
 
     def deadline(self) -> float | None:
@@ -215,7 +215,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict() if hasattr(self, "optimizer") else None,
             "history": self.history,
             "best": self.best,
-            **dict(zip(PLACE, place, strict=True)),
+            **dict(zip(POSITION, place, strict=True)),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -276,7 +276,7 @@ class Trainer:
         return seconds / len(images)
 
     def _fits(self, final_seconds: Callable[[Phase], float]) -> bool:
-        """Tell whether what the phase takes at least fits into the time budget, and set when it ends.
+        """Return whether what the phase takes at least fits into the time budget, and set when it ends.
 
         Where no later phase fits behind it, it has all the time that there is. Raises ToolkitError where it does not
         fit and nothing has been learnt yet.
@@ -302,7 +302,7 @@ class Trainer:
         return MIN_EPOCHS * self.seconds_to_predict(LEARNING_COST * train + validate)
 
     def _is_stuck(self) -> bool:
-        """Tell whether the last `patience` epochs, all of this phase, brought nothing better."""
+        """Return whether the last `patience` epochs, all of this phase, brought nothing better."""
         if self.settings.patience is None or not self.best:
             return False
         return self.epoch - max(self.best["epoch"], self.clock.first_epoch) >= self.settings.patience
@@ -319,7 +319,7 @@ def _step_sums(logits: Tensor, labels: Tensor, norm: Tensor) -> Tensor:
 
 
 def score(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Score logits (n, classes): mean cross-entropy as `loss`, and `evaluation.metrics.summary`."""
+    """Return the scores of logits (n, classes): mean cross-entropy as `loss`, and `evaluation.metrics.summary`."""
     labels = labels.cpu()
     loss = F.cross_entropy(logits, labels).item()
     return {"loss": loss, **summary(labels.numpy(), logits.argmax(1).numpy())}
