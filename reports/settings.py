@@ -58,8 +58,8 @@ class VisualiseSettings:
         if self.images is None:
             _check_directory(self.validate, "validate", "; prepare_image_model.py makes it")
         else:
-            if not self.images.exists():
-                raise ToolkitError(f"there is no directory or picture {self.images}", "images")
+            if not self.images.is_file():
+                _check_directory(self.images, "images")
             if self.corrections is not None and not self.corrections.is_file():
                 raise ToolkitError(f"there is no file {self.corrections}", "corrections")
             if self.age is not None:
