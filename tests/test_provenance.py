@@ -115,6 +115,7 @@ def test_a_manifest_that_was_changed_is_told(traced, tmp_path):
     assert trace(VisualiseSettings(validate=tmp_path / "validate"), model, [], {}).manifest_changed
 
 
+@pytest.mark.slow
 def test_the_card_and_the_page_say_what_the_summary_says(report_set):
     report = report_set / "report"
     summary = json.loads((report / "summary.json").read_text())

@@ -331,6 +331,7 @@ def test_what_is_not_a_manifest_is_named(tmp_path, capsys, content, message):
     assert "manifest.csv cannot be read" in error and message in error and "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_a_stray_quotation_mark_in_a_manifest_costs_its_row_only(tmp_path, capsys):
     options = small_set(tmp_path, 2)
     rows = ["path,group", '"validate/disc/disc0.png,one', *(f"validate/{shape}/{shape}1.png,two" for shape in SHAPES)]

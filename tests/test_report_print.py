@@ -109,6 +109,7 @@ def test_endless_words_do_not_widen_the_page(large, tmp_path):
     assert measure(page, 390)["width"] <= 390
 
 
+@pytest.mark.slow
 def test_without_a_browser_it_is_said_what_to_do(report_set, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("reports.pdf.find_browser", lambda: None)
     options = ["--model", report_set / "model", "--validate", report_set / "test", "--output", tmp_path / "o.png"]
