@@ -75,7 +75,7 @@ class PoliteSession(LimiterSession):
         self._failed: dict[str, str] = {}
         self._robots: Robots | None = None
         self.robots_answer: Response | None = None
-        self.said = ""  # the line against training in robots.txt that the user was told of
+        self.said = ""  # the line against training in robots.txt that was reported already
         self._bounds = Bounds()
         for scheme in ("http://", "https://"):
             self.mount(scheme, BoundedAdapter(self._bounds))
