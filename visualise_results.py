@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     typed = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
     settings = VisualiseSettings(**typed)
     _check_company(parser, typed)
-    if settings.pdf and (settings.report is None or settings.images is not None):
+    if settings.pdf and settings.report is None:
         parser.error("--pdf goes with --report DIR, the directory of the report that is printed")
     if settings.grid_format not in GRID_FORMATS:
         parser.error(f"--output must end in one of .{', .'.join(GRID_FORMATS)}, not in .{settings.grid_format}")
@@ -101,6 +101,8 @@ def main(argv: list[str] | None = None) -> int:
 def _check_company(parser: argparse.ArgumentParser, typed: Collection[str]) -> None:
     """Refuse options that go with --images where it is missing, and those of the grid where it is there."""
     if "images" in typed:
+        if "pdf" in typed:
+            parser.error("--pdf prints the report on labelled pictures, and --images writes none")
         for name in ("output", "num_images", "select"):
             if name in typed:
                 parser.error(

@@ -215,10 +215,12 @@ def _directories_to_enter(listing: Listing, below: list[tuple[str, str]]) -> lis
         own = name.rpartition("/")[2]
         if own.startswith(".") or is_litter(own):
             kind = "hidden: in a directory whose name begins with a dot" if own.startswith(".") else _left_behind(own)
-            for number, (inner, _) in enumerate(files_below(Path(path))):
-                if number < SHOWN:
+            more = 0
+            for number, (inner, _) in enumerate(files_below(Path(path)), start=1):
+                if number <= SHOWN:
                     listing.left_out.append(LeftOut(f"{name}/{inner}", kind))
-            if (more := sum(1 for _ in files_below(Path(path))) - SHOWN) > 0:
+                more = max(0, number - SHOWN)
+            if more:
                 listing.left_out.append(LeftOut(name, f"{kind}, with {more} more files than are listed"))
         elif name.count("/") >= DEEPEST:
             listing.left_out.append(LeftOut(name, f"too deep: below {DEEPEST} directories", unreadable=True))

@@ -74,8 +74,10 @@ def level_range(values: np.ndarray, inverted: bool = False) -> tuple[float, floa
 def _extremes(values: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
     if usable.all():
         return float(values.min()), float(values.max())
-    chosen = values[usable]
-    return float(chosen.min()), float(chosen.max())
+    # Without a copy of what is usable: images may be huge.
+    limits = np.finfo(values.dtype) if values.dtype.kind == "f" else np.iinfo(values.dtype)
+    low = values.min(where=usable, initial=limits.max)
+    return float(low), float(values.max(where=usable, initial=limits.min))
 
 
 def _without_extreme(
@@ -101,7 +103,8 @@ def _without_extreme(
     gap, size = (high - highest if top else lowest - low), highest - lowest
     if not 0 < min(times for times, _ in rules) * size <= gap:
         return None
-    if len(np.unique(values[body][:: max(1, np.count_nonzero(body) // PIECE)])) < LEVELS:
+    step = max(1, body.size // PIECE)
+    if len(np.unique(values.reshape(-1)[::step][body.reshape(-1)[::step]])) < LEVELS:
         return None
     return body
 

@@ -97,9 +97,11 @@ class _Taxa:
         if not places and (correction.lineage or correction.is_unidentified):
             return correction.lineage or None
         if not places:
-            raise ToolkitError(
-                f"in the corrections, there is no taxon {name}{nearest(name, self._names)}", "corrections"
+            advice = (
+                "" if correction.sample is None else "; a new one needs its column lineage (Family > Genus > Taxon)"
             )
+            near = nearest(name, self._names)
+            raise ToolkitError(f"in the corrections, there is no taxon {name}{near}{advice}", "corrections")
         return max(places, key=len)
 
 

@@ -25,7 +25,7 @@ GRANDDAUGHTERS = re.compile("GDscroll")  # the class of their cell
 NAVIGATION = re.compile(
     r"(?:Classification|Ancestry|Higher levels|Sister taxa|Other pages this level)\s*:", re.IGNORECASE
 )
-APART = ("article", "nav", "header", "footer", "form")  # where no list of daughters stands
+APART = ("article", "nav", "header", "footer", "form")  # where no list of daughters is
 MENU = re.compile(r"menu|nav|breadcrumb|footer|header|sidebar", re.IGNORECASE)
 BLOCKS = ["li", "div", "article", "section", "dd", "p"]  # what may take the place of a row
 
@@ -69,7 +69,7 @@ class Listing:
         return found or self._take_blocks(page)
 
     def unread_tables(self, page: Tag, lineage: Iterable[str]) -> list[str]:
-        """Return what stands at the head of each table that links to taxa outside `lineage` and was not read."""
+        """Return the heading of each table that links to taxa outside `lineage` and was not read."""
         tables = [table for table in page.find_all("table") if not table.find("table")]
         return [tidy(table.get_text(" "))[:60] for table in tables if self._names_others(_links(table), list(lineage))]
 

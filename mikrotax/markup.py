@@ -26,7 +26,7 @@ ATTRIBUTE = (
     r"|v?align|cell\w+|colspan|rowspan|[a-z]+(?:-\w+)+|on\w+)"
 )
 FLAGS = r"(?:\s+(?:hidden|download|inert|itemscope|ismap|nowrap|async|[a-z]+(?:-\w+)+)(?=[\s/>]))*"  # without a value
-# What stands before a quote that opens an attribute, and behind one that closes it.
+# What comes before a quote that opens an attribute, and behind one that closes it.
 OPENS = re.compile(rf"""[\s'"]{ATTRIBUTE}\s*=\s*\Z""", re.IGNORECASE)
 CLOSES = re.compile(rf"""{FLAGS}(?:\)?\s*/?>|\s*{ATTRIBUTE}\s*=|\s+[a-z][\w:]*=['"])""", re.IGNORECASE)
 # The text in these is no text of the page; BeautifulSoup would count that of a <template> among it.
@@ -145,7 +145,7 @@ def attribute(tag: Tag, name: str) -> str:
 def read_lines(page: Tag) -> tuple[str, list[str]]:
     """Return the text of a page with a line for each `<br>` and a blank line round each block, and its links.
 
-    A link begins with `\\x02<number>\\x03` in the text; the number is its place in the list. `\\x04` stands before a
+    A link begins with `\\x02<number>\\x03` in the text; the number is its place in the list. `\\x04` comes before a
     heading: emphasised text that ends with a colon, at the beginning of an `<article>` or outside of one. A heading in
     a tag of its own, such as `<h3>`, gets the colon that it lacks.
     """

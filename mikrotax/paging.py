@@ -45,7 +45,7 @@ class Paging:
     """What a page says of the length of its list: `taxa` and `pages` in all, 0 where it does not say.
 
     more: addresses of pages that hold the rest; own: the one that leads to the page itself, where there is one;
-    by_script: what stands on a button by which a script loads the rest.
+    by_script: the text of a button by which a script loads the rest.
     """
 
     taxa: int = 0
@@ -94,7 +94,7 @@ def _other_pages(page: Tag, url: str) -> list[tuple[str, bool]]:
 
 
 def _button(page: Tag) -> str:
-    """Return what stands on a button, or on a link that leads nowhere, which says that it loads more taxa."""
+    """Return the text of a button, or of a link that leads nowhere, which says that it loads more taxa."""
     for tag in tags(page, "button", "a"):
         text = tidy(tag.get_text())
         if BY_SCRIPT.fullmatch(text) and (

@@ -25,7 +25,7 @@ class Visit:
     fetched: str
     new: bool
     trouble: str = ""  # why the page is not as the site has it now, or not whole
-    shrunk: bool = False  # the site's answer told so much less that the stored page stays
+    shrunk: bool = False  # the site's answer held so much less that the stored page stays
 
 
 @dataclass

@@ -33,9 +33,9 @@ from mikrotax.transport import BoundedAdapter, Bounds
 TRIES = 5  # for one address; after so many, a site that is too busy is left alone
 REDIRECTS = 5
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
-MAX_ANSWER_SECONDS = 300  # seconds that one answer may take as a whole
+SLOWEST = 300  # seconds that one answer may take as a whole
 LONGEST_WAIT = 600  # seconds; where a site asks for more, the run ends
-MAX_ROBOTS_SECONDS = 30  # seconds for robots.txt
+ROBOTS_SLOWEST = 30  # seconds for robots.txt
 FORBIDDEN = "robots.txt disallows it"
 RETRIED = {500, 502, 504}  # the site's own trouble, which may pass
 BUSY = {429, 503}  # the site is too busy for a while
@@ -75,7 +75,7 @@ class PoliteSession(LimiterSession):
         self._failed: dict[str, str] = {}
         self._robots: Robots | None = None
         self.robots_answer: Response | None = None
-        self.said = ""  # the line against training in robots.txt that the user was told of
+        self.said = ""  # the line against training in robots.txt that was reported already
         self._bounds = Bounds()
         for scheme in ("http://", "https://"):
             self.mount(scheme, BoundedAdapter(self._bounds))
@@ -156,7 +156,7 @@ class PoliteSession(LimiterSession):
         retry = Retry(total=TRIES, backoff_factor=max(self.delay, 0.25), history=begun)
         for attempt in range(1, TRIES + 1):
             try:
-                response = self._once(url, limit, MAX_ANSWER_SECONDS)
+                response = self._once(url, limit, SLOWEST)
                 trouble = f"the site answered {response.status_code}"
                 wait = retry_after(retry, response)
             except BrokenAnswer as error:
@@ -224,7 +224,7 @@ class PoliteSession(LimiterSession):
         url = urljoin(self.site, "/robots.txt")
         visited: set[str] = set()
         try:
-            while (response := self._once(url, MAX_ROBOTS, MAX_ROBOTS_SECONDS, cut=True)).is_redirect:
+            while (response := self._once(url, MAX_ROBOTS, ROBOTS_SLOWEST, cut=True)).is_redirect:
                 visited.add(url)
                 url = self._redirected(url, response, visited)
         except (BrokenAnswer, FetchError) as error:

@@ -49,7 +49,7 @@ class PageStore:
         return stored
 
     def get_shrunk(self, url: str) -> CachedResponse | None:
-        """Return the last answer to `url` that told much less than the stored one and does not stand for it yet."""
+        """Return the last answer to `url` that held much less than the stored one and does not replace it yet."""
         return self.get(SHRUNK + url)
 
     def save_shrunk(self, url: str, response: Response) -> None:

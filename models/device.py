@@ -108,5 +108,6 @@ def _has_fast_bf16(device: torch.device) -> bool:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether torch found no memory, on a GPU or for the CPU, whose allocator has no exception of its own."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Return whether no memory was found: by torch on a GPU or for the CPU, or for the stack of one more thread."""
+    signs = ("can't allocate memory", "can't start new thread")
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)

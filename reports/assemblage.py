@@ -90,7 +90,8 @@ def corrected_rows(sample: str, names: Sequence[str], rows: Sequence[Row], confu
 def wide_rows(assemblage: Sequence[Cells], value: str = "count") -> tuple[list[str], list[Cells]]:
     """Return the columns and rows of a table of sample by taxon; of counts, with totals of both.
 
-    Taxa are in the order of their totals, indeterminate and unknown last. A taxon that a sample lacks is 0.
+    Taxa are in the order of their totals, indeterminate and unknown last. A taxon that a sample lacks is 0. No taxon or
+    sample is called as the totals are.
     """
     totals: Counter[str] = Counter()
     for row in assemblage:
@@ -100,7 +101,8 @@ def wide_rows(assemblage: Sequence[Cells], value: str = "count") -> tuple[list[s
     columns = {taxon: f"{taxon} (taxon)" if taxon in ("sample", "total") else taxon for taxon in taxa}
     table: dict[str, Cells] = {}
     for row in assemblage:
-        empty = {"sample": row["sample"]} | dict.fromkeys(columns.values(), 0)
+        sample = "total (sample)" if row["sample"] == "total" else row["sample"]
+        empty = {"sample": sample} | dict.fromkeys(columns.values(), 0)
         table.setdefault(row["sample"], empty)[columns[row["taxon"]]] = row[value]
     rows, names = list(table.values()), ["sample", *columns.values()]
     if value == "count":

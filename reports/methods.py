@@ -195,5 +195,5 @@ def _number(figure: Mapping[str, float]) -> str:
 
 
 def _md(text: str) -> str:
-    """Return text that Markdown shows as it stands."""
+    """Return text that Markdown shows unchanged."""
     return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", " ".join(text.split()))

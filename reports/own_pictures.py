@@ -15,7 +15,7 @@ from common.fingerprints import are_known, stack
 from common.images import ImageError
 from common.locks import exclusive_lock
 from common.progress import Progress
-from common.remarks import remarks
+from common.remarks import counted, remarks
 from common.tables import write_table
 from models.prediction import BATCH_SIZE
 from models.preprocessing import Square, read_squares
@@ -70,11 +70,13 @@ def name_own_pictures(folder: Path, settings: VisualiseSettings, model: LoadedMo
         summary = OwnSummary(folder, settings, classifier, images, named.features)
         summed_up = summary.write(corrections)
     classified = (
-        f"Classified {len(images.keys() - faults)} pictures, {len(done)} of them in an earlier run; see {table}."
+        f"Classified {counted(len(images.keys() - faults), 'picture', 'pictures')}, {len(done)} of them in an earlier "
+        f"run; see {table}."
     )
     odd = remarks(named.pages, named.one_colour, page)
     learnt = _learnt_remark(classifier, named)
-    others = [f"{len(listed.others)} files are no pictures; {LEFT_OUT} says why."] if listed.others else []
+    left_out = counted(len(listed.others), "file is no picture", "files are no pictures")
+    others = [f"{left_out}; {LEFT_OUT} says why."] if listed.others else []
     last = _remarks(classifier, summed_up.out_of_range, len(faults))
     return NamedFolder([classified, *others, *odd, *learnt, *summed_up.sentences, *last], len(faults))
 
@@ -171,4 +173,4 @@ def _remarks(classifier: Classifier, out_of_range: Counter[str], unreadable: int
             f"{out_of_range['no']} are within, and of {out_of_range['']} the range is not known (column out_of_range)."
         )
     if unreadable:
-        yield f"{unreadable} files could not be read; {UNREADABLE} says why."
+        yield f"{counted(unreadable, 'file', 'files')} could not be read; {UNREADABLE} says why."

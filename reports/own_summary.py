@@ -61,11 +61,14 @@ class OwnSummary:
         assemblage = write_own_tables(output, self.folder, rows, classifier, settings.seed)
         sentences += [RULE, *self._verified(rows, assemblage)]
         self._draw_sheet(rows)
+        (output / REVIEW).unlink(missing_ok=True)
         if rows:
             place = output / REVIEW
             count = write_own_review(place, settings, classifier, self.images, rows, self.features)
-            which = f"{count} most doubtful of {len(rows)}" if count < len(rows) else f"{count}"
-            sentences.append(f"Wrote {place}, a page to check the {which} pictures: open it in a browser.")
+            which = f"the {count} most doubtful of {len(rows)} pictures" if count < len(rows) else f"{count} pictures"
+            sentences.append(
+                f"Wrote {place}, a page to check {which if len(rows) > 1 else 'the picture'}: open it in a browser."
+            )
         if settings.sort_into:
             sentences.append(sort_pictures(settings.sort_into, rows, self.images))
         return SummedUp(sentences, Counter(row["out_of_range"] for row in rows))

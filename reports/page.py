@@ -1,10 +1,12 @@
 """report.html, filled from a template."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from evaluation.metrics import confusion_counts
 from evaluation.predictions import LabelledPredictions
@@ -27,6 +29,7 @@ def render(page: dict[str, Any]) -> str:
     )
     environment.filters |= {
         "percent": _percent,
+        "isolated": isolated,
         "number": lambda value, form: _percent(value) if form == "%" else format(value, form),
     }
     features = [bool(side["features"]) for pair in page["pairs"] for side in pair["sides"]]
@@ -58,6 +61,12 @@ def _cut(value: Any) -> Any:
     if not isinstance(value, str) or len(value) <= LONGEST or hasattr(value, "__html__") or value.startswith("data:"):
         return value
     return f"{value[:LONGEST]}…"
+
+
+def isolated(name: str) -> str:
+    """Return a name such that what follows it stays behind it, also where the name is written from right to left."""
+    from_right = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
+    return Markup("<bdi>{}</bdi>").format(_cut(name)) if from_right else name
 
 
 def _percent(share: float) -> str:

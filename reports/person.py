@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from common.command_line import nearest
+from common.command_line import LONGEST_SHOWN, nearest
 from common.corrections import Correction
 from common.errors import ToolkitError
 from common.files import in_one_line
 from common.folders import comparable
 from common.names import comparison_key
-from common.remarks import listed
+from common.remarks import counted, listed
 from evaluation.calibration import UNKNOWN
 from evaluation.taxonomy import Taxonomy
 from reports.prediction_table import Row
@@ -77,13 +77,18 @@ def _said(rows: Sequence[Row], new: Mapping[str, str]) -> list[str]:
     dropped = sum(row["checked"] == DROPPED for row in rows)
     changed = sum(row["answer"] != row["model_answer"] for row in named)
     said = [
-        f"A person has checked {len(named) + dropped} pictures: {len(named) - changed} answers of the model stay, "
-        f"{changed} are put right, and {dropped} pictures are dropped from all counts."
+        f"A person has checked {counted(len(named) + dropped, 'picture', 'pictures')}. Answers of the model that stay: "
+        f"{len(named) - changed}; put right: {changed}; pictures dropped from all counts: {dropped}."
     ]
     if new:
-        names = listed([f"{name}{near}" for name, near in new.items()])
+        names = listed([_asked(name[:LONGEST_SHOWN], near) for name, near in new.items()])
         said.append(f"The model knows no taxon of these names, which are counted as they are written: {names}.")
     return said
+
+
+def _asked(name: str, near: str) -> str:
+    """Return a name with the question whether another was meant, if there is one."""
+    return f"{name} ({near.removeprefix('; ')})" if near else name
 
 
 def _rows_by_name(rows: Sequence[Row]) -> dict[str, Row | None]:
@@ -102,5 +107,5 @@ def _row_of(correction: Correction, found: Mapping[str, Row | None]) -> Row:
             return row
     near = nearest(comparable(correction.file), found)
     raise ToolkitError(
-        f"in the corrections, there is no picture {correction.file} that was named now{near}", "corrections"
+        f"the corrections name {correction.file}, and no picture of that name was read{near}", "corrections"
     )

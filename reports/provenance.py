@@ -145,6 +145,8 @@ def _commands(settings: VisualiseSettings, checkpoint: Checkpoint, beside: Datas
         commands.append(command(dataset_info.MADE_BY, beside.options))
     if checkpoint.options:
         options = {name: value for name, value in checkpoint.options.items() if name not in NOT_OPTIONS}
+        if beside and beside.hash and beside.hash == checkpoint.dataset and beside.options.get("train", ".") != ".":
+            options = {"directory": beside.options["train"]} | options  # which a model does not keep
         commands.append(command("train_classifier.py", options))
     usual = vars(VisualiseSettings())
     changed = {name: value for name, value in vars(settings).items() if value != usual[name]}

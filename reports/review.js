@@ -131,7 +131,7 @@ function paintCandidates(picture) {
     const button = element("button", "", { type: "button", "aria-pressed": String(wordOf(picture) === taxon.label) });
     const bar = element("span", "", { class: "share" });
     bar.style.width = 100 * share + "%";
-    button.append(element("kbd", String(place + 1)), ` ${brief(taxon.label)} ${percent(share)}`, bar);
+    button.append(element("kbd", String(place + 1)), " ", element("bdi", brief(taxon.label)), ` ${percent(share)}`, bar);
     button.addEventListener("click", () => decide(taxon.label));
     for (const index of nearest) {
       const training = data.training[index];

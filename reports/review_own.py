@@ -124,9 +124,8 @@ class _Cards:
     @staticmethod
     def _said(row: Row) -> str:
         answer = row["model_answer"]
-        return (
-            answer if answer in (UNKNOWN, INDETERMINATE) else f"{answer} {float(row['model_answer_probability']):.0%}"
-        )
+        share = 100 * float(row["model_answer_probability"])
+        return answer if answer in (UNKNOWN, INDETERMINATE) else f"{answer} {share:.0f} %"
 
 
 def _complete(features: Features, images: Sequence[OwnImage], classifier: Classifier) -> None:

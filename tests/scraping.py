@@ -52,26 +52,28 @@ def asked(site):
     return [request.path for request in site.requests]
 
 
-class OwnSite:
-    """Serves pages and pictures by the taxon, id or path asked for; 404 for all else, robots.txt too."""
+class LoopbackSite:
+    """Serves on 127.0.0.1 what `answer` of a subclass returns; `paths` is what was asked for."""
 
-    def __init__(self, pages, pictures=None):
+    def __init__(self):
         self.paths = []
         site = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 site.paths.append(self.path)
-                query = parse_qs(urlsplit(self.path).query)
-                body = pages.get(query.get("taxon", [None])[0]) or (pictures or {}).get(self.path)
-                self.send_response(200 if body else 404)
+                status, head, body = site.answer(self.path)
+                self.send_response(status)
+                for name, value in ({"Content-Length": str(len(body))} | head).items():
+                    self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body.encode() if isinstance(body, str) else body or b"")
+                self.wfile.write(body)
 
             def log_message(self, *arguments):
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self):
@@ -81,6 +83,20 @@ class OwnSite:
     def __exit__(self, *exception):
         self.server.shutdown()
         self.server.server_close()
+
+
+class OwnSite(LoopbackSite):
+    """Serves pages and pictures by the taxon, id or path asked for; 404 for all else, robots.txt too."""
+
+    def __init__(self, pages, pictures=None):
+        super().__init__()
+        self.pages, self.pictures = pages, pictures or {}
+
+    def answer(self, target):
+        """Return status, head and body for a request."""
+        query = parse_qs(urlsplit(target).query)
+        body = self.pages.get(query.get("taxon", [None])[0]) or self.pictures.get(target) or b""
+        return 200 if body else 404, {}, body.encode() if isinstance(body, str) else body
 
 
 def picture(size=(20, 20), kind="PNG"):

@@ -10,10 +10,11 @@ import torch
 from scipy.stats import binomtest
 
 import visualise_results
+from common.corrections import Correction
 from evaluation.taxonomy import Taxonomy
 from models.checkpoint import save_checkpoint
 from reports.assemblage import wide_rows
-from reports.person import Titles
+from reports.person import Titles, apply_corrections
 from reports.prediction_table import COLUMNS
 from reports.verify import verification_order, verified_shares
 from tests.report_set import trained_checkpoint
@@ -67,7 +68,7 @@ def test_a_persons_word_wins_and_all_tables_tell_one_story(own, tmp_path, capsys
     rows += ["core 1/shot 3.png,Emiliania huxleyi,", "core 1/shot 5.png,unknown,"]
     assert run(*own, *correct(tmp_path, *rows)) == 0
     said = capsys.readouterr().out
-    assert "A person has checked 5 pictures" in said and "4 are put right, and 1 pictures are dropped" in said
+    assert "A person has checked 5 pictures" in said and "put right: 4; pictures dropped from all counts: 1" in said
     assert "The model knows no taxon of these names" in said and "Each picture counts once, as its answer" in said
     after = {row["file"]: row for row in table(tmp_path / "out" / "predictions.csv")}
     wanted = {"core 0/shot 0.png": "Bar", "core 1/shot 1.png": "Round indet.", "core 0/shot 2.png": ""}
@@ -127,7 +128,11 @@ HEAD = "file,label,note"
 @pytest.mark.parametrize(
     "rows, head, said",
     [
-        (["core 0/shot 99.png,Bar,"], HEAD, "no picture core 0/shot 99.png that was named now; did you mean"),
+        (
+            ["core 0/shot 99.png,Bar,"],
+            HEAD,
+            "name core 0/shot 99.png, and no picture of that name was read; did you mean",
+        ),
         (["shot 1.png,Bar,", "core 1/shot 1.png,Disc,"], HEAD, "are one picture with two labels, Bar and Disc"),
         (["core 1/shot 1.png,,"], HEAD, "line 2: its label is empty"),
         (['core 1/shot 1.png,"Bar,'], HEAD, "line 2 cannot be read"),
@@ -246,9 +251,11 @@ def test_pictures_are_sorted_by_answer_and_again(own, tmp_path, capsys):
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
 
 
-def test_a_single_picture_is_named(own, tmp_path):
+def test_a_single_picture_is_named(own, tmp_path, capsys):
     one = tmp_path / "own" / "core 0" / "shot 0.png"
     assert run("--images", one, *own[2:]) == 0
+    said = capsys.readouterr().out
+    assert "Classified 1 picture, 0 of" in said and "a page to check the picture:" in said
     (row,) = table(tmp_path / "out" / "predictions.csv")
     assert (row["sample"], row["file"]) == (".", "shot 0.png")
     (answer,) = table(tmp_path / "out" / "answers_particletrieur.csv")
@@ -258,7 +265,7 @@ def test_a_single_picture_is_named(own, tmp_path):
 def test_a_single_file_that_is_no_picture_is_refused(own, tmp_path, capsys):
     (tmp_path / "notes.png").write_text("no picture")
     assert run("--images", tmp_path / "notes.png", *own[2:]) == 1
-    assert "1 files could not be read" in capsys.readouterr().out
+    assert "1 file could not be read" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", [["--select", "worst"], ["--num_images", "3"], ["--output", "a.png"]])
@@ -286,3 +293,13 @@ def test_no_number_of_the_tables_is_rounded_by_a_spreadsheet(own, tmp_path):
                 except ValueError:
                     continue
                 assert re.fullmatch(r"-?\d+(\.\d+)?", cell) and sum(map(str.isdigit, cell)) <= 15, (path, cell)
+
+
+def test_a_name_that_the_model_does_not_know_is_told_in_one_sentence():
+    rows = [{"file": "a.png", "model_answer": "Bar", "model_answer_probability": "0.9"}]
+    titles = Titles(Taxonomy([("Bar",), ("Disc",)]), ["Bar", "Disc"], ["bar", "disc"])
+    said = apply_corrections(rows, [Correction("a.png", "Barr")], titles)
+    assert said[0].startswith("A person has checked 1 picture. ")
+    assert said[1].endswith("written: Barr (did you mean Bar?).")
+    said = apply_corrections(rows, [Correction("a.png", 200_000 * "x")], titles)
+    assert len(said[1]) < 400

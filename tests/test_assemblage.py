@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from reports.assemblage import assemblage_rows, corrected_shares
+from reports.assemblage import assemblage_rows, corrected_shares, wide_rows
 
 
 def test_two_classes_are_unmixed_as_on_paper():
@@ -53,3 +53,12 @@ def test_corrected_intervals_hold_the_truth():
         ]
     assert binomtest(sum(inside), len(inside), 0.95).pvalue > 0.001, np.mean(inside)
     assert np.mean(counted) < 0.85
+
+
+def test_samples_and_taxa_that_are_called_as_the_totals_are_told_from_them():
+    rows = [
+        {"sample": sample, "taxon": taxon, "count": 2} for sample in ("total", "b") for taxon in ("sample", "total")
+    ]
+    columns, table = wide_rows(rows)
+    assert columns == ["sample", "sample (taxon)", "total (taxon)", "total"]
+    assert [(row["sample"], row["total"]) for row in table] == [("total (sample)", 4), ("b", 4), ("total", 8)]

@@ -78,6 +78,14 @@ def test_what_is_not_known_is_an_error_with_the_nearest_name(tmp_path, capsys, r
     assert not (tmp_path / "set").exists()
 
 
+def test_a_new_taxon_of_samples_is_an_error_that_says_what_it_needs(tmp_path, capsys):
+    fill(tmp_path / "own", "core 1", "core 2")
+    table = tmp_path / "c.csv"
+    table.write_text("file,label,sample\ncore 1/shot 1.png,Novus,core 1\n")
+    assert prepare(*options(tmp_path, "--corrections", table)) == 1
+    assert "no taxon Novus; a new one needs its column lineage" in capsys.readouterr().err
+
+
 def test_a_correction_of_a_picture_that_is_left_out_anyway_is_no_error(tmp_path):
     own = fill(tmp_path / "own", "Aus", "Bus")
     (own / "Aus" / "notes.txt").write_text("mine")

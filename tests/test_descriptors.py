@@ -97,6 +97,7 @@ def test_a_png_named_jpg_is_a_good_image(tmp_path):
     assert (describe(tmp_path / "a.jpg").detail == describe(tmp_path / "a.png").detail).all()
 
 
+@pytest.mark.slow
 def test_many_images_keep_their_order_on_several_cores(tmp_path):
     contents = [_png(picture(number)) for number in range(20)] + [_png(Image.new("L", (40, 40)))]
     paths = []

@@ -87,6 +87,7 @@ def test_no_caption_lies_over_another_or_over_an_image(name):
     assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [400, 1500])
 def test_the_matrix_of_any_number_of_classes_can_be_opened(count):
     taxonomy = Taxonomy([("Root", f"Genus {n // 9}", f"Species number {n}") for n in range(count)])

@@ -1,6 +1,5 @@
 """Large tensors in files without a name: the same training, nothing left behind, a sentence where there is no space."""
 
-import multiprocessing
 import os
 import platform
 import re
@@ -17,31 +16,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from common.errors import ToolkitError
 from common.image_folder import list_image_folder
 from models.device import keep_freed_memory
-from tests.memory import on_linux, peak_of
+from tests.memory import in_a_process, on_linux, peak_of
 from tests.tiny import write_image_folders
 from tests.training_runs import PRETRAINED, SMALL, command, history, train, wait_for, write_pretrained
 from training import memmap
 from training.images import read_images
 
 CPU = torch.device("cpu")
-
-
-def in_a_process(function, *arguments):
-    """Call a function in a process of its own; return its result, or the process's exit code where it has none."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_call, args=(sender, function, arguments))
-    process.start()
-    sender.close()
-    try:
-        return receiver.recv()
-    except EOFError:
-        process.join()
-        return process.exitcode
-
-
-def _call(sender, function, arguments):
-    sender.send(function(*arguments))
 
 
 def mapped_below(directory: Path) -> list[str]:

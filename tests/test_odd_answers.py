@@ -128,7 +128,7 @@ ODD = {
 def quick(monkeypatch):
     """No waits after failures, and answers that may take three seconds."""
     monkeypatch.setattr(session_module, "sleep", lambda seconds: None)
-    monkeypatch.setattr(session_module, "MAX_ANSWER_SECONDS", 3)
+    monkeypatch.setattr(session_module, "SLOWEST", 3)
 
 
 @pytest.mark.parametrize("odd", quick_first(*ODD, quick=20))
@@ -159,18 +159,18 @@ DRIPS = {
 
 @pytest.mark.parametrize("answer", DRIPS.values(), ids=DRIPS)
 def test_an_answer_that_drips_ends_at_the_time_limit(answer, quick, monkeypatch):
-    monkeypatch.setattr(session_module, "MAX_ANSWER_SECONDS", 0.4)
+    monkeypatch.setattr(session_module, "SLOWEST", 0.4)
     begun = time.monotonic()
     with RawSite({"/odd": answer, "/good": http(b"good")}) as site, PoliteSession(site.url, 0) as session:
         with pytest.raises(FetchError, match=r"took longer than 0\.4 seconds"):
             session.fetch(site.url + "/odd", 2_000_000)
         assert time.monotonic() - begun < 4
-        monkeypatch.setattr(session_module, "MAX_ANSWER_SECONDS", 30)
+        monkeypatch.setattr(session_module, "SLOWEST", 30)
         assert session.fetch(site.url + "/good", 100).content == b"good"
 
 
 def test_a_robots_txt_that_drips_stops_the_run(quick, monkeypatch):
-    monkeypatch.setattr(session_module, "MAX_ROBOTS_SECONDS", 0.4)
+    monkeypatch.setattr(session_module, "ROBOTS_SLOWEST", 0.4)
     site = RawSite({"/robots.txt": DRIPS["in the body"]})
     with site, PoliteSession(site.url, 0) as session, pytest.raises(SiteError, match=r"took longer than 0\.4 seconds"):
         session.fetch(site.url + "/good", 100)

@@ -12,6 +12,7 @@ from reports.image_files import list_own_images
 from tests.tiny import draw_shape
 
 
+@pytest.mark.slow
 def test_images_of_all_kinds(tmp_path):
     plain = draw_shape("bar", 3).convert("L")
     grey = np.asarray(plain, np.uint16) * 16 + 300  # 12 of 16 bits

@@ -89,6 +89,7 @@ def test_all_that_is_known_is_told(traced, tmp_path):
     assert origin.fetched == ("2026-10-24", "2026-11-24") and origin.images == {"train": 2, "validate": 2}
     assert origin.commands[0] == "python prepare_image_model.py --depth 2 --group_by specimen --train my_set"
     assert "--use_model" not in origin.commands[0] and "--batch_size 32" in origin.commands[1]
+    assert "--directory my_set " in origin.commands[1]  # the data set beside is the one that it learnt from
     assert str(tmp_path) not in " ".join(origin.commands)
     figure = {"value": 0.5, "low": 0.25, "high": 0.75, "count": 3}
     first = {"pictures": 3, "groups": 2, "chose_the_epoch": True, "accuracy": figure, "balanced_accuracy": figure}
@@ -114,6 +115,7 @@ def test_a_manifest_that_was_changed_is_told(traced, tmp_path):
     assert trace(VisualiseSettings(validate=tmp_path / "validate"), model, [], {}).manifest_changed
 
 
+@pytest.mark.slow
 def test_the_card_and_the_page_say_what_the_summary_says(report_set):
     report = report_set / "report"
     summary = json.loads((report / "summary.json").read_text())

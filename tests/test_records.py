@@ -121,6 +121,7 @@ def test_linked_directories_are_read_once(tmp_path):
     assert list(records) == [tmp_path / "data" / "link" / "a.json"] and problems == {}
 
 
+@pytest.mark.slow
 def test_records_in_deep_directories_are_read(tmp_path, nest):
     (nest(tmp_path, 1_100) / "a.json").write_text(json.dumps(BY_HAND))
     records, problems = read_records(tmp_path)

@@ -20,6 +20,7 @@ from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.networks import build_network
 from models.prediction import Prediction
+from reports.page import isolated
 from tests.report_set import HOSTILE, LINEAGES, read, run
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 
@@ -330,6 +331,7 @@ def test_what_is_not_a_manifest_is_named(tmp_path, capsys, content, message):
     assert "manifest.csv cannot be read" in error and message in error and "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_a_stray_quotation_mark_in_a_manifest_costs_its_row_only(tmp_path, capsys):
     options = small_set(tmp_path, 2)
     rows = ["path,group", '"validate/disc/disc0.png,one', *(f"validate/{shape}/{shape}1.png,two" for shape in SHAPES)]
@@ -349,3 +351,8 @@ def test_one_group_is_too_few(tmp_path, capsys):
     options = ["--model", tmp_path / "model", "--validate", tmp_path / "validate", "--output", tmp_path / "o.png"]
     assert run(*options, "--report", tmp_path / "report") == 1
     assert "pictures of one group only" in capsys.readouterr().err and not (tmp_path / "report").exists()
+
+
+def test_a_name_from_right_to_left_leaves_what_follows_behind_it():
+    assert str(isolated("\u0639\u0631\u0628 <b>")) == "<bdi>\u0639\u0631\u0628 &lt;b&gt;</bdi>"
+    assert isolated("Emiliania <b>") == "Emiliania <b>"  # which the template escapes

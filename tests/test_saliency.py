@@ -9,6 +9,7 @@ from models.networks import build_network, head_name
 from reports.saliency import saliency_map
 
 SIDE, SPOT = 96, 0.09  # of the image in pixels, of the patch as a share of the side
+LARGE = ["vgg11", "convnext_tiny"]
 NETWORKS = ["vgg11", "vgg11_adaptive", "squeezenet1_1", "mobilenet_v2", "resnet18", "convnext_tiny"]
 
 
@@ -62,7 +63,7 @@ def test_the_peak_lies_on_the_patch(name):
         logits = network(images)
         return logits[:, 0] - logits[:, 1]
 
-    for place in [(0.27, 0.7), (0.72, 0.35), (0.5, 0.5)]:
+    for place in [(0.27, 0.7), (0.72, 0.35), (0.5, 0.5)][: 1 if name in LARGE else 3]:
         heat = saliency_map(score, draw(place))
         assert heat.shape == (SIDE, SIDE) and heat.min() >= 0 and heat.max() == 1
         top, left = np.unravel_index(heat.argmax(), heat.shape)

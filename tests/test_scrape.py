@@ -149,6 +149,7 @@ def test_the_four_forms_of_an_address_give_the_same_record(demo_site, tmp_path):
         assert set(record["pictures"]) == set(first["pictures"])
 
 
+@pytest.mark.slow
 def test_full_size_pictures_lie_at_their_own_path(demo_site, tmp_path):
     assert scrape(demo_site, tmp_path, "--taxon", "Coccolithus formosus", "--full_size") == 0
     (record,) = records(tmp_path).values()

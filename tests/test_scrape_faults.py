@@ -94,6 +94,7 @@ def test_taxonomies_that_go_round_or_down_for_ever_and_huge_pages_come_to_an_end
     assert "longer than" in rows(tmp_path / "c" / "data" / "failures.csv")[0]["reason"]
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_in_their_directories_and_hostile_links_are_not_followed(make_site, tmp_path):
     site = make_site(faults=Faults(hostile=True))
     folder = tmp_path / "deep" / "down" / "here"

@@ -262,7 +262,7 @@ def test_an_answer_without_end_is_not_read_to_the_end(site, session):
 
 
 def test_an_answer_that_trickles_is_given_up(site, session, monkeypatch):
-    monkeypatch.setattr(session_module, "MAX_ANSWER_SECONDS", -1)
+    monkeypatch.setattr(session_module, "SLOWEST", -1)
     site.answers[ROBOTS] = [(200, {}, b"")]
     with pytest.raises(FetchError, match="longer than -1 seconds"):
         session.fetch(site.url + "/a", LIMIT)

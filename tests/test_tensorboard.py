@@ -131,6 +131,7 @@ def test_projector_has_every_picture_with_its_classes_and_thumbnail(logged):
     assert np.abs(fifth - drawn_images().pixels[4].permute(1, 2, 0).numpy()).max() <= 1
 
 
+@pytest.mark.slow
 def test_large_sets_are_thinned_out_for_the_projector(tmp_path):
     count = 2600
     images = InMemoryImages(

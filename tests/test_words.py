@@ -35,7 +35,7 @@ COINED = {
     r"\blast look\b|worth a look\b|\*\*4\. \[Look": "finalising, worth checking, Visualise",
     r"quarter turns?\b|scale, rng, turn\b": "rotation, multiples of 90°",
     r"directories apart\b|captions stand apart\b": "except hidden directories, not beside",
-    r"\bASIDE\b|\bLITTER|\bSLOWEST\b|\bAGAIN\b|\bQUICK\b|\bput_aside\b": "NOT_RECORDED, SYSTEM_FILES, …, retire",
+    r"\bASIDE\b|\bLITTER|\bAGAIN\b|\bQUICK\b|\bput_aside\b": "NOT_RECORDED, SYSTEM_FILES, …, retire",
     r"\b(is|are)_told\b|_that_is_none\b|\bis told at once\b|\bis said once\b": "is reported",
     r"\ball stand on\b|\bscripts stand on\b|\bstands? in `?(data/|notices|failures)": "share, is listed in",
     r"\bepoch came to\b|\bwhat becomes of rare\b": "the result of an epoch, drop or pool",

@@ -1,10 +1,8 @@
 """A small site of our own on 127.0.0.1: a tree of taxa, whose pages a test writes in another way part by part."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.scraping import picture
+from tests.scraping import LoopbackSite, picture
 
 MODULE = "bf_own"
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -23,7 +21,7 @@ def grown(number):
     return {MODULE: ["Aaceae"], "Aaceae": ["Aus"], "Aus": species} | {name: [] for name in species}
 
 
-class TreeSite:
+class TreeSite(LoopbackSite):
     """Serves the pages of `tree` and pictures; a subclass writes a part of the pages otherwise.
 
     Each taxon without daughters has `shots` pictures. `paths` is what was asked for.
@@ -35,36 +33,11 @@ class TreeSite:
     directory = "/system/index.php"  # below which the scraper looks for a module that it does not know
 
     def __init__(self, tree=TREE):
-        self.tree, self.paths = tree, []
+        super().__init__()
+        self.tree = tree
         self.module = next(iter(tree))
         self.parent = {daughter: taxon for taxon, daughters in tree.items() for daughter in daughters}
         self.ids = {taxon: 500 + number for number, taxon in enumerate(tree)}
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                site.paths.append(self.path)
-                status, head, body = site.answer(self.path)
-                self.send_response(status)
-                for name, value in ({"Content-Length": str(len(body))} | head).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exception):
-        self.server.shutdown()
-        self.server.server_close()
 
     def answer(self, target):
         """Return status, head and body for a request."""

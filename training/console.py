@@ -40,7 +40,7 @@ def describe(dataset: TrainingData) -> str:
     """Return what there is to learn, in words."""
     free = dataset.augmentation.max_rotation == FREE
     return (
-        f"{len(dataset.train)} training and {len(dataset.validate)} validation pictures, "
+        f"{len(dataset.train)} pictures to learn from and {len(dataset.validate)} to validate with, "
         f"{dataset.num_classes} classes, {dataset.image_size}x{dataset.image_size} pixels, "
         f"{'rotated freely' if free else 'rotated by up to 15 degrees'}"
     )

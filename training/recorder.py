@@ -8,7 +8,7 @@ from training.trainer import EpochResult, Trainer
 
 
 class Recorder:
-    """Is told what happens in a run; each method does nothing unless a recorder needs it."""
+    """Receives the events of a run; each method does nothing unless a recorder needs it."""
 
     def run_begin(self, trainer: Trainer) -> None:
         """Take note that a run begins, or is resumed."""

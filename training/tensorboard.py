@@ -135,7 +135,7 @@ class TensorBoardLog(Recorder):
         order = [*(name for name in TRIED_FIRST if name in settings), *(name for name in settings)]
         plain = {name: settings[name] for name in dict.fromkeys(order)}
         plain = {name: value if isinstance(value, int | float | str) else str(value) for name, value in plain.items()}
-        # SummaryWriter.add_hparams would open another run, named by the time, where these would stand alone.
+        # SummaryWriter.add_hparams would open another run, named by the time, where these would be alone.
         for part in hparams(plain, dict.fromkeys((f"{BEST}/{name}" for name in BEST_SCORES), 0.0)):
             writer._get_file_writer().add_summary(part)
         rows = [f"| {name} | {float(value):.4g} |" for name, value in scores.items()]
