@@ -33,7 +33,7 @@ MODULE = "ntax_cenozoic"
 
 
 def grow_module(pages: int, pictures: int) -> Taxon:
-    """Return a tree of `pages` taxa in four ranks below the root, with `pictures` pictures spread over its species."""
+    """Return a tree of `pages` taxa in four ranks below the root, with `pictures` pictures spread over the lowest."""
     root = Taxon(MODULE, "Module", 1)
     level, number = [root], 1
     for rank, most in RANKS.items():
@@ -45,7 +45,7 @@ def grow_module(pages: int, pictures: int) -> Taxon:
                 name = f"Genus{parent.id} species{number}" if rank == "Species" else f"{rank} {number}"
                 below.append(Taxon(name, rank, number, diagnosis="Rim of two cycles, central area with a cross"))
                 parent.adopt(below[-1])
-        level = below
+        level = below or level
     for place in range(pictures):
         taxon = level[place % len(level)]
         taxon.pictures.append(Picture(f"JRYSEM-{taxon.id}-{place}.jpg", "A collection", "A caption", "Notes " * 5))

@@ -34,8 +34,8 @@ STATUS = {"train": {3: "Holotype", 4: "paratype"}, "validate": {6: "lectotype <i
 def trained_checkpoint():
     """Return a random network whose last layer has learned the shapes, not quite, by least squares."""
     torch.manual_seed(0)
-    checkpoint = Checkpoint("vgg11_adaptive", SIZE, CLASSES, {}, lineages=LINEAGES, toolkit="0.9.1")
-    checkpoint.weights = build_network("vgg11_adaptive", len(CLASSES), SIZE).state_dict()
+    checkpoint = Checkpoint("shufflenet_v2_x0_5", SIZE, CLASSES, {}, lineages=LINEAGES, toolkit="0.9.1")
+    checkpoint.weights = build_network("shufflenet_v2_x0_5", len(CLASSES), SIZE).state_dict()
     images = as_batch([fit_square(draw_shape(shape, n), SIZE) for shape in CLASSES for n in range(3)])
     predictor = checkpoint.predictor(CPU)
     features = predictor(images).features.double()
