@@ -30,9 +30,12 @@ class Console(Recorder):
     def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:
         """Show an epoch as a line below HEADING."""
         row = result.row
+        validated = f"{'-':>14} {'-':>9}"
+        if result.validate:
+            validated = f"{row['validate_loss']:14.4f} {row['validate_accuracy']:9.1%}"
         LOG.info(
-            f"{row['epoch']:5d} {row['train_loss']:11.4f} {row['train_accuracy']:9.1%} {row['validate_loss']:14.4f} "
-            f"{row['validate_accuracy']:9.1%} {row['images_per_second']:11.1f}"
+            f"{row['epoch']:5d} {row['train_loss']:11.4f} {row['train_accuracy']:9.1%} {validated} "
+            f"{row['images_per_second']:11.1f}"
         )
 
 
@@ -47,11 +50,18 @@ def describe(dataset: TrainingData) -> str:
 
 
 def conclusion(best: dict[str, float], model: Path) -> str:
-    """Return how good the best epoch is, and what to do next."""
+    """Return how good the best epoch is, or the folds were, and what to do next."""
+    which = f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right "
+    if "folds" in best:
+        which = (
+            f"Cross-validation in {best['folds']} folds: of all pictures {best['accuracy']:.1%} are right "
+            f"(95 % interval {best['accuracy_low']:.1%} to {best['accuracy_high']:.1%}; standard deviation over folds "
+            f"{best['accuracy_sd']:.1%}). The model itself learnt from all of them in the same way. Of the folds' "
+            f"predictions, each of which was made by a network that had not seen the picture, {model}.folds.csv tells "
+        )
     return (
-        f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right "
-        f"(balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always answering with "
-        f"the commonest class would reach {best['majority']:.1%}).\n"
+        f"{which}(balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always answering "
+        f"with the commonest class would reach {best['majority']:.1%}).\n"
         f"Wrote {model}. To see what it does: python visualise_results.py --model {model}"
     )
 
