@@ -69,7 +69,7 @@ def train(settings: Settings, ranks: Ranks) -> Checkpoint:
 
 
 def epochs(trainer: Trainer) -> Iterator[EpochResult]:
-    """Go through the phase that a trainer is in, and yield what each epoch came to; to solve the head counts as one."""
+    """Go through a trainer's phase and yield the result of each epoch; to solve the head counts as one."""
     if trainer.phase.frozen == "features":
         yield solve_head_phase(trainer)
         return
