@@ -6,8 +6,10 @@ With their own image sizes and normalisation; a tag says which of several pretra
 import re
 from typing import Any
 
+import requests
 import timm
 import torch
+from huggingface_hub import constants
 from torch import Tensor, nn
 
 from models.network_names import TIMM
@@ -15,6 +17,7 @@ from models.preprocessing import Normalisation
 
 # A vision transformer that was trained on larger images still takes smaller ones, in less time.
 LARGEST_BY_DEFAULT = 224
+SECONDS_TO_REACH = 10
 
 
 def build_timm(name: str, num_classes: int, image_size: int, weights: dict[str, Tensor] | str = "none") -> nn.Module:
@@ -25,6 +28,8 @@ def build_timm(name: str, num_classes: int, image_size: int, weights: dict[str, 
     """
     if weights == "none":
         return _create(name, num_classes, image_size)
+    if isinstance(weights, str):
+        _go_offline_where_the_hub_is_not_reached()
     # Of a head for another number of classes nothing is loaded: -1 makes timm see that the numbers differ.
     overlay = {"num_classes": -1} | ({} if isinstance(weights, str) else {"state_dict": weights})
     torch.manual_seed(0)
@@ -34,6 +39,14 @@ def build_timm(name: str, num_classes: int, image_size: int, weights: dict[str, 
     if missing := _same_matrices(random, network):
         raise ValueError(f"{len(missing)} tensors are missing, the first is {missing[0]}")
     return network
+
+
+def _go_offline_where_the_hub_is_not_reached() -> None:
+    """Let huggingface_hub take from its cache what is there, or fail at once; it would try again for a minute."""
+    try:
+        requests.head(constants.ENDPOINT, timeout=SECONDS_TO_REACH)
+    except requests.RequestException:
+        constants.HF_HUB_OFFLINE = True
 
 
 def timm_normalisation(name: str) -> Normalisation:

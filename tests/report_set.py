@@ -34,12 +34,12 @@ STATUS = {"train": {3: "Holotype", 4: "paratype"}, "validate": {6: "lectotype <i
 def trained_checkpoint():
     """Return a random network whose last layer has learned the shapes, not quite, by least squares."""
     torch.manual_seed(0)
-    checkpoint = Checkpoint("shufflenet_v2_x0_5", SIZE, CLASSES, {}, lineages=LINEAGES, toolkit="0.9.1")
-    checkpoint.weights = build_network("shufflenet_v2_x0_5", len(CLASSES), SIZE).state_dict()
-    images = as_batch([fit_square(draw_shape(shape, n), SIZE) for shape in CLASSES for n in range(3)])
+    checkpoint = Checkpoint("mnasnet0_5", SIZE, CLASSES, {}, lineages=LINEAGES, toolkit="0.9.1")
+    checkpoint.weights = build_network("mnasnet0_5", len(CLASSES), SIZE).state_dict()
+    images = as_batch([fit_square(draw_shape(shape, n), SIZE) for shape in CLASSES for n in range(4)])
     predictor = checkpoint.predictor(CPU)
     features = predictor(images).features.double()
-    wanted = 2 * torch.eye(len(CLASSES)).double().repeat_interleave(3, 0)
+    wanted = 2 * torch.eye(len(CLASSES)).double().repeat_interleave(4, 0)
     middle = features.mean(0)
     solved = torch.linalg.pinv(features - middle, rtol=0.02) @ (wanted - wanted.mean(0))
     head = head_name(predictor.network)

@@ -49,10 +49,10 @@ CPU = Device.choose("cpu", "fp32")
 def model():
     """A model of three shapes that predicts by chance."""
     torch.manual_seed(0)
-    network = build_network("shufflenet_v2_x0_5", 3, 40)
+    network = build_network("mnasnet0_5", 3, 40)
     weights = network.state_dict()
     weights[f"{head_name(network)}.weight"] *= 50  # so that the answers differ
-    return LoadedModel.of(Checkpoint("shufflenet_v2_x0_5", 40, CLASSES, weights, lineages=LINEAGES), CPU)
+    return LoadedModel.of(Checkpoint("mnasnet0_5", 40, CLASSES, weights, lineages=LINEAGES), CPU)
 
 
 @pytest.fixture

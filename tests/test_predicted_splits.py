@@ -18,8 +18,8 @@ from tests.tiny import SHAPES, draw_shape, write_image_folders
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    weights = build_network("shufflenet_v2_x0_5", 3, 40).state_dict()
-    checkpoint = Checkpoint("shufflenet_v2_x0_5", 40, sorted(SHAPES), weights)
+    weights = build_network("mnasnet0_5", 3, 40).state_dict()
+    checkpoint = Checkpoint("mnasnet0_5", 40, sorted(SHAPES), weights)
     return LoadedModel.of(checkpoint, Device.choose("cpu", "fp32"))
 
 

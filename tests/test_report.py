@@ -302,8 +302,8 @@ def test_sixty_classes_without_train_and_manifest(tmp_path, recwarn):
 def small_set(directory, each):
     """Write validate/ of three shapes, `each` pictures of a class, and a random model; return the report's options."""
     write_image_folders(directory, train=1, validate=each)
-    weights = build_network("shufflenet_v2_x0_5", 3, 40).state_dict()
-    save_checkpoint(directory / "model", Checkpoint("shufflenet_v2_x0_5", 40, sorted(SHAPES), weights))
+    weights = build_network("mnasnet0_5", 3, 40).state_dict()
+    save_checkpoint(directory / "model", Checkpoint("mnasnet0_5", 40, sorted(SHAPES), weights))
     options = ["--model", directory / "model", "--validate", directory / "validate", "--output", directory / "o.png"]
     return [*options, "--report", directory / "report", "--data", directory / "none", "--device", "cpu"]
 
@@ -346,8 +346,8 @@ def test_a_stray_quotation_mark_in_a_manifest_costs_its_row_only(tmp_path, capsy
 
 def test_one_group_is_too_few(tmp_path, capsys):
     write_image_folders(tmp_path, train=1, validate=1, shapes=("disc",))
-    weights = build_network("shufflenet_v2_x0_5", 1, 40).state_dict()
-    save_checkpoint(tmp_path / "model", Checkpoint("shufflenet_v2_x0_5", 40, ["disc"], weights))
+    weights = build_network("mnasnet0_5", 1, 40).state_dict()
+    save_checkpoint(tmp_path / "model", Checkpoint("mnasnet0_5", 40, ["disc"], weights))
     options = ["--model", tmp_path / "model", "--validate", tmp_path / "validate", "--output", tmp_path / "o.png"]
     assert run(*options, "--report", tmp_path / "report") == 1
     assert "pictures of one group only" in capsys.readouterr().err and not (tmp_path / "report").exists()

@@ -146,7 +146,7 @@ def test_shares_of_the_summary(split, summary):
     assert part["groups"] == len({row["group"] for row in rows})
     assert rests_on(part["accuracy"], right, len(rows))
     assert rests_on(part["majority"], max(Counter(actual).values()), len(rows))
-    assert (summary["classes"], summary["confidence"], summary["architecture"]) == (3, 0.9, "shufflenet_v2_x0_5")
+    assert (summary["classes"], summary["confidence"], summary["architecture"]) == (3, 0.9, "mnasnet0_5")
 
 
 def test_means_of_the_summary_and_their_intervals(split):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from huggingface_hub import constants
 
 from models.checkpoint import load_checkpoint
 from models.network_names import is_network, network_names
@@ -75,7 +76,8 @@ def test_a_wrong_name_is_answered_with_the_nearest(tmp_path):
 
 
 def test_without_the_hub_the_message_says_what_to_try(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     write_image_folders(tmp_path, train=2, validate=1)
     run = train(tmp_path, *TINY)
     assert run.status == 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from common import dataset_info, manifest
 from common.dataset_info import DatasetInfo, read_dataset_info
@@ -51,8 +52,9 @@ class FilesRead:
 class TrainingData:
     """Both splits at one image size in pixels, how they are augmented, and what dataset.json knows of their classes.
 
-    groups and validation_groups: by image of either split, what must stay together; lineages: full names by class, root first; digest: hash of the
-    data set; lineages and digest are empty for a layout made by hand; files: what was read, and what was not.
+    groups and validation_groups: by image of either split, what must stay together; lineages: full names by class, root
+    first; digest: hash of the data set; lineages and digest are empty for a layout made by hand; files: what was read,
+    and what was not.
     """
 
     train: InMemoryImages

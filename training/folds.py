@@ -181,9 +181,7 @@ class CrossValidation:
     def _judge(self, trainer: Trainer, logits: Tensor | None = None) -> HeldOut:
         """Return what the network says of the images that it has not seen; logits: of a head that was just solved."""
         run, data, features = self._run, trainer.dataset, trainer.frozen_features
-        predictor = Predictor(
-            trainer.network, trainer.normalisation, run.device, tta_views(data, trainer.settings.tta)
-        )
+        predictor = Predictor(trainer.network, trainer.normalisation, run.device, tta_views(data, trainer.settings.tta))
         if logits is not None and features and not trainer.settings.tta:
             prediction = Prediction(logits, features.validate)
         else:

@@ -91,8 +91,6 @@ def check_same_on_all_ranks(ranks: Ranks, dataset: TrainingData, settings: Setti
         raise ToolkitError("not all processes of this run find the same pictures; copy one data set to all machines")
 
 
-
-
 @contextmanager
 def saved_epochs_named(folder: RunFolder) -> Iterator[None]:
     """Let an OSError that ends a run, such as that of a full disk, also say that there is something to go on from."""
