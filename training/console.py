@@ -42,8 +42,9 @@ class Console(Recorder):
 def describe(dataset: TrainingData) -> str:
     """Return what there is to learn, in words."""
     free = dataset.augmentation.max_rotation == FREE
+    validate = f" and {len(dataset.validate)} to validate with" if dataset.validates else ""
     return (
-        f"{len(dataset.train)} pictures to learn from and {len(dataset.validate)} to validate with, "
+        f"{len(dataset.train)} pictures to learn from{validate}, "
         f"{dataset.num_classes} classes, {dataset.image_size}x{dataset.image_size} pixels, "
         f"{'rotated freely' if free else 'rotated by up to 15 degrees'}"
     )
@@ -51,18 +52,21 @@ def describe(dataset: TrainingData) -> str:
 
 def conclusion(best: dict[str, float], model: Path) -> str:
     """Return how good the best epoch is, or the folds were, and what to do next."""
-    which = f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right "
+    which = f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right"
+    more = ""
     if "folds" in best:
-        which = (
-            f"Cross-validation in {best['folds']} folds: of all pictures {best['accuracy']:.1%} are right "
-            f"(95 % interval {best['accuracy_low']:.1%} to {best['accuracy_high']:.1%}; standard deviation over folds "
-            f"{best['accuracy_sd']:.1%}). The model itself learnt from all of them in the same way. Of the folds' "
-            f"predictions, each of which was made by a network that had not seen the picture, {model}.folds.csv tells "
+        which = f"In cross-validation, {best['folds']} folds, {best['accuracy']:.1%} of all pictures are right"
+        spread = [f"{best[f'{name}_low']:.3f} to {best[f'{name}_high']:.3f}" for name in ("accuracy", "macro_f1")]
+        deviations = [f"{best[f'{name}_sd']:.3f}" for name in ("accuracy", "macro_f1")]
+        more = (
+            f"95 % intervals: accuracy {spread[0]}, macro-F1 {spread[1]}; standard deviations over folds: "
+            f"{deviations[0]}, {deviations[1]}.\nEach picture was predicted by a network that had not seen it nor its "
+            f"group ({model}.folds.csv); the model itself has learnt from all of them, in the same way.\n"
         )
     return (
-        f"{which}(balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always answering "
-        f"with the commonest class would reach {best['majority']:.1%}).\n"
-        f"Wrote {model}. To see what it does: python visualise_results.py --model {model}"
+        f"{which} (balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always "
+        f"answering with the commonest class would reach {best['majority']:.1%}).\n"
+        f"{more}Wrote {model}. To see what it does: python visualise_results.py --model {model}"
     )
 
 

@@ -6,6 +6,7 @@ the images that are quoted but one thing, on all of them together: whether the l
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import statistics
@@ -45,7 +46,7 @@ LOG = logging.getLogger(__name__)
 # What a network says of images that it has not seen: logits float32 (m, classes), ood_scores float64 (m,).
 HeldOut = dict[str, Tensor]
 JUDGED = ("logits", "ood_scores")
-LIKELIEST = 5  # classes of which model.folds.csv tells the probability
+LIKELIEST, DIGITS = 5, 8  # classes of which model.folds.csv tells the probability, and its digits
 
 
 def cross_validate(run: Run, last: Mapping[str, Any] | None) -> Checkpoint:
@@ -83,6 +84,7 @@ class CrossValidation:
         self._run, self._count = run, run.settings.folds
         self._data = run.dataset.together()
         self._fold_of = assign_folds(self._data, self._count, run.settings.seed)
+        self._network = start_network(run)  # each fold begins with a copy of it
         self._last = last
         # What is saved with every epoch: the folds that are finished, what is known of the one in hand, the seconds
         # that the finished ones took, and the minutes that the one in hand may take.
@@ -93,7 +95,7 @@ class CrossValidation:
     def run_folds(self) -> Checkpoint:
         """Learn from all but one fold at a time, then from all."""
         run, finished = self._run, self._state["finished"]
-        whole = Trainer(start_network(run), run.settings, self._data, run.device, run.ranks, run.began)
+        whole = Trainer(self._network, run.settings, self._data, run.device, run.ranks, run.began)
         if run.ranks.is_main:
             run.folder.run_begin(whole)
         features = self._frozen_features(whole)
@@ -137,7 +139,7 @@ class CrossValidation:
     def _run_on_all(self, features: FrozenFeatures | None) -> Checkpoint:
         run, finished = self._run, self._state["finished"]
         phase, judged = self._choose()
-        LOG.info("All pictures, to learn from (%s learn)", WHAT_LEARNS[phase])
+        LOG.info("All pictures to learn from; what learns: %s", WHAT_LEARNS[phase])
         trainer = self._trainer(self._data, features)
         frozen = [each.frozen for each in trainer.phases]
         trainer.phases = trainer.phases[: frozen.index(phase) + 1]
@@ -172,7 +174,7 @@ class CrossValidation:
             share = left / (self._count + 1 - len(state["finished"])) + WRITING_SECONDS
             state["minutes"] = run.ranks.broadcast(max(share, 1.0) / 60)
         settings = replace(run.settings, time_budget=state["minutes"])
-        trainer = Trainer(start_network(run), settings, data, run.device, run.ranks, began)
+        trainer = Trainer(copy.deepcopy(self._network), settings, data, run.device, run.ranks, began)
         trainer.frozen_features = features
         if last:
             trainer.load_state_dict(last["trainer"])
@@ -198,8 +200,8 @@ class CrossValidation:
 
     def _choose(self) -> tuple[str, HeldOut]:
         """Return the phase at whose end networks are best, of those that all folds came to, and what they said."""
-        finished, best = self._state["finished"], ("", {})
-        labels = self._data.train.labels.cpu()
+        finished, labels = self._state["finished"], self._data.train.labels.cpu()
+        best: tuple[str, HeldOut] = ("", {})
         scores: dict[str, float] = {}
         for phase in plan_phases(self._run.settings):
             if all(phase.frozen in fold for fold in finished):
@@ -223,7 +225,7 @@ class CrossValidation:
         intervals = bootstrap.macro_intervals(labels, predicted, self._data.num_classes)
         intervals["accuracy"] = bootstrap.mean_interval(labels == predicted)
         folds = [summary(labels[own], predicted[own]) for own in (self._fold_of == n for n in range(self._count))]
-        scores = {}
+        scores: dict[str, float] = {}
         for name, interval in intervals.items():
             low, high = interval or (math.nan, math.nan)
             deviation = statistics.stdev(fold[name] for fold in folds)
@@ -240,10 +242,10 @@ class CrossValidation:
         rows = []
         for index, fold in enumerate(self._fold_of.tolist()):
             file = paths[index].relative_to(self._run.settings.directory).as_posix()
-            row = {"file": in_one_line(file), "label": names[labels[index]], "fold": fold + 1}
+            row: dict[str, Any] = {"file": in_one_line(file), "label": names[labels[index]], "fold": fold + 1}
             for place, label in enumerate(likeliest[index], 1):
                 row[f"answer_{place}"] = names[label]
-                row[f"probability_{place}"] = f"{probabilities[index, label]:.6g}"
+                row[f"probability_{place}"] = round(float(probabilities[index, label]), DIGITS)
             rows.append(row)
         return rows
 
