@@ -85,6 +85,13 @@ def test_a_persons_word_wins_and_all_tables_tell_one_story(own, tmp_path, capsys
         share = binomtest(int(row["count"]), total).proportion_ci(method="wilson")
         cells = [float(row[name]) for name in ("share", "share_low", "share_high")]
         assert cells == pytest.approx([int(row["count"]) / total, share.low, share.high], abs=1e-4)
+    corrected = table(tmp_path / "out" / "corrected_shares.csv")  # a person's word counts there as well
+    said_so = Counter((after[file]["sample"], answer) for file, answer in wanted.items() if answer)
+    assert said_so == {(row["sample"], row["taxon"]): int(row["counted"]) for row in corrected if row["counted"] != "0"}
+    for sample in ("core 0", "core 1"):
+        of_sample = [row for row in corrected if row["sample"] == sample]
+        assert sum(int(row["counted"]) + int(row["likeliest"]) for row in of_sample) == 6 - (sample == "core 0")
+        assert sum(float(row["corrected"]) for row in of_sample) == pytest.approx(1, abs=1e-3)
     wide = table(tmp_path / "out" / "assemblage_wide.csv")
     assert {
         (row["sample"], taxon): int(row[taxon])

@@ -32,7 +32,9 @@ def small_report(directory, lineages, each=3):
     write_image_folders(directory, train=2, validate=each)
     torch.manual_seed(0)
     weights = build_network("shufflenet_v2_x0_5", 3, 40).state_dict()
-    save_checkpoint(directory / "model", Checkpoint("shufflenet_v2_x0_5", 40, sorted(SHAPES), weights, lineages=lineages))
+    save_checkpoint(
+        directory / "model", Checkpoint("shufflenet_v2_x0_5", 40, sorted(SHAPES), weights, lineages=lineages)
+    )
     options = ["--model", directory / "model", "--validate", directory / "validate", "--output", directory / "o.png"]
     return [*options, "--report", directory / "report", "--data", directory / "none", "--device", "cpu"]
 

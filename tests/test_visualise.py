@@ -31,7 +31,9 @@ def directory(tmp_path_factory):
     torch.manual_seed(0)
     lineages = {"ring": ["Root", "Rings of a very long name that goes on and on and on and on"]}
     weights = build_network("shufflenet_v2_x0_5", 3, 40).state_dict()
-    save_checkpoint(directory / "model", Checkpoint("shufflenet_v2_x0_5", 40, sorted(SHAPES), weights, lineages=lineages))
+    save_checkpoint(
+        directory / "model", Checkpoint("shufflenet_v2_x0_5", 40, sorted(SHAPES), weights, lineages=lineages)
+    )
     return directory
 
 
