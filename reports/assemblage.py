@@ -1,8 +1,7 @@
 """What a sample consists of: counts of taxa, their shares, and shares corrected for what the model confuses.
 
-Two rules, RULE and CORRECTED_RULE, say what the numbers mean. They stand in tables of their own, since they cannot stand
-in one line: a picture that is answered with a family is one of the family's in the first, one of its classes in the
-second.
+RULE and CORRECTED_RULE say what they mean. They have a table each, since no line could hold both: a picture that is
+answered with a family counts as the family's by the first, and as one of its classes' by the second.
 """
 
 from collections import Counter
@@ -28,8 +27,8 @@ COLUMNS = (
     *("verified", "verified_low", "verified_high", "verified_on"),
 )
 CORRECTED_RULE = (
-    "Corrected shares: what a person said, and what is unknown, counts as it is; all other pictures are parted among the "
-    "classes by the likeliest class of each, corrected by how often the model took classes for each other in validate/."
+    "Corrected shares: what a person said, and what is unknown, counts as it is; all other pictures are parted among "
+    "the classes by the likeliest class of each, corrected by how often the model confused classes in validate/."
 )
 CORRECTED_COLUMNS = ("sample", "taxon", "counted", "likeliest", "corrected", "corrected_low", "corrected_high")
 LEVEL = 0.95
