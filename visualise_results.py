@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.command_line import device_name, make_parser, page_number, positive_float, run_script, share, whole_number
-from reports.settings import GRID_FORMATS, OWN_PICTURES, PAPERS, SELECTIONS, VisualiseSettings
+from reports.settings import GRID_FORMATS, OWN_PICTURES, PAPERS, REPORT_PAGE, SELECTIONS, VisualiseSettings
 
 if TYPE_CHECKING:
     from reports.model import LoadedModel
@@ -136,13 +136,13 @@ def show(settings: VisualiseSettings, model: "LoadedModel") -> int:
     validate = predict_split(model, settings.validate, page=settings.page)
     print(write_overview(settings, model, validate))
     if settings.report:
-        from reports.report import PAGE, write_report
+        from reports.report import write_report
 
         print(write_report(settings.report, settings, model, validate))
         if settings.pdf:
             from reports.pdf import print_page
 
-            print(f"Wrote {print_page(settings.report / PAGE, settings.pdf)}")
+            print(f"Wrote {print_page(settings.report / REPORT_PAGE, settings.pdf)}")
     return 0
 
 

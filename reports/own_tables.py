@@ -19,8 +19,9 @@ from reports.classifier import Classifier
 from reports.particletrieur import NAME as PARTICLETRIEUR
 from reports.particletrieur import write_answers
 from reports.prediction_table import Row
+from reports.settings import ASSEMBLAGE
 
-LONG, WIDE, WORKBOOK = "assemblage.csv", "assemblage_wide.csv", "assemblage.xlsx"
+WIDE, WORKBOOK = "assemblage_wide.csv", "assemblage.xlsx"
 CORRECTED = "corrected_shares.csv"
 
 
@@ -37,7 +38,7 @@ def write_own_tables(output: Path, folder: Path, rows: Sequence[Row], classifier
         Sheet("shares", *wide_rows(assemblage, "share")),
         Sheet("long", COLUMNS, assemblage),
     ]
-    write_table(output / LONG, COLUMNS, assemblage)
+    write_table(output / ASSEMBLAGE, COLUMNS, assemblage)
     write_table(output / WIDE, *wide_rows(assemblage))
     rules = [RULE]
     (output / CORRECTED).unlink(missing_ok=True)

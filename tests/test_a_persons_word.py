@@ -14,6 +14,7 @@ from common.corrections import Correction
 from evaluation.taxonomy import Taxonomy
 from models.checkpoint import save_checkpoint
 from reports.assemblage import wide_rows
+from reports.own_summary import what_it_is
 from reports.person import Titles, apply_corrections
 from reports.prediction_table import COLUMNS
 from reports.verify import verification_order, verified_shares
@@ -265,8 +266,32 @@ def test_a_single_picture_is_named(own, tmp_path, capsys):
     assert "Classified 1 picture, 0 of" in said and "a page to check the picture:" in said
     (row,) = table(tmp_path / "out" / "predictions.csv")
     assert (row["sample"], row["file"]) == (".", "shot 0.png")
+    likeliest = ", ".join(
+        f"{row[name]} ({float(row[f'{name}_probability']):.0%})" for name in ("first", "second", "third")
+    )
+    probability = f"{float(row['answer_probability']):.0%}"
+    assert (
+        f"shot 0.png is {row['first']}, with a probability of {probability}. The likeliest classes: {likeliest}."
+        in said
+    )
     (answer,) = table(tmp_path / "out" / "answers_particletrieur.csv")
     assert (answer["filename"], answer["sample"]) == (one.as_posix(), "core 0")
+
+
+@pytest.mark.parametrize(
+    "answer, checked, said",
+    [
+        ("unknown", "", "is unknown, since it is unlike all training pictures."),
+        ("indet.", "", "is indeterminate, since the classes that stay possible have no taxon in common."),
+        ("Fam indet.", "", "is Fam indet., with a probability of 91%."),
+        ("Bar", "yes", "is Bar, as a person said."),
+        ("", "dropped", "is dropped, as a person said."),
+    ],
+)
+def test_it_is_said_what_a_picture_is(answer, checked, said):
+    row = dict.fromkeys(COLUMNS, "") | {"file": "a.png", "answer": answer, "checked": checked}
+    row |= {"answer_probability": "0.9123", "first": "Bar", "first_probability": "0.5049"}
+    assert what_it_is(row) == f"a.png {said} The likeliest classes: Bar (50%)."
 
 
 def test_a_single_file_that_is_no_picture_is_refused(own, tmp_path, capsys):
