@@ -4,10 +4,12 @@ import csv
 import re
 from collections import Counter
 
+import numpy as np
 import openpyxl
 import pytest
 import torch
-from scipy.stats import binomtest
+from scipy.optimize import brentq
+from scipy.stats import binomtest, norm
 
 import visualise_results
 from common.corrections import Correction
@@ -107,6 +109,17 @@ def test_a_persons_word_wins_and_all_tables_tell_one_story(own, tmp_path, capsys
     assert [cell.value for cell in book["counts"][4]] == [
         int(cell) if cell.isdigit() else cell for cell in wide[-1].values()
     ]
+    for sheet, rows in (("long", long), ("corrected", corrected)):
+        head, *lines = [[cell.value for cell in line] for line in book[sheet].iter_rows()]
+        assert head == list(rows[0])
+        assert [[str(cell or 0) for cell in line] for line in lines] == [
+            [cell if cell not in ("", "0.0") else "0" for cell in row.values()] for row in rows
+        ]
+    head, *lines = [[cell.value for cell in line] for line in book["shares"].iter_rows()]
+    shares = {(line[0], taxon): share for line in lines for taxon, share in zip(head[1:], line[1:], strict=True)}
+    assert {key: share for key, share in shares.items() if share} == {
+        (row["sample"], row["taxon"]): float(row["share"]) for row in long
+    }
     assert run(*own) == 0  # without corrections it is the model's again
     again = {row["file"]: row for row in table(tmp_path / "out" / "predictions.csv")}
     assert again == before
@@ -225,11 +238,31 @@ def rows_of(count, checked):
     return rows
 
 
+def by_hand(rows, count, taxon):
+    """Compute a share and its 95 % interval from its definition, with NumPy and scipy (PPI++, then Wilson's)."""
+    said = np.array([row["answer"] == taxon for row in rows[:count]], dtype=float)
+    model = np.array([0.8 * (row["model_answer"] == taxon) for row in rows])
+    there, others = model[:count], model[count:]
+    power = np.cov(said, there, ddof=0)[0, 1] / ((1 + count / len(others)) * np.var(model, ddof=1))
+    left = said - power * there
+    share = left.mean() + power * others.mean()
+    # Beside the pictures lies a tenth of each kind: of the taxon or not, predicted so or not.
+    padded = np.concatenate([left, [1, 0, 1 - power, -power]]), [1.0] * count + [0.1] * 4
+    own = np.cov(padded[0], aweights=padded[1], ddof=0) / sum(padded[1])
+    alone = np.cov([*said, 1, 0, 1, 0], aweights=padded[1], ddof=0) / sum(padded[1])
+    size = count * alone / (own + power**2 * others.var() / len(others))
+    interval = [
+        brentq(lambda p, z=z: share - p + z * (p * (1 - p) / size) ** 0.5, 0, 1) for z in norm.ppf((0.025, 0.975))
+    ]
+    return share, min(interval), max(interval)
+
+
 def test_the_random_sample_is_what_was_checked_in_order():
     assert verified_shares(rows_of(100, 9), ["a", "b"], 0) is None
     rows = rows_of(100, 40)
     verified = verified_shares(rows, ["a", "b"], 0)
     assert verified.checked == 40 and 0.5 < verified.shares["a"][0] < 0.8
+    assert verified.shares["a"] == pytest.approx(by_hand(verification_order(rows, 0), 40, "a"), abs=1e-9)
     later = next(row for row in verification_order(rows, 0) if not row["checked"])
     skipped = verification_order(rows, 0)[60]
     skipped |= {"checked": "yes", "answer": "b"}  # chosen, and not by chance: it tells nothing of the others
