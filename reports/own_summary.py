@@ -1,7 +1,7 @@
 """What own pictures come to, made from predictions.csv: tables, contact sheet, review page, sorted pictures."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +102,8 @@ class OwnSummary:
         if answers:
             paths = {name: image.path for name, image in self.images.items()}
             title = "From the surest answer (left) to the least sure"
-            lines = sheet_lines(self.classifier.model.taxonomy, answers, paths, self.classifier.page)
+            checked = {row["file"] for row in rows if row["checked"]}
+            lines = sheet_lines(self.classifier.model.taxonomy, answers, paths, self.classifier.page, checked)
             draw_contact_sheet(sheet, lines, title)
 
 
@@ -122,11 +123,16 @@ def what_it_is(row: Row) -> str:
 
 
 def sheet_lines(
-    taxonomy: Taxonomy, answers: Mapping[str, Sequence[Answer]], paths: Mapping[str, Path], page: Page = 1
+    taxonomy: Taxonomy,
+    answers: Mapping[str, Sequence[Answer]],
+    paths: Mapping[str, Path],
+    page: Page = 1,
+    checked: Collection[str] = (),
 ) -> list[SheetLine]:
     """Return a line for each answer's title, in taxonomic order, with images from the surest to the least sure.
 
-    No image is shown twice, nor a copy of it under another name.
+    checked: images whose answer is a person's, and has no probability. No image is shown twice, nor a copy of it under
+    another name.
     """
     nodes: dict[str, Node] = {taxonomy.title(node): node for node in taxonomy.nodes}
     order = {title: position for position, title in enumerate(sorted(nodes, key=lambda title: nodes[title]))}
@@ -135,7 +141,7 @@ def sheet_lines(
     for title in sorted(answers, key=lambda title: (order.get(title, len(order)), title)):
         count = len(answers[title])
         chosen = [
-            (_opener(paths[name], page, shown), f"{probability:.0%}")
+            (_opener(paths[name], page, shown), "checked" if name in checked else f"{probability:.0%}")
             for probability, name in spread_by_rank(answers[title])
         ]
         parent = "".join(nodes.get(title, ())[-2:-1])

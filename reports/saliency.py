@@ -22,8 +22,8 @@ ImagePair = tuple[np.ndarray, np.ndarray]  # an image, and the same with its map
 Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks for one class, (n,)
 
 # Shares of an image's side: widths of what covers it, the steps in which that moves, and how far a fine step reaches.
-COARSE, COARSE_STEPS = (0.35, 0.6), 8
-FINE, FINE_OFFSETS, FINE_REACH = 0.15, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.07
+COARSE, COARSE_STEPS = (0.25, 0.6), 8
+FINE, FINE_OFFSETS, FINE_REACH = 0.175, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.07
 ROUNDS = 2  # of finer steps, each around the most telling place of the one before
 DIMMED = 0.6  # how bright the first, coarse map stays beside the finer one, which alone says where the peak lies
 BATCH = 32

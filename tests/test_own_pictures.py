@@ -380,12 +380,12 @@ def test_the_contact_sheet_shows_no_picture_twice(tmp_path):
         "Round indet.": [(0.5, "copy"), (0.4, "ring18"), (0.3, "gone"), (0.2, "broken")],
         "bar": [(0.9 - n / 100, f"ring{n}") for n in range(1, 9)],
     }
-    lines = sheet_lines(TAXONOMY, answers, paths)
+    lines = sheet_lines(TAXONOMY, answers, paths, checked={"ring19"})
     assert [line.name for line in lines] == ["bar\n8 pictures", "Round indet.\n4 pictures", "unknown\n1 picture"]
     assert [line.parent for line in lines] == ["Bars", "Shapes", ""]
     opened = [[(open_image(), caption) for open_image, caption in line.pictures] for line in lines]
     shown = [[caption for image, caption in pictures if image is not None] for pictures in opened]
-    assert shown == [[f"{89 - n}%" for n in range(8)], ["40%"], ["100%"]]
+    assert shown == [[f"{89 - n}%" for n in range(8)], ["40%"], ["checked"]]
 
 
 def test_a_long_row_shows_pictures_from_the_surest_to_the_least_sure(tmp_path):
