@@ -20,14 +20,15 @@ import common
 from common.errors import ToolkitError
 from common.files import write_whole
 from common.fingerprints import BYTES
+from common.pages import Page
 from models.device import Device
 from models.network_names import TIMM
 from models.networks import build_network
 from models.prediction import MAX_TTA_VIEWS, Predictor
-from models.preprocessing import IMAGENET, Normalisation
+from models.preprocessing import IMAGENET, Normalisation, Preparation
 
 FORMAT = "mikrotax classifier"
-VERSION = 6
+VERSION = 7
 
 # What the calibration in formats up to 4 called what newer ones hold; "turns" beside it became `tta_views`.
 RENAMED = {
@@ -54,7 +55,8 @@ class Checkpoint:
     validate/; options: of the training; dataset: hash of the data set that it learnt from; toolkit: version of this
     toolkit, and versions: of the libraries, that made it; trained: the date, such as 2026-11-26; fingerprints: of
     the pictures that it learnt from, and that the model learnt from whose weights it began with, uint8 (n, 16)
-    (`common.fingerprints`), None where the file holds none.
+    (`common.fingerprints`), None where the file holds none; padded_first: how images are prepared (`Preparation`);
+    train_counts: how many pictures of each class it learnt from, empty where that is not known.
     """
 
     architecture: str
@@ -73,6 +75,12 @@ class Checkpoint:
     versions: dict[str, str] = field(default_factory=dict)
     trained: str = ""
     fingerprints: Tensor | None = None
+    padded_first: bool = True
+    train_counts: list[int] = field(default_factory=list)
+
+    def preparation(self, page: Page = 1) -> Preparation:
+        """Return how image files become what the network takes; page: which one of files with several."""
+        return Preparation(self.image_size, page, self.padded_first)
 
     @property
     def normalisation(self) -> Normalisation:
@@ -116,6 +124,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         )
     if version < 5:
         content = {"toolkit": "", **_with_new_names(content)}
+    if version < 7:
+        content = {"padded_first": False, **content}
     try:
         checkpoint = Checkpoint(**content)
     except TypeError as error:
@@ -155,6 +165,10 @@ def _check(checkpoint: Checkpoint, path: Path | str) -> None:
         and isinstance(checkpoint.toolkit, str)
         and isinstance(checkpoint.trained, str)
         and _are_fingerprints(checkpoint.fingerprints)
+        and isinstance(checkpoint.padded_first, bool)
+        and isinstance(checkpoint.train_counts, list)
+        and all(type(count) is int for count in checkpoint.train_counts)
+        and len(checkpoint.train_counts) in (0, len(checkpoint.classes))
     )
     if not sound:
         raise CheckpointError(f"{path} is a damaged model: its classes, image size or weights are not valid")

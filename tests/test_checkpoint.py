@@ -6,6 +6,7 @@ import torch
 import common
 from models.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint, save_tensors
 from models.networks import build_network
+from models.preprocessing import Preparation
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,8 @@ def test_code_in_a_model_is_never_run(tmp_path, monkeypatch):
         ({"std": ["a", "b", "c"]}, "damaged"),
         ({"std": [0, 0, 0]}, "damaged"),
         ({"weights": {"x": 1}}, "damaged"),
+        ({"padded_first": 3}, "damaged"),
+        ({"train_counts": [1, 2]}, "damaged"),
     ],
 )
 def test_a_model_that_was_tampered_with_is_refused(tmp_path, checkpoint, change, message):
@@ -101,10 +104,20 @@ def test_a_model_of_an_older_format_is_read_by_todays_names(tmp_path, checkpoint
     calibration["familiarity"] = {"power": 0.5, "looks": torch.ones(2, 2), "usual": torch.zeros(4)}
     save_checkpoint(tmp_path / "new", checkpoint)
     content = torch.load(tmp_path / "new", weights_only=True)
-    del content["tta_views"], content["toolkit"]
+    del content["tta_views"], content["toolkit"], content["padded_first"], content["train_counts"]
     save_tensors(tmp_path / "old", content | {"version": 4, "turns": 8, "calibration": calibration})
     old = load_checkpoint(tmp_path / "old")
     assert (old.tta_views, old.toolkit, old.scores) == (8, "", {"accuracy": 0.5})
     assert list(old.calibration) == ["temperature", "rank_limits", "nonconformity", "confusion", "ood_detector"]
     assert list(old.calibration["ood_detector"]) == ["power", "reference_features", "validation_scores"]
     assert all(torch.equal(old.weights[name], value) for name, value in checkpoint.weights.items())
+
+
+@pytest.mark.parametrize("version", [1, 4, 6])
+def test_a_model_of_an_older_format_goes_on_preparing_images_as_it_was_trained(tmp_path, checkpoint, version):
+    save_checkpoint(tmp_path / "new", checkpoint)
+    content = torch.load(tmp_path / "new", weights_only=True)
+    del content["padded_first"], content["train_counts"]
+    save_tensors(tmp_path / "old", content | {"version": version})
+    assert load_checkpoint(tmp_path / "new").preparation("sharpest") == Preparation(64, "sharpest", padded_first=True)
+    assert load_checkpoint(tmp_path / "old").preparation() == Preparation(64, 1, padded_first=False)

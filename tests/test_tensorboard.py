@@ -17,7 +17,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from evaluation.taxonomy import Taxonomy
 from models.prediction import Prediction
-from models.preprocessing import fit_square
+from models.preprocessing import Preparation
 from tests.tiny import SHAPES, draw_shape
 from training.images import InMemoryImages
 from training.tensorboard import COMPONENTS, TensorBoardLog, evenly_spaced, principal_components
@@ -29,7 +29,7 @@ SAID = torch.tensor([0, 0, 3, 0, 2, 2, 2, 2, 2])
 
 
 def drawn_images(size: int = 40) -> InMemoryImages:
-    drawn = [fit_square(draw_shape(shape, seed), size) for shape in SHAPES for seed in range(3)]
+    drawn = [Preparation(size).square(draw_shape(shape, seed)) for shape in SHAPES for seed in range(3)]
     pixels = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
     labels = torch.arange(3).repeat_interleave(3)
     return InMemoryImages(pixels, labels, [Path(f"{shape}/a\tb {shape}{n}.png") for shape in SHAPES for n in range(3)])

@@ -72,7 +72,7 @@ def test_the_saved_model_is_the_best_one(trained):
     model = load_checkpoint(directory / "model")
     samples = list_image_folder(directory / "validate", model.classes).samples
     paths = [path for path, _ in samples]
-    prediction = predict_files(model.predictor(CPU), paths, model.image_size).prediction
+    prediction = predict_files(model.predictor(CPU), paths, model.preparation()).prediction
     right = prediction.logits.argmax(1) == torch.tensor([label for _, label in samples])
     assert right.double().mean().item() == pytest.approx(model.scores["accuracy"])
 

@@ -163,6 +163,7 @@ class RunFolder(Recorder):
             versions={library: version(library) for library in ("torch", "torchvision")},
             trained=time.strftime("%Y-%m-%d"),
             fingerprints=self._fingerprints(dataset),
+            train_counts=torch.bincount(dataset.train.labels.cpu(), minlength=dataset.num_classes).tolist(),
         )
 
     def _fingerprints(self, dataset: TrainingData) -> Tensor | None:
