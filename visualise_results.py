@@ -5,6 +5,7 @@
     python visualise_results.py --report report              # -> report/report.html, tables and figures beside it
     python visualise_results.py --report report --pdf        # the same, and printed to report/report.pdf
     python visualise_results.py --images my_pictures         # name the pictures of any folder
+    python visualise_results.py --export exported            # the model for ParticleTrieur, MISO and other programs
 
 Reads the model file of train_classifier.py and an ImageFolder (validate/<class>/). Writes a grid of pictures, each with
 its actual and its predicted class and the confidence, and prints the share that is right, in all and by class.
@@ -46,6 +47,13 @@ def build_parser() -> argparse.ArgumentParser:
         const=PAPERS[0],
         choices=PAPERS,
         help="with --report: print it to report.pdf, too, on this paper (A4), by Chromium, Chrome or Edge",
+    )
+    add(
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="write the model into this directory as ONNX, with network_info.xml, for ParticleTrieur, MISO and other "
+        "programs",
     )
     add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: %(default)s)")
     add(
@@ -125,6 +133,12 @@ def work(settings: VisualiseSettings) -> int:
     from reports.model import LoadedModel
 
     model = LoadedModel.load(settings.model, settings.device)
+    if settings.export:
+        from reports.export import write_export
+
+        print(write_export(settings, model))
+    if settings.only_exports:
+        return 0
     return name_own(settings.images, settings, model) if settings.images else show(settings, model)
 
 
