@@ -62,6 +62,20 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="P",
         help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: %(default)s)",
     )
+    add(
+        "--page",
+        type=page_number,
+        metavar="PAGE",
+        help="which page of files with several: first, a number, or sharpest (default: as in training)",
+    )
+    add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
+    add_own_pictures(parser)
+    return parser
+
+
+def add_own_pictures(parser: argparse.ArgumentParser) -> None:
+    """Add the options of own pictures, which are named."""
+    add = parser.add_argument
     add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder, or this one picture, instead")
     add(
         "--corrections",
@@ -82,15 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="with --images: lay the pictures out in this directory, a sub-directory for each answer",
     )
-    add(
-        "--page",
-        type=page_number,
-        metavar="PAGE",
-        help="which page of files with several: first, a number, or sharpest (default: as in training)",
-    )
     add("--age", type=positive_float, metavar="MA", help="with --images: the samples' age in millions of years")
-    add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
