@@ -119,6 +119,13 @@ def add_schedule(group: argparse._ArgumentGroup) -> None:
         help="fit the schedule to the time there is, from start to saved model; --epochs may end it sooner",
     )
     add(
+        "--folds",
+        type=whole_number(2),
+        metavar="K",
+        help="cross-validation: predict each picture of train/ and validate/ by one of K networks that have seen "
+        "neither it nor its group, write model.folds.csv, and let the model learn from all of them",
+    )
+    add(
         "--patience",
         type=whole_number(1),
         metavar="N",
@@ -205,6 +212,8 @@ def read_settings(argv: list[str] | None = None) -> Settings:
     """Return what a command line asks for; a mistake in it ends the script with a sentence and status 2."""
     parser = build_parser()
     settings = Settings.resolve(vars(parser.parse_args(argv)))
+    if settings.folds and settings.patience:
+        parser.error("--patience looks at the pictures that --folds holds out; give one of them")
     if not is_network(settings.use_model):
         near = nearest(settings.use_model, network_names())
         parser.error(f"--use_model: there is no network {settings.use_model}{near}")

@@ -150,10 +150,11 @@ def work(settings: VisualiseSettings) -> int:
 
 def show(settings: VisualiseSettings, model: "LoadedModel") -> int:
     """Draw the grid, print the table, and write the report if one is asked for."""
+    from reports.folds import predict_folds
     from reports.overview import write_overview
     from reports.splits import predict_split
 
-    validate = predict_split(model, settings.validate, page=settings.page)
+    validate = predict_folds(settings, model) or predict_split(model, settings.validate, page=settings.page)
     print(write_overview(settings, model, validate))
     if settings.report:
         from reports.report import PAGE, write_report

@@ -4,10 +4,15 @@ from evaluation.cross_fit import PredictedSplit
 from evaluation.metrics import by_class, summary
 from evaluation.predictions import LabelledPredictions
 from evaluation.temperature import softmax
+from reports.folds import NAME as FOLDS
 from reports.grid import choose, draw_grid
 from reports.model import LoadedModel
 from reports.settings import VisualiseSettings
 from reports.splits import learnt_count
+
+FOLDS_NOTE = (
+    "Each of these pictures was predicted by a network of cross-validation that had not seen it, nor its group."
+)
 
 
 def write_overview(settings: VisualiseSettings, model: LoadedModel, validate: PredictedSplit) -> str:
@@ -23,6 +28,7 @@ def write_overview(settings: VisualiseSettings, model: LoadedModel, validate: Pr
         [
             score_table(predictions),
             *learnt_note(predictions, validate),
+            *([FOLDS_NOTE] if validate.name == FOLDS else []),
             *validate.remarks,
             f"Wrote {settings.output}: {len(chosen)} pictures with predicted and actual class",
         ]

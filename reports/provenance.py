@@ -21,6 +21,7 @@ from common.records import Record
 from common.tables import write_table
 from evaluation.cross_fit import PredictedSplit
 from models.checkpoint import Checkpoint
+from reports.folds import NAME as FOLDS
 from reports.settings import VisualiseSettings
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "cleanlab", "pillow", "matplotlib")
@@ -108,7 +109,7 @@ def chose_the_epoch(checkpoint: Checkpoint, split: PredictedSplit, same_data: bo
     They did if they are the validate/ of the data set that the model learnt from. For a layout made by hand, which has
     no hash, the labels that the model file keeps of its validation images must be theirs.
     """
-    if split.name == "test":
+    if split.name in ("test", FOLDS):
         return False
     if same_data:
         return split.name == "validate"

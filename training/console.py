@@ -30,29 +30,43 @@ class Console(Recorder):
     def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:
         """Show an epoch as a line below HEADING."""
         row = result.row
+        validated = f"{'-':>14} {'-':>9}"
+        if result.validate:
+            validated = f"{row['validate_loss']:14.4f} {row['validate_accuracy']:9.1%}"
         LOG.info(
-            f"{row['epoch']:5d} {row['train_loss']:11.4f} {row['train_accuracy']:9.1%} {row['validate_loss']:14.4f} "
-            f"{row['validate_accuracy']:9.1%} {row['images_per_second']:11.1f}"
+            f"{row['epoch']:5d} {row['train_loss']:11.4f} {row['train_accuracy']:9.1%} {validated} "
+            f"{row['images_per_second']:11.1f}"
         )
 
 
 def describe(dataset: TrainingData) -> str:
     """Return what there is to learn, in words."""
     free = dataset.augmentation.max_rotation == FREE
+    validate = f" and {len(dataset.validate)} to validate with" if dataset.validates else ""
     return (
-        f"{len(dataset.train)} pictures to learn from and {len(dataset.validate)} to validate with, "
+        f"{len(dataset.train)} pictures to learn from{validate}, "
         f"{dataset.num_classes} classes, {dataset.image_size}x{dataset.image_size} pixels, "
         f"{'rotated freely' if free else 'rotated by up to 15 degrees'}"
     )
 
 
 def conclusion(best: dict[str, float], model: Path) -> str:
-    """Return how good the best epoch is, and what to do next."""
+    """Return how good the best epoch is, or the folds were, and what to do next."""
+    which = f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right"
+    more = ""
+    if "folds" in best:
+        which = f"In cross-validation, {best['folds']} folds, {best['accuracy']:.1%} of all pictures are right"
+        spread = [f"{best[f'{name}_low']:.3f} to {best[f'{name}_high']:.3f}" for name in ("accuracy", "macro_f1")]
+        deviations = [f"{best[f'{name}_sd']:.3f}" for name in ("accuracy", "macro_f1")]
+        more = (
+            f"95 % intervals: accuracy {spread[0]}, macro-F1 {spread[1]}; standard deviations over folds: "
+            f"{deviations[0]}, {deviations[1]}.\nEach picture was predicted by a network that had not seen it nor its "
+            f"group ({model}.folds.csv); the model itself has learnt from all of them, in the same way.\n"
+        )
     return (
-        f"The best epoch was {best['epoch']:.0f}: {best['accuracy']:.1%} of the validation pictures are right "
-        f"(balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always answering with "
-        f"the commonest class would reach {best['majority']:.1%}).\n"
-        f"Wrote {model}. To see what it does: python visualise_results.py --model {model}"
+        f"{which} (balanced accuracy {best['balanced_accuracy']:.1%}, macro-F1 {best['macro_f1']:.3f}; always "
+        f"answering with the commonest class would reach {best['majority']:.1%}).\n"
+        f"{more}Wrote {model}. To see what it does: python visualise_results.py --model {model}"
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from common import dataset_info, manifest
 from common.dataset_info import DatasetInfo, read_dataset_info
@@ -51,8 +52,9 @@ class FilesRead:
 class TrainingData:
     """Both splits at one image size in pixels, how they are augmented, and what dataset.json knows of their classes.
 
-    groups: by training image, what must stay together; lineages: full names by class, root first; digest: hash of the
-    data set; lineages and digest are empty for a layout made by hand; files: what was read, and what was not.
+    groups and validation_groups: by image of either split, what must stay together; lineages: full names by class, root
+    first; digest: hash of the data set; lineages and digest are empty for a layout made by hand; files: what was read,
+    and what was not.
     """
 
     train: InMemoryImages
@@ -64,6 +66,7 @@ class TrainingData:
     lineages: dict[str, list[str]] = field(default_factory=dict)
     digest: str = ""
     files: FilesRead | None = None
+    validation_groups: list[str] = field(default_factory=list)
 
     @property
     def num_classes(self) -> int:
@@ -73,6 +76,35 @@ class TrainingData:
     def to(self, device: torch.device) -> TrainingData:
         """Return the same data with the images on `device`, where they are augmented."""
         return replace(self, train=self.train.to(device), validate=self.validate.to(device))
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are images to validate with; a network that learns from all of them has none."""
+        return len(self.validate) > 0
+
+    def together(self) -> TrainingData:
+        """Return the same data with the images of both splits to learn from, and none to validate with."""
+        train, validate = self.train, self.validate
+        images = InMemoryImages.together([train, validate])
+        files = self.files and replace(
+            self.files,
+            learnt=np.concatenate([self.files.learnt, self.files.validated]),
+            validated=self.files.validated[:0],
+        )
+        groups = [*self.groups, *self.validation_groups]
+        return replace(self, train=images, validate=images[:0], groups=groups, validation_groups=[], files=files)
+
+    def fold(self, rows: Tensor, held_out: Tensor) -> TrainingData:
+        """Return data that learn from some of the training images and validate with others, each at int64 indices."""
+        parts = ([self.groups[row] for row in index.tolist()] for index in (rows, held_out))
+        groups, validation_groups = parts
+        return replace(
+            self,
+            train=self.train.rows(rows),
+            validate=self.train.rows(held_out),
+            groups=groups,
+            validation_groups=validation_groups,
+        )
 
     def identity(self) -> dict[str, Any]:
         """Return what tells one data set from another, as plain values: files that were moved about by hand, too."""
@@ -119,8 +151,9 @@ def read_dataset(settings: Settings) -> TrainingData:
     )
     augmentation = Augmentation(max_rotation(settings.rotation, train))
     lineages = {name: list(info.classes[name].lineage) for name in classes if info.classes}
-    groups = _groups(directory, train.paths)
-    return TrainingData(train, validate, classes, size, groups, augmentation, lineages, info.hash, files)
+    groups = _groups(directory, [*train.paths, *validate.paths])
+    known = (augmentation, lineages, info.hash, files, groups[count:])
+    return TrainingData(train, validate, classes, size, groups[:count], *known)
 
 
 def _groups(directory: Path, paths: Sequence[Path]) -> list[str]:

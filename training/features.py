@@ -1,6 +1,9 @@
 """Features of training images, copy by copy: what the last layer of a network reads of them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,6 +13,21 @@ from models.prediction import BATCH_SIZE, Predictor
 from training.augmentation import augment
 from training.dataset import TrainingData
 from training.ranks import Ranks
+
+
+@dataclass(frozen=True)
+class FrozenFeatures:
+    """What the last layer of a network reads before any other layer has learnt.
+
+    train: of the training images, (copies, n, d), as they are, then augmented; validate: of the others, (m, d).
+    """
+
+    train: Tensor
+    validate: Tensor
+
+    def fold(self, rows: Tensor, held_out: Tensor) -> FrozenFeatures:
+        """Return the features of a fold, which learns from some of the training images and validates with others."""
+        return FrozenFeatures(self.train[:, rows], self.train[0][held_out])
 
 
 class FeatureCopies:

@@ -46,15 +46,21 @@ def finalise(
     """
     predictor = checkpoint.predictor(device)
     validate = predict_by_rank(ranks, predictor, dataset.validate)
-    labels = dataset.validate.labels.cpu()
-    taxonomy = Taxonomy.of(dataset.classes, dataset.lineages)
     reference = reference_features(predictor, dataset, ranks) if reference is None else reference
     detector = OODDetector.fit(reference, validate.features)
-    calibration = Calibration.fit(taxonomy, validate, labels, detector)
-    confusion = confusion_matrix(labels, validate.logits.argmax(1), labels=range(dataset.num_classes))
+    return finish(checkpoint, dataset, validate, dataset.validate.labels.cpu(), detector), validate
+
+
+def finish(
+    checkpoint: Checkpoint, dataset: TrainingData, prediction: Prediction, labels: Tensor, detector: OODDetector
+) -> Checkpoint:
+    """Return a model with the scores and the calibration that predictions of unseen images, with labels (n,), give."""
+    taxonomy = Taxonomy.of(dataset.classes, dataset.lineages)
+    calibration = Calibration.fit(taxonomy, prediction, labels, detector)
+    confusion = confusion_matrix(labels, prediction.logits.argmax(1), labels=range(dataset.num_classes))
     state = {**calibration.state(), "confusion": torch.from_numpy(confusion)}
-    scores = {**checkpoint.scores, **score(validate.logits, labels)}
-    return replace(checkpoint, calibration=state, scores=scores), validate
+    scores = {**checkpoint.scores, **score(prediction.logits, labels)}
+    return replace(checkpoint, calibration=state, scores=scores)
 
 
 def reference_features(predictor: Predictor, dataset: TrainingData, ranks: Ranks) -> Tensor:

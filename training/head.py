@@ -8,6 +8,7 @@ labels are smoothed, is chosen by cross-validation inside the training images, g
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -109,37 +110,60 @@ def choose_regularisation(
 ) -> Regularisation:
     """Return the regularisation with the best mean of accuracy and macro-F1 on held-out groups of the images.
 
-    groups: what each image must not be parted from, n texts; smoothings: what is tried; deadline: the moment
-    (time.monotonic) after which no further one is tried; on_progress: called with 1 after each of `trials`. Where
-    classes are too small to hold some out, the default is returned.
+    groups: what each image must not be parted from, n texts; smoothings: what is tried, all but the first at the best
+    strength only; deadline: the moment (time.monotonic) after which no further one is tried; on_progress: called with 1
+    after each of `trials`. Where classes are too small to hold some out, the default is returned.
     """
-    scores: dict[Regularisation, list[float]] = {}
-    for rows, held_out in _folds(problem, groups):
+    folds = [_Fold.of(problem, *rows) for rows in _folds(problem, groups)]
+    scores: dict[Regularisation, float] = {}
+
+    def try_strengths(smoothing: float, strengths: Sequence[float]) -> None:
+        starts: list[Tensor | None] = [None] * len(folds)
+        for tried in (Regularisation(l2, smoothing) for l2 in strengths):
+            merits = []
+            for number, fold in enumerate(folds):
+                if deadline is not None and time.monotonic() > deadline:
+                    return
+                merit, starts[number] = fold.try_out(tried, starts[number])
+                merits.append(merit)
+                on_progress(1)
+            scores[tried] = float(np.mean(merits))
+
+    def best() -> Regularisation:
+        return max(scores, key=lambda tried: (round(scores[tried], 4), tried.l2))
+
+    if folds:
+        try_strengths(smoothings[0], STRENGTHS)
+        for smoothing in smoothings[1:] if scores else ():
+            try_strengths(smoothing, [best().l2])
+    return best() if scores else Regularisation(DEFAULT_STRENGTH, smoothings[0])
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """A part of a problem, on standardised features, and what is held out of it."""
+
+    problem: Problem
+    inputs: Tensor
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, problem: Problem, rows: Tensor, held_out: Tensor) -> _Fold:
         train, validate = problem.part(rows), problem.part(held_out)
         mean, deviation = train.features.mean(0), train.features.std(0, correction=0).clamp(min=1e-6)
-        standardised = Problem(
-            (train.features - mean) / deviation, train.labels, train.num_classes, train.weights, train.offsets
-        )
-        inputs, actual = (validate.features - mean) / deviation, validate.labels.cpu().numpy()
-        for smoothing in smoothings:
-            start = None
-            for l2 in STRENGTHS:
-                if deadline is not None and time.monotonic() > deadline:
-                    break
-                tried = Regularisation(l2, smoothing)
-                start = _minimise(standardised, tried, start, TRIAL_ITERATIONS)
-                on_progress(1)
-                predicted = (inputs @ start[:, :-1].T + start[:, -1]).argmax(1).cpu().numpy()
-                scores.setdefault(tried, []).append(_merit(actual, predicted))
-    complete = {tried: np.mean(found) for tried, found in scores.items() if len(found) == FOLDS}
-    if not complete:
-        return Regularisation(DEFAULT_STRENGTH, smoothings[0])
-    return max(complete, key=lambda tried: (round(float(complete[tried]), 4), tried.l2))
+        standardised = replace(train, features=(train.features - mean) / deviation)
+        return cls(standardised, (validate.features - mean) / deviation, validate.labels.cpu().numpy())
+
+    def try_out(self, tried: Regularisation, start: Tensor | None) -> tuple[float, Tensor]:
+        """Return how good a regularisation is, and the solution; start: that of another one."""
+        solution = _minimise(self.problem, tried, start, TRIAL_ITERATIONS)
+        predicted = (self.inputs @ solution[:, :-1].T + solution[:, -1]).argmax(1).cpu().numpy()
+        return _merit(self.labels, predicted), solution
 
 
 def trials(smoothings: Sequence[float]) -> int:
     """Return how many solutions `choose_regularisation` compares."""
-    return FOLDS * len(STRENGTHS) * len(smoothings)
+    return FOLDS * (len(STRENGTHS) + len(smoothings) - 1)
 
 
 def _merit(actual: np.ndarray, predicted: np.ndarray) -> float:
@@ -153,7 +177,10 @@ def _folds(problem: Problem, groups: Sequence[str]) -> Iterator[tuple[Tensor, Te
     if len(set(groups)) < FOLDS or np.bincount(labels).max() < FOLDS:
         return
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    for rows, held_out in splitter.split(labels, labels, groups):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer images than folds
+        folds = list(splitter.split(labels, labels, groups))
+    for rows, held_out in folds:
         yield torch.from_numpy(rows), torch.from_numpy(held_out)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from common.progress import Progress
 from models.networks import head_name
 from models.prediction import BATCH_SIZE, Predictor
-from training.features import FeatureCopies
+from training.features import FeatureCopies, FrozenFeatures
 from training.finalise import references
 from training.head import SMOOTHINGS, LinearHead, Problem, choose_regularisation, solve_head, trials
 from training.loaders import predict_by_rank
@@ -33,26 +33,27 @@ def solve_head_phase(trainer: Trainer) -> EpochResult:
     The images are seen as they are, then augmented, as often as settings, memory and half of the phase's time allow.
     """
     start, dataset = time.monotonic(), trainer.dataset
-    predictor = Predictor(trainer.network, trainer.normalisation, trainer.device)
-    validate = predict_by_rank(trainer.ranks, predictor, dataset.validate).features
-    copies = _feature_copies(trainer, predictor)
+    features = trainer.frozen_features or compute_features(trainer)
     seconds = time.monotonic() - start
+    copies = features.train
     head = trainer.ranks.broadcast(_solve(trainer, copies) if trainer.ranks.is_main else None)
     install(trainer.network, head)
     lift_above_rectifier(trainer)
     seen = len(dataset.validate) + copies.shape[0] * copies.shape[1]
     train = score(head(copies.flatten(0, 1)), dataset.train.labels.cpu().repeat(len(copies)))
     metrics = {name: train[name] for name in ("loss", "accuracy")}
-    metrics |= {"gradient_norm": 0.0, "learning_rate": 0.0, "images_per_second": seen / seconds}
-    result = trainer.record(metrics, head(validate), start)
+    metrics |= {"gradient_norm": 0.0, "learning_rate": 0.0, "images_per_second": seen / max(seconds, 1e-3)}
+    result = trainer.record(metrics, head(features.validate), start)
     step, views = references(len(dataset.train))
     trainer.reference_features = None if trainer.settings.tta else copies[:views, ::step].clone()
     return result
 
 
-def _feature_copies(trainer: Trainer, predictor: Predictor) -> Tensor:
-    """Return the features of the training images, (copies, n, d): as they are, then augmented."""
+def compute_features(trainer: Trainer) -> FrozenFeatures:
+    """Return what the last layer reads of a trainer's images, in as many copies as `solve_head_phase` says."""
     dataset, wanted = trainer.dataset, trainer.settings.augmented_copies
+    predictor = Predictor(trainer.network, trainer.normalisation, trainer.device)
+    others = predict_by_rank(trainer.ranks, predictor, dataset.validate).features if dataset.validates else None
     count = len(dataset.train)
     with Progress(total=wanted * count, desc="Running the frozen layers", unit=" pictures", leave=False) as bar:
         source = FeatureCopies(predictor, dataset, trainer.ranks, on_progress=bar.update)
@@ -63,7 +64,7 @@ def _feature_copies(trainer: Trainer, predictor: Predictor) -> Tensor:
             and not trainer.half_is_over()
         ):
             copies.append(source.next())
-    return torch.stack(copies)
+    return FrozenFeatures(torch.stack(copies), copies[0][:0] if others is None else others)
 
 
 def _solve(trainer: Trainer, copies: Tensor) -> LinearHead:

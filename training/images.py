@@ -17,6 +17,8 @@ from common.images import ImageError
 from models.preprocessing import Preparation, Square, read_square
 from training.memmap import allocate
 
+ROWS = 256  # images that are copied at a time
+
 
 @dataclass
 class InMemoryImages:
@@ -32,6 +34,25 @@ class InMemoryImages:
     def __getitem__(self, part: slice) -> InMemoryImages:
         """Return a part of the images, without a copy."""
         return InMemoryImages(self.pixels[part], self.labels[part], self.paths[part])
+
+    @classmethod
+    def together(cls, parts: Sequence[InMemoryImages]) -> InMemoryImages:
+        """Return a copy of the images of several splits, one after the other."""
+        pixels = _like(parts[0], sum(map(len, parts)))
+        start = 0
+        for part in parts:
+            for rows in torch.arange(len(part)).split(ROWS):
+                pixels[start + rows] = part.pixels[rows]
+            start += len(part)
+        paths = [path for part in parts for path in part.paths]
+        return cls(pixels, torch.cat([part.labels for part in parts]), paths)
+
+    def rows(self, index: Tensor) -> InMemoryImages:
+        """Return a copy of the images at `index`, int64 (m,) on the CPU."""
+        pixels = _like(self, len(index))
+        for part in torch.arange(len(index)).split(ROWS):
+            pixels[part] = self.pixels[index[part]]
+        return InMemoryImages(pixels, self.labels[index], [self.paths[row] for row in index.tolist()])
 
     def to(self, device: torch.device) -> InMemoryImages:
         """Return the same images with their tensors on `device`."""
@@ -51,6 +72,16 @@ class ReadImages:
     faults: dict[Path, str]
     pages: dict[Path, int]
     one_colour: list[Path]
+
+
+def _like(images: InMemoryImages, count: int) -> Tensor:
+    """Return space for `count` images like others, (count, 3, size, size), where those lie. Raises ToolkitError."""
+    shape = (count, *images.pixels.permute(0, 2, 3, 1).shape[1:])
+    if images.pixels.device.type == "cpu":
+        space = allocate(shape, images.pixels.dtype, images.paths[0].parent)
+    else:
+        space = torch.empty(shape, dtype=images.pixels.dtype, device=images.pixels.device)
+    return space.permute(0, 3, 1, 2)
 
 
 def read_images(

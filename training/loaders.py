@@ -73,7 +73,8 @@ class FeatureLoader:
         self._front, self.trainable = split_network(trainer.network, sample)
         self.wrapped = self._ranks.wrap_ddp(self.trainable)
         self._labels, self._directory = train.labels.to(self._device.device), train.paths[0].parent
-        self._validate = self._features(validate.pixels, on_progress)
+        if self._dataset.validates:
+            self._validate = self._features(validate.pixels, on_progress)
         self._copies = [self._features(train.pixels, on_progress)]
         generator = Generator().manual_seed(trainer.settings.seed)
         while len(self._copies) < copies and not trainer.half_is_over():

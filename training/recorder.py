@@ -16,5 +16,8 @@ class Recorder:
     def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:
         """Take note of an epoch."""
 
+    def close(self) -> None:
+        """Finish what it writes, where a run ends that leaves no model behind."""
+
     def run_end(self, trainer: Trainer, checkpoint: Checkpoint, validate: Prediction) -> None:
         """Take note of the finished model and its predictions of the validation images."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -70,12 +70,11 @@ class RunFolder(Recorder):
         self._last = settings.last
         self._history = self.model.with_name(self.model.name + ".history.csv")
         self._left_out = self.model.with_name(self.model.name + ".left_out.csv")
+        self._folds = self.model.with_name(self.model.name + ".folds.csv")
         self._inherited = np.empty((0, BYTES), np.uint8)
-
-    @property
-    def can_be_resumed(self) -> bool:
-        """Whether there is a state to go on from."""
-        return self._last.is_file()
+        self._identity: dict[str, Any] = {}
+        self.folds: dict[str, Any] = {}  # what is saved of cross-validation (`training.folds`)
+        self.can_be_resumed = False  # whether this run has saved a state to go on from
 
     def load_last(self) -> dict[str, Any]:
         """Return what an interrupted run with the same settings saved: its trainer's state, and what tells its data.
@@ -94,12 +93,16 @@ class RunFolder(Recorder):
                     f"{self._last} was saved by a run with {name} {last['settings'].get(name)}, not {value}; a run is "
                     "resumed with the options that it was begun with"
                 )
-        self.log_directory = Path(last["log"])
+        self.log_directory, self.can_be_resumed = Path(last["log"]), True
         return last
 
-    def check_same_data(self, last: dict[str, Any], dataset: TrainingData) -> None:
-        """Raise ToolkitError where an interrupted run learnt from other images than those that are there now."""
-        if any(last.get(name) != fact for name, fact in dataset.identity().items()):
+    def identify(self, dataset: TrainingData, last: dict[str, Any] | None) -> None:
+        """Take note of what tells the run's data from others, for what is saved.
+
+        Raises ToolkitError where an interrupted run, which saved `last`, learnt from other images than are there now.
+        """
+        self._identity = dataset.identity()
+        if last and any(last.get(name) != fact for name, fact in self._identity.items()):
             raise ToolkitError(
                 f"{self._last} was saved by a run on other pictures than those in "
                 f"{self._settings.directory / 'train'}; begin a new run"
@@ -118,11 +121,12 @@ class RunFolder(Recorder):
             write_csv(self._left_out, ("file", "reason"), rows)
             LOG.info("%d files are left out; %s says why.", len(rows), self._left_out)
         self._inherited = weights_fingerprints(self._settings.weights, self.model)
-        if known := int(are_known(files.validated, self._inherited).sum()):
+        judged = files.validated if len(files.validated) else files.learnt
+        if known := int(are_known(judged, self._inherited).sum()):
             LOG.warning(
                 "%d of the %d validation pictures are among those that %s learnt from: the figures will be too good",
                 known,
-                len(files.validated),
+                len(judged),
                 self._settings.weights,
             )
 
@@ -130,10 +134,14 @@ class RunFolder(Recorder):
         """Save the network if it is the best yet, then the state to go on from, then the history."""
         if result.improved:
             save_checkpoint(self.model, self._checkpoint(trainer))
-        identity, settings = trainer.dataset.identity(), self._settings.recorded()
-        content = {"trainer": trainer.state_dict(), "settings": settings, "log": str(self.log_directory)}
-        save_tensors(self._last, content | identity)
+        self.save_last(trainer)
         self._write_history(trainer)
+
+    def save_last(self, trainer: Trainer) -> None:
+        """Save the state that a resumed run goes on from."""
+        content = {"trainer": trainer.state_dict(), "settings": self._settings.recorded(), "folds": self.folds}
+        save_tensors(self._last, content | {"log": str(self.log_directory)} | self._identity)
+        self.can_be_resumed = True
 
     def load_best(self) -> Checkpoint:
         """Return the best state that was saved."""
@@ -143,6 +151,10 @@ class RunFolder(Recorder):
         """Save the finished model, and the history, whose last row a run that was killed may not have written."""
         save_checkpoint(self.model, checkpoint)
         self._write_history(trainer)
+
+    def write_folds(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write what cross-validation predicted of each image."""
+        write_csv(self._folds, rows[0], rows)
 
     def _write_history(self, trainer: Trainer) -> None:
         write_csv(self._history, HISTORY, trainer.history)

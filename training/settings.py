@@ -35,9 +35,10 @@ class Settings:
     use_model: a name of `models.network_names`; weights: "imagenet", "none" or the path of a file; freeze:
     "features" (all but the head stays as it is), "block" (all but the last block and the head) or "none";
     augmented_copies: in how many versions frozen layers see each image; epochs: None for as many as the time budget
-    (in minutes) allows; patience: epochs without a better one after which the run ends, or None; learning_rate: the
-    highest of the schedule; balance: see `training.loss`; label_smoothing: the share of each label that is spread
-    over all classes, None for what suits (see `smoothing`; a solved head tries some); rotation: "free", "slight",
+    (in minutes) allows; folds: how many of cross-validation (`training.folds`), or None; patience: epochs without a
+    better one after which the run ends, or None; learning_rate: the highest of the schedule; balance: see
+    `training.loss`; label_smoothing: the share of each label that is spread over all classes, None for what suits (see
+    `smoothing`; a solved head tries some); rotation: "free", "slight",
     or "auto" to find out whether the images are oriented; tta: whether the model predicts with test-time
     augmentation; image_size: the side in pixels, or None for the images' own within `size_bounds`; page: which one
     of files with several (`common.pages`), or None for that which the data set was made from; device: a name of
@@ -53,6 +54,7 @@ class Settings:
     freeze: str
     augmented_copies: int
     epochs: int | None
+    folds: int | None
     time_budget: float | None
     patience: int | None
     batch_size: int

@@ -6,28 +6,25 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from typing import Any
 
 import torch
-from torch import nn
 
 from common.errors import ToolkitError
 from models.checkpoint import Checkpoint
-from models.device import Device, keep_freed_memory
-from training.console import Console, progress_bar
+from models.device import Device
+from training.console import Console
 from training.dataset import TrainingData, read_dataset
 from training.errors import InterruptedRun
-from training.finalise import finalise, images_predicted, tta_views
-from training.head_phase import solve_head_phase
-from training.loaders import make_loader
-from training.pretrained import build_pretrained
+from training.finalise import finalise, tta_views
+from training.folds import cross_validate
 from training.ranks import Ranks
 from training.recorder import Recorder
-from training.run_folder import RunFolder, signals_delayed
+from training.run import Run, learn, start_network, tensorboard_log
+from training.run_folder import RunFolder
 from training.sampling import smallest_batch
-from training.schedule import Phase
 from training.settings import Settings
-from training.trainer import EpochResult, Trainer
+from training.trainer import Trainer
 
 
 def train(settings: Settings, ranks: Ranks) -> Checkpoint:
@@ -43,40 +40,30 @@ def train(settings: Settings, ranks: Ranks) -> Checkpoint:
     last = ranks.broadcast(folder.load_last() if settings.resume and ranks.is_main else None)
     dataset = read_dataset(settings).to(device.device)
     check_same_on_all_ranks(ranks, dataset, settings)
-    network = start_network(settings, dataset, device, ranks, resumed=last is not None)
-    trainer = Trainer(network, settings, dataset, device, ranks, began)
+    folder.identify(dataset, last)
+    run = Run(settings, dataset, device, ranks, folder, began)
+    with saved_epochs_named(folder):
+        return cross_validate(run, last) if settings.folds else train_once(run, last)
+
+
+def train_once(run: Run, last: dict[str, Any] | None) -> Checkpoint:
+    """Learn from train/, choose by validate/, and return the finished best state; `last`: what is resumed."""
+    settings, dataset, ranks, folder = run.settings, run.dataset, run.ranks, run.folder
+    network = start_network(run, resumed=last is not None)
+    trainer = Trainer(network, settings, dataset, run.device, ranks, run.began)
     if last:
-        folder.check_same_data(last, dataset)
         trainer.load_state_dict(last["trainer"])
-    recorders = make_recorders(settings, folder) if ranks.is_main else []
+    recorders: list[Recorder] = [Console(), folder, *tensorboard_log(run)] if ranks.is_main else []
     for recorder in recorders:
         recorder.run_begin(trainer)
-
-    with saved_epochs_named(trainer, folder):
-        for _ in trainer.remaining_phases(partial(final_seconds, trainer)):
-            for result in epochs(trainer):
-                with signals_delayed():  # what is saved of an epoch and what is logged belong together
-                    for recorder in recorders:
-                        recorder.epoch_end(trainer, result)
-
-        trainer.release()
-        best = ranks.broadcast(folder.load_best() if ranks.is_main else None)
-        best.tta_views = tta_views(dataset, settings.tta)
-        checkpoint, validate = finalise(best, dataset, device, ranks, trainer.reference_features)
-        for recorder in recorders:
-            recorder.run_end(trainer, checkpoint, validate)
+    learn(trainer, recorders)
+    trainer.release()
+    best = ranks.broadcast(folder.load_best() if ranks.is_main else None)
+    best.tta_views = tta_views(dataset, settings.tta)
+    checkpoint, validate = finalise(best, dataset, run.device, ranks, trainer.reference_features)
+    for recorder in recorders:
+        recorder.run_end(trainer, checkpoint, validate)
     return checkpoint
-
-
-def epochs(trainer: Trainer) -> Iterator[EpochResult]:
-    """Go through a trainer's phase and yield the result of each epoch; to solve the head counts as one."""
-    if trainer.phase.frozen == "features":
-        yield solve_head_phase(trainer)
-        return
-    trainer.begin(make_loader(trainer))
-    with progress_bar(trainer) as on_progress:
-        while trainer.phase_goes_on():
-            yield trainer.train_epoch(on_progress)
 
 
 def device_of_rank(wanted: str | None, ranks: Ranks) -> str | None:
@@ -104,44 +91,13 @@ def check_same_on_all_ranks(ranks: Ranks, dataset: TrainingData, settings: Setti
         raise ToolkitError("not all processes of this run find the same pictures; copy one data set to all machines")
 
 
-def start_network(settings: Settings, dataset: TrainingData, device: Device, ranks: Ranks, resumed: bool) -> nn.Module:
-    """Return the network that the run starts from, the same on all ranks; a resumed one is filled later."""
-    torch.manual_seed(settings.seed)
-    weights = settings.weights if ranks.is_main and not resumed else "none"
-    network = build_pretrained(settings.use_model, dataset.num_classes, dataset.image_size, weights)
-    network = ranks.broadcast_parameters(device.place(network))
-    keep_freed_memory()  # only now: what pretrained weights took is not needed again
-    return network
-
-
-def make_recorders(settings: Settings, folder: RunFolder) -> list[Recorder]:
-    """Return what takes note of the run."""
-    recorders: list[Recorder] = [Console(), folder]
-    if settings.log:
-        from training.tensorboard import TensorBoardLog  # TensorBoard is slow to import
-
-        recorders.append(TensorBoardLog(folder.log_directory, settings.directory.resolve().name))
-    return recorders
-
-
-def final_seconds(trainer: Trainer, phase: Phase) -> float:
-    """Return how long the end of a run takes that ends with a phase: to validate once more, and to finalise.
-
-    A solved head leaves the features of the images that it learnt from.
-    """
-    dataset, tta = trainer.dataset, trainer.settings.tta
-    if phase.frozen == "features" and not tta:
-        return trainer.seconds_to_predict(len(dataset.validate))
-    return trainer.seconds_to_predict(len(dataset.validate) + images_predicted(dataset, tta))
-
-
 @contextmanager
-def saved_epochs_named(trainer: Trainer, folder: RunFolder) -> Iterator[None]:
+def saved_epochs_named(folder: RunFolder) -> Iterator[None]:
     """Let an OSError that ends a run, such as that of a full disk, also say that there is something to go on from."""
     try:
         yield
     except OSError as error:
-        if not folder.can_be_resumed or trainer.epoch < 2:
+        if not folder.can_be_resumed:
             raise
         raise InterruptedRun(
             f"{error}. The epochs before are saved: once that is fixed, the run can be resumed"

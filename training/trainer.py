@@ -20,6 +20,7 @@ from models.device import Device
 from models.networks import normalisation
 from models.prediction import BATCH_SIZE, Predictor
 from training.dataset import TrainingData
+from training.features import FrozenFeatures
 from training.loss import make_loss
 from training.optimizer import LOWEST_RATE, MAX_GRADIENT_NORM, make_optimizer, set_learning_rate
 from training.ranks import ONE_RANK, Ranks
@@ -39,6 +40,8 @@ from training.schedule import (
 from training.settings import Settings
 
 LOG = logging.getLogger(__name__)
+
+SHOWN = ("loss", "accuracy", "macro_f1")  # of the validation images, in the history
 
 # What `Trainer.state_dict` holds besides the states of network and optimizer.
 POSITION = ("phase_number", "first_epoch", "phase_start", "learning_start", "seconds")
@@ -88,6 +91,7 @@ class Trainer:
 
     optimizer: torch.optim.Optimizer  # both set by `begin`, for layers that learn in epochs
     loader: Loader
+    frozen_features: FrozenFeatures | None = None  # where they are known before the head is solved
     reference_features: Tensor | None = None  # of the best network, where a solved head left them: (views, m, d)
 
     def __init__(
@@ -165,11 +169,16 @@ class Trainer:
         start = time.monotonic()
         train, count = self._train_steps(on_progress)
         train["images_per_second"] = count / (time.monotonic() - start)
-        return self.record(train, self.loader.validation_logits(), start)
+        nothing = torch.empty(0, self.dataset.num_classes)
+        return self.record(train, self.loader.validation_logits() if self.dataset.validates else nothing, start)
 
     def record(self, train: dict[str, float], logits: Tensor, start: float) -> EpochResult:
-        """Enter an epoch into the history: its train metrics, its logits for the validation images, and its start."""
-        validate = self.ranks.broadcast(score(logits, self.dataset.validate.labels))
+        """Enter an epoch into the history: its train metrics, its logits for the validation images, and its start.
+
+        Where there are no images to validate with, each epoch counts as the best yet.
+        """
+        validates = self.dataset.validates
+        validate = self.ranks.broadcast(score(logits, self.dataset.validate.labels)) if validates else {}
         row = {
             "epoch": self.epoch + 1,
             "seconds": round(time.monotonic() - start, 2),
@@ -177,13 +186,10 @@ class Trainer:
             "learning_rate": train["learning_rate"],
             "train_loss": train["loss"],
             "train_accuracy": train["accuracy"],
-            "validate_loss": validate["loss"],
-            "validate_accuracy": validate["accuracy"],
-            "validate_macro_f1": validate["macro_f1"],
+            **{f"validate_{name}": validate[name] for name in SHOWN if validates},
         }
         self.history.append(row)
-        merit = (validate["accuracy"], -validate["loss"])
-        improved = not self.best or merit > (self.best["accuracy"], -self.best["loss"])
+        improved = not self.best or not validates or merit(validate) > merit(self.best)
         if improved:
             self.best = {"epoch": self.epoch, **validate}
             self.reference_features = None
@@ -268,7 +274,7 @@ class Trainer:
     def _seconds_per_image(self) -> float:
         """How long this rank takes to predict an image, measured on a batch."""
         predictor = Predictor(self.network, self.normalisation, self.device)
-        images = self.dataset.validate.pixels[:BATCH_SIZE]
+        images = self.dataset.train.pixels[:BATCH_SIZE]
         for _ in range(2):  # the first one warms up
             start = time.monotonic()
             predictor(images)
@@ -295,6 +301,8 @@ class Trainer:
     def _seconds_needed(self, phase: Phase) -> float:
         """Return what a phase takes at least: frozen layers see all images once, others learn for MIN_EPOCHS."""
         train, validate = len(self.dataset.train), len(self.dataset.validate)
+        if phase.frozen == "features" and self.frozen_features:
+            return 0.0
         if phase.frozen != "none":
             return self.seconds_to_predict(train + validate)
         if not self.settings.pretrained:
@@ -316,6 +324,11 @@ def _step_sums(logits: Tensor, labels: Tensor, norm: Tensor) -> Tensor:
     loss = F.cross_entropy(logits, labels, reduction="sum")
     right = (logits.argmax(1) == labels).double().sum()
     return torch.stack([loss.double(), right, norm.double() * len(labels), torch.full_like(right, len(labels))])
+
+
+def merit(scores: dict[str, float]) -> tuple[float, float]:
+    """Return what makes one network better than another: its accuracy, and where that is the same its loss."""
+    return scores["accuracy"], -scores["loss"]
 
 
 def score(logits: Tensor, labels: Tensor) -> dict[str, float]:
