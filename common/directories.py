@@ -19,7 +19,7 @@ def whole_directory(place: Path, names: Collection[str], setting: str) -> Iterat
     ToolkitError where it holds anything else (`setting` is what names it), or another process is at it.
     """
     hidden = place.with_name(f".{place.name}.making")
-    with exclusive_lock(hidden):
+    with exclusive_lock(hidden, place):
         _finish(hidden, place)
         _refuse_others(place, names, setting)
         try:

@@ -110,7 +110,8 @@ class TrainingData:
         """Return what tells one data set from another, as plain values: files that were moved about by hand, too."""
         files = [[(path.parent.name, path.name) for path in split.paths] for split in (self.train, self.validate)]
         listed = hashlib.sha256(repr(files).encode("utf-8", "surrogateescape")).hexdigest()
-        return {"classes": self.classes, "dataset": self.digest, "image_size": self.image_size, "files": listed}
+        read = {"image_size": self.image_size, "padded_first": Preparation.padded_first}
+        return {"classes": self.classes, "dataset": self.digest, "files": listed, **read}
 
 
 def read_dataset(settings: Settings) -> TrainingData:
