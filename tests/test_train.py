@@ -163,13 +163,6 @@ def test_what_torch_refuses_is_reported_in_a_sentence():
 
 
 @pytest.mark.slow
-def test_resuming_with_other_options_is_refused(trained):
-    directory, _ = trained
-    run = train(directory, *SMALL, "--epochs", "5", "--resume")
-    assert run.status == 1 and "by a run with epochs 4, not 5" in run.stderr
-
-
-@pytest.mark.slow
 def test_resuming_on_other_images_is_refused(trained, tmp_path):
     directory, _ = trained
     write_image_folders(tmp_path, train=2, validate=1, shapes=("disc", "bar"))
