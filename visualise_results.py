@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.command_line import device_name, make_parser, page_number, positive_float, run_script, share, whole_number
-from reports.settings import GRID_FORMATS, OWN_PICTURES, PAPERS, SELECTIONS, VisualiseSettings
+from reports.settings import GRID_FORMATS, OWN_PICTURES, PAPERS, REPORT_PAGE, SELECTIONS, VisualiseSettings
 
 if TYPE_CHECKING:
     from reports.model import LoadedModel
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this script's command line. Its defaults are those of VisualiseSettings."""
     parser = make_parser(__doc__)
-    add = parser.add_argument
-    add("--model", type=Path, metavar="FILE", help="the model to show (default: %(default)s)")
-    add("--validate", type=Path, metavar="DIR", help="its pictures (default: %(default)s)")
-    add("--output", type=Path, metavar="FILE", help="the grid to draw (default: %(default)s)")
-    add("--num_images", type=whole_number(1), metavar="N", help="pictures in the grid (default: %(default)s)")
-    add("--select", choices=SELECTIONS, help="which pictures to draw (default: %(default)s)")
-    add("--seed", type=whole_number(0), metavar="N", help="another seed picks other pictures (default: %(default)s)")
+    add, usual = parser.add_argument, VisualiseSettings()
+    add("--model", type=Path, metavar="FILE", help=f"the model to show (default: {usual.model})")
+    add("--validate", type=Path, metavar="DIR", help=f"its pictures (default: {usual.validate})")
+    add("--output", type=Path, metavar="FILE", help=f"the grid to draw (default: {usual.output})")
+    add("--num_images", type=whole_number(1), metavar="N", help=f"pictures in the grid (default: {usual.num_images})")
+    add("--select", choices=SELECTIONS, help=f"which pictures to draw (default: {usual.select})")
+    add("--seed", type=whole_number(0), metavar="N", help=f"another seed picks other pictures (default: {usual.seed})")
     add(
         "--report",
         type=Path,
@@ -55,12 +55,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="write the model into this directory as ONNX, with network_info.xml, for ParticleTrieur, MISO and other "
         "programs",
     )
-    add("--data", type=Path, metavar="DIR", help="what the site says of the taxa (default: %(default)s)")
+    add("--data", type=Path, metavar="DIR", help=f"what the site says of the taxa (default: {usual.data})")
     add(
         "--confidence",
         type=share,
         metavar="P",
-        help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: %(default)s)",
+        help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: "
+        f"{usual.confidence})",
     )
     add(
         "--page",
@@ -157,13 +158,13 @@ def show(settings: VisualiseSettings, model: "LoadedModel") -> int:
     validate = predict_folds(settings, model) or predict_split(model, settings.validate, page=settings.page)
     print(write_overview(settings, model, validate))
     if settings.report:
-        from reports.report import PAGE, write_report
+        from reports.report import write_report
 
         print(write_report(settings.report, settings, model, validate))
         if settings.pdf:
             from reports.pdf import print_page
 
-            print(f"Wrote {print_page(settings.report / PAGE, settings.pdf)}")
+            print(f"Wrote {print_page(settings.report / REPORT_PAGE, settings.pdf)}")
     return 0
 
 

@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 LOG = logging.getLogger(__name__)
@@ -78,8 +78,12 @@ def _say(missing: set[str]) -> None:
 @cache
 def _fonts() -> list[tuple[str, str]]:
     """Return the upright fonts of the machine by name and file, those of PREFERRED first."""
-    from matplotlib.font_manager import fontManager
+    from matplotlib.font_manager import findSystemFonts, fontManager
 
+    # matplotlib remembers the fonts that there were when it first ran; whoever installs one later wants to see it.
+    for path in set(findSystemFonts()) - {entry.fname for entry in fontManager.ttflist}:
+        with suppress(OSError, RuntimeError, ValueError):  # fonts that it cannot read
+            fontManager.addfont(path)
     upright = {
         entry.name: entry.fname
         for entry in fontManager.ttflist

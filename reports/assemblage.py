@@ -1,4 +1,8 @@
-"""What a sample consists of: counts of taxa, their shares, and shares corrected for what the model confuses."""
+"""What a sample consists of: counts of taxa, their shares, and shares corrected for what the model confuses.
+
+RULE and CORRECTED_RULE say what they mean. They have a table each, since no line could hold both: a picture that is
+answered with a family counts as the family's by the first, and as one of its classes' by the second.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,10 +24,13 @@ RULE = (
 )
 COLUMNS = (
     *("sample", "taxon", "count", "checked", "share", "share_low", "share_high"),
-    *("corrected", "corrected_low", "corrected_high"),
     *("verified", "verified_low", "verified_high", "verified_on"),
 )
-CORRECTED_COLUMNS = ("sample", "class", "likeliest", "corrected", "corrected_low", "corrected_high")
+CORRECTED_RULE = (
+    "Corrected shares: what a person said, and what is unknown, counts as it is; all other pictures are parted among "
+    "the classes by the likeliest class of each, corrected by how often the model confused classes in validate/."
+)
+CORRECTED_COLUMNS = ("sample", "taxon", "counted", "likeliest", "corrected", "corrected_low", "corrected_high")
 LEVEL = 0.95
 ROUNDS = 500
 DIGITS = 4
@@ -42,26 +49,21 @@ def by_sample(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return samples
 
 
-def assemblage_rows(
-    sample: str, rows: Sequence[Row], corrected: Mapping[str, Sequence[float]], seed: int
-) -> list[Cells]:
+def assemblage_rows(sample: str, rows: Sequence[Row], seed: int) -> list[Cells]:
     """Return a row of COLUMNS for each taxon of a sample, the commonest first, indeterminate and unknown last.
 
-    rows: of the sample, in predictions.csv; corrected: the corrected share of classes and its bounds, by their names,
-    where they are known; seed: of the order of chance in which pictures are checked. Shares lie in [0, 1] and have 95 %
-    intervals: Wilson's for what was counted, see `corrected_shares` and `verify.verified_shares` for the others.
+    rows: of the sample, in predictions.csv; seed: of the order of chance in which pictures are checked. Shares lie in
+    [0, 1] and have 95 % intervals: Wilson's for what was counted, `verify.verified_shares` for the others.
     """
     counted = [row for row in rows if row["checked"] != DROPPED]
     counts = Counter(row["answer"] for row in counted)
     checked = Counter(row["answer"] for row in counted if row["checked"])
-    last = {INDETERMINATE: 1, UNKNOWN: 2}
-    taxa = sorted(counts, key=lambda taxon: (last.get(taxon, 0), -counts[taxon], taxon))
+    taxa = _in_order(counts)
     verified = verified_shares(rows, taxa, seed)
     cells = []
     for taxon in taxa:
         row: Cells = {"sample": sample, "taxon": taxon, "count": counts[taxon], "checked": checked[taxon]}
         row |= _shares("share", (counts[taxon] / len(counted), *wilson(counts[taxon], len(counted), LEVEL)))
-        row |= _shares("corrected", corrected.get(taxon, ()))
         if verified:
             row |= _shares("verified", verified.shares[taxon]) | {"verified_on": verified.checked}
         cells.append(row)
@@ -69,22 +71,32 @@ def assemblage_rows(
 
 
 def corrected_rows(sample: str, names: Sequence[str], rows: Sequence[Row], confusion: np.ndarray) -> list[Cells]:
-    """Return a row of CORRECTED_COLUMNS for each of the c classes that was likeliest in a picture of a sample.
+    """Return a row of CORRECTED_COLUMNS for each taxon of a sample, by CORRECTED_RULE; the shares make 1 together.
 
-    They part the pictures that are not unlike all training pictures among the classes, and no person has a word in
-    them; so these shares and that of "unknown", as the model says it, make 1 together.
+    names: of the c classes; rows: of the sample, in predictions.csv; confusion: of validation images, (c, c). `counted`
+    are the pictures that count as they are, `likeliest` those that are parted among the classes.
     """
-    known = [row["first"] for row in rows if row["out_of_distribution"] != "yes"]
-    place = {name: label for label, name in enumerate(names)}
-    counts = np.bincount([place[name] for name in known], minlength=len(names))
-    if not counts.any():
+    present = [row for row in rows if row["checked"] != DROPPED]
+    if not present:
         return []
-    shares = [each * len(known) / len(rows) for each in corrected_shares(counts, confusion)]
+    certain = Counter(row["answer"] for row in present if row["checked"] or row["answer"] == UNKNOWN)
+    likeliest = Counter(row["first"] for row in present if not row["checked"] and row["answer"] != UNKNOWN)
+    taxa = [*names, *(title for title in certain if title not in names)]
+    found = corrected_shares(
+        np.array([likeliest[name] for name in names]), confusion, np.array([certain[title] for title in taxa])
+    )
+    shares = dict(zip(taxa, zip(*(each.tolist() for each in found), strict=True), strict=True))
     return [
-        {"sample": sample, "class": names[label], "likeliest": int(counts[label])}
-        | _shares("corrected", [each[label] for each in shares])
-        for label in sorted(np.flatnonzero(counts).tolist(), key=lambda label: -counts[label])
+        {"sample": sample, "taxon": taxon, "counted": certain[taxon], "likeliest": likeliest[taxon]}
+        | _shares("corrected", shares[taxon])
+        for taxon in _in_order(certain + likeliest)
     ]
+
+
+def _in_order(counts: Mapping[str, int]) -> list[str]:
+    """Return taxa in the order of their counts, indeterminate and unknown last."""
+    last = {INDETERMINATE: 1, UNKNOWN: 2}
+    return sorted(counts, key=lambda taxon: (last.get(taxon, 0), -counts[taxon], taxon))
 
 
 def wide_rows(assemblage: Sequence[Cells], value: str = "count") -> tuple[list[str], list[Cells]]:
@@ -96,8 +108,7 @@ def wide_rows(assemblage: Sequence[Cells], value: str = "count") -> tuple[list[s
     totals: Counter[str] = Counter()
     for row in assemblage:
         totals[row["taxon"]] += row["count"]
-    last = {INDETERMINATE: 1, UNKNOWN: 2}
-    taxa = sorted(totals, key=lambda taxon: (last.get(taxon, 0), -totals[taxon], taxon))
+    taxa = _in_order(totals)
     columns = {taxon: f"{taxon} (taxon)" if taxon in ("sample", "total") else taxon for taxon in taxa}
     table: dict[str, Cells] = {}
     for row in assemblage:
@@ -118,32 +129,46 @@ def _shares(name: str, numbers: Iterable[float]) -> Cells:
 
 
 def corrected_shares(
-    counts: np.ndarray, confusion: np.ndarray, seed: int = 0, level: float = LEVEL
+    counts: np.ndarray,
+    confusion: np.ndarray,
+    certain: np.ndarray | None = None,
+    seed: int = 0,
+    level: float = LEVEL,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Correct a sample's shares by a confusion matrix; return them with their 95 % bounds, low and high, (c,) each.
+    """Correct a sample's shares by a confusion matrix; return them with their 95 % bounds, low and high, (t,) each.
+
+    counts: predictions of each of c classes, (c,); certain: pictures whose taxon is known beside these, (t,), of which
+    the first c are the classes (t = c and none, if not given).
 
     The model gives class j a share sum_i p_i r_ij of the sample, if p are the true shares and r_ij is how often class i
     is predicted as j. The p >= 0 that come closest to the shares that were counted, by least squares, are the result
     (Solow, Davis & Hu, "Estimating the taxonomic composition of a sample when individuals are classified with error",
-    Marine Ecology Progress Series 216, 2001). They are sought among the classes that were counted. r comes from
+    Marine Ecology Progress Series 216, 2001). They are sought among the classes in counts and certain. r comes from
     validation images and is drawn towards the identity where a class has few. The bounds hold the middle 95 % of a
     seeded Bayesian bootstrap (Rubin, Annals of Statistics 9, 1981) over both the sample's counts and each row of r.
     """
     random = np.random.default_rng(seed)
     classes = len(counts)
-    images = confusion + PSEUDO_IMAGES * (np.eye(classes) + 1 / classes)
-    shares = _unmix(counts / counts.sum(), images / images.sum(axis=1, keepdims=True), counts > 0)
+    known = np.zeros(classes) if certain is None else np.asarray(certain, dtype=float)
+    present = np.flatnonzero(counts + known[:classes])
+    images = (confusion + PSEUDO_IMAGES * (np.eye(classes) + 1 / classes))[present]
+    shares = _mixed(counts, known, images, present)
     resampled = []
     for _ in range(ROUNDS):
-        rates = random.standard_gamma(images)
-        sample = random.dirichlet(counts + 1 / classes)
-        resampled.append(_unmix(sample, rates / rates.sum(axis=1, keepdims=True), counts > 0))
+        drawn = random.standard_gamma(counts + 1 / classes) if counts.any() else counts
+        resampled.append(_mixed(drawn, random.standard_gamma(known), random.standard_gamma(images), present))
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return shares, np.minimum(low, shares), np.maximum(high, shares)
 
 
-def _unmix(counted: np.ndarray, rates: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Return the shares (c,) of the classes in `present` from which `rates` (c, c) make the shares `counted` (c,)."""
-    shares = np.zeros(len(counted))
-    shares[present] = nnls(rates[present].T, counted)[0]
-    return shares / shares.sum()
+def _mixed(counted: np.ndarray, known: np.ndarray, images: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return the shares (t,) of what is `known` (t,) and of those classes that explain what was `counted` (c,).
+
+    present: the classes that may, their indices (p,); images: theirs in validation, by predicted class, (p, c).
+    """
+    whole = known.copy()
+    if counted.any():
+        rates = images / images.sum(axis=1, keepdims=True)
+        found = nnls(rates.T, counted / counted.sum())[0]
+        whole[present] += counted.sum() * found / found.sum()
+    return whole / whole.sum()

@@ -164,7 +164,7 @@ def _remarks(classifier: Classifier, out_of_range: Counter[str], unreadable: int
     elif not classifier.calibration.ood_detector:
         yield "The model does not know what is unlike its training pictures, so nothing is unknown; train it again."
     if classifier.confusion is None:
-        yield "The model holds no confusion matrix, so the shares in assemblage.csv are not corrected."
+        yield "The model holds no confusion matrix, so the shares are not corrected (there is no corrected_shares.csv)."
     if classifier.age is not None and not classifier.ranges:
         yield f"The records hold no geological ranges, so no answer was held against {classifier.age:g} Ma."
     elif classifier.age is not None:

@@ -1,7 +1,7 @@
 """What own pictures come to, made from predictions.csv: tables, contact sheet, review page, sorted pictures."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +12,16 @@ from common.contact_sheet import SHOWN, SheetLine, draw_contact_sheet
 from common.corrections import Correction
 from common.images import ImageError, read_image
 from common.pages import Page
+from evaluation.calibration import UNKNOWN
 from evaluation.taxonomy import Node, Taxonomy
 from reports.assemblage import RULE, Cells
 from reports.classifier import Classifier
 from reports.image_files import CONTACT_SHEET, OwnImage, content_hash
 from reports.nearest import Features
 from reports.own_tables import write_own_tables
-from reports.person import Titles, apply_corrections
+from reports.person import INDETERMINATE, Titles, apply_corrections
 from reports.prediction_table import NAME as PREDICTIONS
-from reports.prediction_table import Row, read_rows, write_rows
+from reports.prediction_table import ORDINALS, Row, read_rows, write_rows
 from reports.review import NAME as REVIEW
 from reports.review_own import write_own_review
 from reports.settings import VisualiseSettings
@@ -59,6 +60,8 @@ class OwnSummary:
         sentences = apply_corrections(rows, corrections, titles)
         write_rows(output / PREDICTIONS, rows)
         assemblage = write_own_tables(output, self.folder, rows, classifier, settings.seed)
+        if self.folder.is_file():
+            sentences += map(what_it_is, rows)
         sentences += [RULE, *self._verified(rows, assemblage)]
         self._draw_sheet(rows)
         (output / REVIEW).unlink(missing_ok=True)
@@ -99,16 +102,37 @@ class OwnSummary:
         if answers:
             paths = {name: image.path for name, image in self.images.items()}
             title = "From the surest answer (left) to the least sure"
-            lines = sheet_lines(self.classifier.model.taxonomy, answers, paths, self.classifier.page)
+            checked = {row["file"] for row in rows if row["checked"]}
+            lines = sheet_lines(self.classifier.model.taxonomy, answers, paths, self.classifier.page, checked)
             draw_contact_sheet(sheet, lines, title)
 
 
+def what_it_is(row: Row) -> str:
+    """Say what a picture is, by its row of predictions.csv."""
+    answer = row["answer"]
+    if row["checked"]:
+        what = f"{answer}, as a person said" if answer else "dropped, as a person said"
+    elif answer == UNKNOWN:
+        what = "unknown, since it is unlike all training pictures"
+    elif answer == INDETERMINATE:
+        what = "indeterminate, since the classes that stay possible have no taxon in common"
+    else:
+        what = f"{answer}, with a probability of {float(row['answer_probability']):.0%}"
+    likeliest = [f"{row[name]} ({float(row[f'{name}_probability']):.0%})" for name in ORDINALS[:3] if row[name]]
+    return f"{row['file']} is {what}. The likeliest classes: {', '.join(likeliest)}."
+
+
 def sheet_lines(
-    taxonomy: Taxonomy, answers: Mapping[str, Sequence[Answer]], paths: Mapping[str, Path], page: Page = 1
+    taxonomy: Taxonomy,
+    answers: Mapping[str, Sequence[Answer]],
+    paths: Mapping[str, Path],
+    page: Page = 1,
+    checked: Collection[str] = (),
 ) -> list[SheetLine]:
     """Return a line for each answer's title, in taxonomic order, with images from the surest to the least sure.
 
-    No image is shown twice, nor a copy of it under another name.
+    checked: images whose answer is a person's, and has no probability. No image is shown twice, nor a copy of it under
+    another name.
     """
     nodes: dict[str, Node] = {taxonomy.title(node): node for node in taxonomy.nodes}
     order = {title: position for position, title in enumerate(sorted(nodes, key=lambda title: nodes[title]))}
@@ -117,7 +141,7 @@ def sheet_lines(
     for title in sorted(answers, key=lambda title: (order.get(title, len(order)), title)):
         count = len(answers[title])
         chosen = [
-            (_opener(paths[name], page, shown), f"{probability:.0%}")
+            (_opener(paths[name], page, shown), "checked" if name in checked else f"{probability:.0%}")
             for probability, name in spread_by_rank(answers[title])
         ]
         parent = "".join(nodes.get(title, ())[-2:-1])

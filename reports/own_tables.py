@@ -7,6 +7,7 @@ from common.tables import Sheet, write_table, write_workbook
 from reports.assemblage import (
     COLUMNS,
     CORRECTED_COLUMNS,
+    CORRECTED_RULE,
     RULE,
     Cells,
     assemblage_rows,
@@ -18,8 +19,9 @@ from reports.classifier import Classifier
 from reports.particletrieur import NAME as PARTICLETRIEUR
 from reports.particletrieur import write_answers
 from reports.prediction_table import Row
+from reports.settings import ASSEMBLAGE
 
-LONG, WIDE, WORKBOOK = "assemblage.csv", "assemblage_wide.csv", "assemblage.xlsx"
+WIDE, WORKBOOK = "assemblage_wide.csv", "assemblage.xlsx"
 CORRECTED = "corrected_shares.csv"
 
 
@@ -30,29 +32,22 @@ def write_own_tables(output: Path, folder: Path, rows: Sequence[Row], classifier
     pictures are checked.
     """
     samples = by_sample(rows)
-    corrected: list[Cells] = []
-    if classifier.confusion is not None:
-        for sample, its_rows in samples.items():
-            corrected += corrected_rows(sample, classifier.names, its_rows, classifier.confusion)
-    assemblage: list[Cells] = []
-    for sample, its_rows in samples.items():
-        known = {
-            row["class"]: (row["corrected"], row["corrected_low"], row["corrected_high"])
-            for row in corrected
-            if row["sample"] == sample
-        }
-        assemblage += assemblage_rows(sample, its_rows, known, seed)
-    write_table(output / LONG, COLUMNS, assemblage)
-    write_table(output / WIDE, *wide_rows(assemblage))
-    (output / CORRECTED).unlink(missing_ok=True)
-    if corrected:
-        write_table(output / CORRECTED, CORRECTED_COLUMNS, corrected)
+    assemblage = [row for sample, own in samples.items() for row in assemblage_rows(sample, own, seed)]
     sheets = [
         Sheet("counts", *wide_rows(assemblage)),
         Sheet("shares", *wide_rows(assemblage, "share")),
         Sheet("long", COLUMNS, assemblage),
-        Sheet("rule", ["rule"], [{"rule": RULE}]),
     ]
-    write_workbook(output / WORKBOOK, sheets)
+    write_table(output / ASSEMBLAGE, COLUMNS, assemblage)
+    write_table(output / WIDE, *wide_rows(assemblage))
+    rules = [RULE]
+    (output / CORRECTED).unlink(missing_ok=True)
+    if classifier.confusion is not None:
+        names, confusion = classifier.names, classifier.confusion
+        corrected = [row for sample, own in samples.items() for row in corrected_rows(sample, names, own, confusion)]
+        write_table(output / CORRECTED, CORRECTED_COLUMNS, corrected)
+        sheets.append(Sheet("corrected", CORRECTED_COLUMNS, corrected))
+        rules.append(CORRECTED_RULE)
+    write_workbook(output / WORKBOOK, [*sheets, Sheet("rule", ["rule"], [{"rule": rule} for rule in rules])])
     write_answers(output / PARTICLETRIEUR, folder, rows, classifier.names)
     return assemblage

@@ -19,7 +19,7 @@ from reports.pairs import References, describe_pairs, features_of
 from reports.provenance import Provenance, chose_the_epoch, trace, write_sources
 from reports.review import NAME as REVIEW
 from reports.review_report import write_report_review
-from reports.settings import VisualiseSettings
+from reports.settings import REPORT_PAGE, VisualiseSettings
 from reports.splits import manifest_beside, predict_split
 from reports.summary import report_summary
 from reports.suspect_cards import suspect_cards
@@ -31,7 +31,7 @@ TRAIN_LIMIT = 50
 READABLE, BLOCK = 40, 30
 EMBEDDED = 200  # classes up to which the page itself holds the whole matrix
 
-PAGE, CARD, SUMMARY, SOURCES = "report.html", "model_card.md", "summary.json", "sources.csv"
+CARD, SUMMARY, SOURCES = "model_card.md", "summary.json", "sources.csv"
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ def write_report(directory: Path, settings: VisualiseSettings, model: LoadedMode
     with exclusive_lock(directory):
         clear_leftovers(directory)
         page = _write_files(directory, material)
-        write_text(directory / PAGE, render(page))
+        write_text(directory / REPORT_PAGE, render(page))
         train = material.references.train
         write_report_review(directory / REVIEW, settings, model, material.parts, page["suspects"], train)
     coverage = material.summary["splits"][validate.name]["coverage"]
     return (
-        f"Wrote {directory / PAGE}, with tables and figures beside it. At a confidence of "
+        f"Wrote {directory / REPORT_PAGE}, with tables and figures beside it. At a confidence of "
         f"{settings.confidence:g}, the classes that stay possible hold the truth for {coverage['value']:.1%} of the "
         f"pictures ({coverage['low']:.1%} to {coverage['high']:.1%})"
     )

@@ -50,7 +50,7 @@ const stateText = (picture) => {
   return SIGNS[state] + " " + (state === "changed" ? brief(wordOf(picture)) : state === "open" ? "to be checked" : STATES[state].toLowerCase());
 };
 const brief = (text) => (text.length > 160 ? text.slice(0, 100) + "…" + text.slice(-50) : text);
-const percent = (share) => (100 * share).toFixed(share > 0.1 ? 0 : 1) + " %";
+const percent = (share) => (100 * share).toFixed(share > 0.1 ? 0 : 1) + "\u00a0%";
 const taxonOf = (picture) => byLabel.get(wordOf(picture) && wordOf(picture) !== DROP ? wordOf(picture) : picture.label);
 const uri = (image) => (image ? "data:image/jpeg;base64," + image : "data:,");
 

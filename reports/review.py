@@ -13,6 +13,7 @@ from common.files import write_text
 from common.manifest import ARROW
 from common.pages import Page
 from evaluation.taxonomy import Node, Taxonomy
+from reports.assemblage import RULE
 from reports.image_files import escape_name
 from reports.review_images import encode_images
 from reports.taxon_facts import TaxonFacts
@@ -86,7 +87,7 @@ def write_review(path: Path, review: Review) -> Path:
     content = content.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     content = content.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     parts = {name: (HERE / f"review.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
-    page = environment.get_template("review.html.jinja").render(parts, content=content, review=review)
+    page = environment.get_template("review.html.jinja").render(parts, content=content, review=review, rule=RULE)
     return write_text(path, page)
 
 

@@ -22,9 +22,10 @@ ImagePair = tuple[np.ndarray, np.ndarray]  # an image, and the same with its map
 Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks for one class, (n,)
 
 # Shares of an image's side: widths of what covers it, the steps in which that moves, and how far a fine step reaches.
-COARSE, COARSE_STEPS = (0.35, 0.6), 8
-FINE, FINE_OFFSETS, FINE_REACH = 0.15, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.07
+COARSE, COARSE_STEPS = (0.25, 0.6), 8
+FINE, FINE_OFFSETS, FINE_REACH = 0.175, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.07
 ROUNDS = 2  # of finer steps, each around the most telling place of the one before
+DIMMED = 0.6  # how bright the first, coarse map stays beside the finer one, which alone says where the peak lies
 BATCH = 32
 
 
@@ -60,7 +61,7 @@ def saliency_map(score: Score, image: Tensor) -> np.ndarray:
         places = [(middle[0] + y, middle[1] + x) for y in FINE_OFFSETS for x in FINE_OFFSETS]
         drops = np.maximum(_occlusion(score, image, places, FINE), 0)
         spots = [drop**2 * _spot(size, place, FINE_REACH) for drop, place in zip(drops, places, strict=True)]
-        refined = _normalised(heat * (1 + _normalised(np.sum(spots, axis=0))))
+        refined = _normalised(np.maximum(DIMMED * heat, _normalised(np.sum(spots, axis=0))))
     return refined
 
 

@@ -8,6 +8,8 @@ from common.errors import ToolkitError
 PAPERS = ("A4", "Letter")
 SELECTIONS = ("random", "worst", "best", "uncertain")
 OWN_PICTURES = Path("own_pictures")
+# By these files a directory is known to hold a report on labelled pictures, or answers on own ones.
+REPORT_PAGE, ASSEMBLAGE = "report.html", "assemblage.csv"
 
 # What matplotlib writes, and other programs open.
 GRID_FORMATS = ("png", "jpg", "jpeg", "tif", "tiff", "webp", "pdf", "svg", "svgz", "eps", "ps")
@@ -59,7 +61,11 @@ class VisualiseSettings:
         return self.export is not None and nothing_else and not self.validate.exists()
 
     def check_inputs(self) -> None:
-        """Raise ToolkitError where a file or directory that is to be read is not there."""
+        """Raise ToolkitError where what is to be read is not there, or what is written would replace something else."""
+        if self.images is None and self.report is not None and (self.report / ASSEMBLAGE).exists():
+            raise ToolkitError(f"{self.report} holds answers on own pictures, and the report needs its own", "report")
+        if self.images is not None and (self.own_output / REPORT_PAGE).exists():
+            raise ToolkitError(f"{self.own_output} holds a report, and the answers need their own directory", "report")
         if not self.model.is_file():
             raise ToolkitError(f"there is no model file {self.model}: run train_classifier.py first", "model")
         if self.only_exports:

@@ -12,11 +12,13 @@ from common.tables import write_lines, write_table
 from evaluation.cross_fit import EvaluatedSplit
 from evaluation.metrics import by_rank, confusion_counts, f1_interval, wilson
 from evaluation.predictions import LabelledPredictions
+from evaluation.taxonomy import Taxonomy
 from reports.image_files import escape_name
 from reports.suspects import SUSPECT_COLUMNS, suspect_rows
 
 LEFT_OUT = "left_out.csv"
 TOP = 5
+SET_SHOWN = 20  # classes of a set that are named; all of 800 would make megabytes that nobody reads
 DIGITS = 6
 
 Row = dict[str, Any]
@@ -51,8 +53,9 @@ def prediction_rows(evaluated: EvaluatedSplit) -> list[Row]:
 
     `answer_1`, `probability_1` … are the most probable classes, calibrated; `uncalibrated_1` … the same classes'
     probabilities as the network gave them; `answer_at_depth_1` … the most probable node at each depth of the tree, root
-    first; `set` the classes that cannot be ruled out at the confidence asked for, parted by " | "; `loss` the negative
-    logarithm of the actual class's probability; `correct` 1 or 0.
+    first; `set` the classes that cannot be ruled out at the confidence asked for, parted by " | ", the SET_SHOWN
+    likeliest and "…" where there are more; `set_size` how many they are, and `set_holds_actual` 1 or 0; `loss` the
+    negative logarithm of the actual class's probability; `correct` 1 or 0.
     """
     predictions, taxonomy = evaluated.predictions, evaluated.predictions.taxonomy
     at_depth = [taxonomy.at_depth(predictions.probabilities, depth) for depth in range(1, taxonomy.depths + 1)]
@@ -60,13 +63,15 @@ def prediction_rows(evaluated: EvaluatedSplit) -> list[Row]:
     for index, file in enumerate(evaluated.split.files):
         actual, supported = predictions.actual[index], evaluated.supported_taxa[index]
         known = evaluated.split.manifest[index]
-        members = [label for label in taxonomy.order if evaluated.conformal_sets[index, label]]
+        members = evaluated.conformal_sets[index]
         row: Row = {"file": file, "actual": taxonomy.names[actual]}
         row |= {"actual_lineage": ARROW.join(taxonomy.lineages[actual])} | _most_probable(evaluated, index)
         for depth, (nodes, sums) in enumerate(at_depth, 1):
             row[f"answer_at_depth_{depth}"] = ARROW.join(nodes[sums[index].argmax()])
         row |= {
-            "set": " | ".join(taxonomy.names[label] for label in members),
+            "set": _named_set(taxonomy, members, predictions.probabilities[index]),
+            "set_size": int(members.sum()),
+            "set_holds_actual": int(members[actual]),
             "lowest_supported_taxon": supported.title,
             "lowest_supported_taxon_lineage": ARROW.join(supported.node),
             "lowest_supported_taxon_probability": _short(supported.probability),
@@ -78,6 +83,14 @@ def prediction_rows(evaluated: EvaluatedSplit) -> list[Row]:
         }
         rows.append(row)
     return rows
+
+
+def _named_set(taxonomy: Taxonomy, members: np.ndarray, probabilities: np.ndarray) -> str:
+    """Return the names of the classes of a set, bool (c,), in taxonomic order; of many the likeliest SET_SHOWN."""
+    ranked = sorted(np.flatnonzero(members), key=lambda label: -probabilities[label])
+    shown = set(ranked[:SET_SHOWN])
+    names = [taxonomy.names[label] for label in taxonomy.order if label in shown]
+    return " | ".join([*names, "…"] if len(ranked) > SET_SHOWN else names)
 
 
 def _most_probable(evaluated: EvaluatedSplit, index: int) -> Row:

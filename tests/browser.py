@@ -25,7 +25,7 @@ document.getElementById("result").textContent = JSON.stringify({
   tables: [...page.querySelectorAll("table")].map((each) => ({
     reach: each.parentElement.scrollWidth >= each.offsetWidth,
     wide: each.offsetWidth > each.parentElement.clientWidth,
-    hint: shown(each.parentElement.previousElementSibling).display !== "none",
+    hint: shown(each.parentElement.querySelector(".hint")).display !== "none",
   })),
 });
 """

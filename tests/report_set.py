@@ -59,6 +59,7 @@ def describe_images(directory):
                 label=path.parent.name,
                 group=f"{path.parent.name}{number // 2}",
                 status=STATUS.get(path.parts[-3], {}).get(number, "-"),
+                technique=("SEM", "LM", "")[number % 3],
                 source="Young & <i>Bown</i>",
                 url="javascript:alert(1)" if number % 3 == 0 else f"http://127.0.0.1/a b/{path.name}?x=1&y=<2>",
             )

@@ -4,16 +4,19 @@ import csv
 import re
 from collections import Counter
 
+import numpy as np
 import openpyxl
 import pytest
 import torch
-from scipy.stats import binomtest
+from scipy.optimize import brentq
+from scipy.stats import binomtest, norm
 
 import visualise_results
 from common.corrections import Correction
 from evaluation.taxonomy import Taxonomy
 from models.checkpoint import save_checkpoint
 from reports.assemblage import wide_rows
+from reports.own_summary import what_it_is
 from reports.person import Titles, apply_corrections
 from reports.prediction_table import COLUMNS
 from reports.verify import verification_order, verified_shares
@@ -85,6 +88,13 @@ def test_a_persons_word_wins_and_all_tables_tell_one_story(own, tmp_path, capsys
         share = binomtest(int(row["count"]), total).proportion_ci(method="wilson")
         cells = [float(row[name]) for name in ("share", "share_low", "share_high")]
         assert cells == pytest.approx([int(row["count"]) / total, share.low, share.high], abs=1e-4)
+    corrected = table(tmp_path / "out" / "corrected_shares.csv")  # a person's word counts there as well
+    said_so = Counter((after[file]["sample"], answer) for file, answer in wanted.items() if answer)
+    assert said_so == {(row["sample"], row["taxon"]): int(row["counted"]) for row in corrected if row["counted"] != "0"}
+    for sample in ("core 0", "core 1"):
+        of_sample = [row for row in corrected if row["sample"] == sample]
+        assert sum(int(row["counted"]) + int(row["likeliest"]) for row in of_sample) == 6 - (sample == "core 0")
+        assert sum(float(row["corrected"]) for row in of_sample) == pytest.approx(1, abs=1e-3)
     wide = table(tmp_path / "out" / "assemblage_wide.csv")
     assert {
         (row["sample"], taxon): int(row[taxon])
@@ -99,6 +109,17 @@ def test_a_persons_word_wins_and_all_tables_tell_one_story(own, tmp_path, capsys
     assert [cell.value for cell in book["counts"][4]] == [
         int(cell) if cell.isdigit() else cell for cell in wide[-1].values()
     ]
+    for sheet, rows in (("long", long), ("corrected", corrected)):
+        head, *lines = [[cell.value for cell in line] for line in book[sheet].iter_rows()]
+        assert head == list(rows[0])
+        assert [[str(cell or 0) for cell in line] for line in lines] == [
+            [cell if cell not in ("", "0.0") else "0" for cell in row.values()] for row in rows
+        ]
+    head, *lines = [[cell.value for cell in line] for line in book["shares"].iter_rows()]
+    shares = {(line[0], taxon): share for line in lines for taxon, share in zip(head[1:], line[1:], strict=True)}
+    assert {key: share for key, share in shares.items() if share} == {
+        (row["sample"], row["taxon"]): float(row["share"]) for row in long
+    }
     assert run(*own) == 0  # without corrections it is the model's again
     again = {row["file"]: row for row in table(tmp_path / "out" / "predictions.csv")}
     assert again == before
@@ -217,11 +238,31 @@ def rows_of(count, checked):
     return rows
 
 
+def by_hand(rows, count, taxon):
+    """Compute a share and its 95 % interval from its definition, with NumPy and scipy (PPI++, then Wilson's)."""
+    said = np.array([row["answer"] == taxon for row in rows[:count]], dtype=float)
+    model = np.array([0.8 * (row["model_answer"] == taxon) for row in rows])
+    there, others = model[:count], model[count:]
+    power = np.cov(said, there, ddof=0)[0, 1] / ((1 + count / len(others)) * np.var(model, ddof=1))
+    left = said - power * there
+    share = left.mean() + power * others.mean()
+    # Beside the pictures lies a tenth of each kind: of the taxon or not, predicted so or not.
+    padded = np.concatenate([left, [1, 0, 1 - power, -power]]), [1.0] * count + [0.1] * 4
+    own = np.cov(padded[0], aweights=padded[1], ddof=0) / sum(padded[1])
+    alone = np.cov([*said, 1, 0, 1, 0], aweights=padded[1], ddof=0) / sum(padded[1])
+    size = count * alone / (own + power**2 * others.var() / len(others))
+    interval = [
+        brentq(lambda p, z=z: share - p + z * (p * (1 - p) / size) ** 0.5, 0, 1) for z in norm.ppf((0.025, 0.975))
+    ]
+    return share, min(interval), max(interval)
+
+
 def test_the_random_sample_is_what_was_checked_in_order():
     assert verified_shares(rows_of(100, 9), ["a", "b"], 0) is None
     rows = rows_of(100, 40)
     verified = verified_shares(rows, ["a", "b"], 0)
     assert verified.checked == 40 and 0.5 < verified.shares["a"][0] < 0.8
+    assert verified.shares["a"] == pytest.approx(by_hand(verification_order(rows, 0), 40, "a"), abs=1e-9)
     later = next(row for row in verification_order(rows, 0) if not row["checked"])
     skipped = verification_order(rows, 0)[60]
     skipped |= {"checked": "yes", "answer": "b"}  # chosen, and not by chance: it tells nothing of the others
@@ -258,8 +299,32 @@ def test_a_single_picture_is_named(own, tmp_path, capsys):
     assert "Classified 1 picture, 0 of" in said and "a page to check the picture:" in said
     (row,) = table(tmp_path / "out" / "predictions.csv")
     assert (row["sample"], row["file"]) == (".", "shot 0.png")
+    likeliest = ", ".join(
+        f"{row[name]} ({float(row[f'{name}_probability']):.0%})" for name in ("first", "second", "third")
+    )
+    probability = f"{float(row['answer_probability']):.0%}"
+    assert (
+        f"shot 0.png is {row['first']}, with a probability of {probability}. The likeliest classes: {likeliest}."
+        in said
+    )
     (answer,) = table(tmp_path / "out" / "answers_particletrieur.csv")
     assert (answer["filename"], answer["sample"]) == (one.as_posix(), "core 0")
+
+
+@pytest.mark.parametrize(
+    "answer, checked, said",
+    [
+        ("unknown", "", "is unknown, since it is unlike all training pictures."),
+        ("indet.", "", "is indeterminate, since the classes that stay possible have no taxon in common."),
+        ("Fam indet.", "", "is Fam indet., with a probability of 91%."),
+        ("Bar", "yes", "is Bar, as a person said."),
+        ("", "dropped", "is dropped, as a person said."),
+    ],
+)
+def test_it_is_said_what_a_picture_is(answer, checked, said):
+    row = dict.fromkeys(COLUMNS, "") | {"file": "a.png", "answer": answer, "checked": checked}
+    row |= {"answer_probability": "0.9123", "first": "Bar", "first_probability": "0.5049"}
+    assert what_it_is(row) == f"a.png {said} The likeliest classes: Bar (50%)."
 
 
 def test_a_single_file_that_is_no_picture_is_refused(own, tmp_path, capsys):

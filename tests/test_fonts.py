@@ -1,13 +1,19 @@
 """Letters of all scripts in figures: which font draws them, and what is said where none can."""
 
 import logging
+import warnings
 
 import matplotlib.font_manager
+import numpy as np
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 
 from common import fonts
+from common.text_layout import font_for
+from evaluation.captions import CaptionedImage, GridStyle, draw_captioned
+from evaluation.figures import draw_confusion
+from evaluation.taxonomy import Taxonomy
 
 CHINESE = "颗石藻"
 
@@ -61,13 +67,30 @@ def test_what_no_font_has_is_said_once(caplog):
         assert all(letter in said[0] for letter in CHINESE)
 
 
-def test_a_font_that_has_the_letters_is_taken(tmp_path, monkeypatch, caplog):
+def test_a_font_that_was_installed_since_is_taken(tmp_path, monkeypatch, caplog):
+    """matplotlib knows none but its own, from an earlier run; beside the new one lies a file that is no font."""
     make_font(tmp_path / "squares.ttf", CHINESE)
+    (tmp_path / "broken.ttf").write_text("no font")
+    installed = [str(path) for path in tmp_path.iterdir()]
+    monkeypatch.setattr(matplotlib.font_manager, "findSystemFonts", lambda: installed)
     manager = matplotlib.font_manager.FontManager.__new__(matplotlib.font_manager.FontManager)
     manager.__dict__ |= matplotlib.font_manager.fontManager.__dict__
     manager.ttflist = [entry for entry in manager.ttflist if entry.name.startswith("DejaVu")]
     monkeypatch.setattr(matplotlib.font_manager, "fontManager", manager)
-    manager.addfont(tmp_path / "squares.ttf")
     assert fonts.font_families(["Emiliania", CHINESE]) == [fonts.OWN, "Squares"]
     assert fonts.font_file(CHINESE) == str(tmp_path / "squares.ttf")
     assert not caplog.records
+
+
+def test_figures_show_chinese_where_a_font_has_it(tmp_path):
+    """matplotlib warns of every letter that it has no glyph for."""
+    if fonts.font_families([CHINESE]) == [fonts.OWN]:
+        pytest.skip("no font of this machine has Chinese letters (Debian: fonts-wqy-zenhei)")
+    names = [f"Žižkella {CHINESE}", "Κοκκολιθοφόρα", "Кокколитофориды"]
+    captioned = CaptionedImage(np.zeros((9, 9, 3)), names[0], names[1], names[2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw_confusion(Taxonomy([[name] for name in names]), np.arange(3), np.arange(3)).savefig(tmp_path / "a.png")
+        draw_captioned([captioned], GridStyle(1, 2, 2)).savefig(tmp_path / "b.png")
+    drawn = {bytes(font_for(CHINESE, 20).getmask(letter)) for letter in (*CHINESE, "\U000f0000")}
+    assert len(drawn) == len(CHINESE) + 1  # and Pillow draws no boxes in contact sheets

@@ -257,10 +257,11 @@ def test_unseen_taxa_are_a_row_with_a_share(model, folder, tmp_path):
     for path in (folder / "core 1").rglob("*.png"):  # noise, which is like no shape
         Image.effect_noise((40, 40), 90).save(path)
     name(calibrated, folder, tmp_path / "out")
-    rows = table(tmp_path / "out" / "assemblage.csv")
-    (unseen,) = [row for row in rows if row["sample"] == "core 1/0-10 cm"]
-    assert (unseen["taxon"], unseen["count"], unseen["share"], unseen["corrected"]) == ("unknown", "9", "1.0", "")
-    assert any(row["corrected"] for row in rows if row["sample"] == "core 2")
+    for name_of_table, column in (("assemblage.csv", "share"), ("corrected_shares.csv", "corrected")):
+        rows = table(tmp_path / "out" / name_of_table)
+        (unseen,) = [row for row in rows if row["sample"] == "core 1/0-10 cm"]
+        assert (unseen["taxon"], unseen[column]) == ("unknown", "1.0")
+        assert sum(float(row[column]) for row in rows if row["sample"] == "core 2") == pytest.approx(1, abs=1e-3)
 
 
 def test_a_model_without_a_detector_of_unseen_taxa_says_so(model, folder, tmp_path):
@@ -308,14 +309,15 @@ def test_the_assemblage_by_hand(model, folder, tmp_path):
         assert {row["taxon"]: int(row["count"]) for row in of_sample} == {
             name: named.count(name) for name in set(named)
         }
-        assert sum(float(row["corrected"]) for row in of_sample) == pytest.approx(1, abs=1e-3)
+        corrected = [row for row in table(tmp_path / "out" / "corrected_shares.csv") if row["sample"] == sample]
+        assert {row["taxon"]: int(row["likeliest"]) for row in corrected} == {n: named.count(n) for n in set(named)}
+        assert sum(float(row["corrected"]) for row in corrected) == pytest.approx(1, abs=1e-3)
         for row in of_sample:
             share = binomtest(int(row["count"]), len(named)).proportion_ci(method="wilson")
             assert float(row["share"]) == pytest.approx(int(row["count"]) / len(named), abs=1e-4)
             assert [float(row["share_low"]), float(row["share_high"])] == pytest.approx(
                 [share.low, share.high], abs=1e-4
             )
-            assert float(row["corrected_low"]) <= float(row["corrected"]) <= float(row["corrected_high"])
 
 
 def write_range(data, taxon, **known):
@@ -378,12 +380,12 @@ def test_the_contact_sheet_shows_no_picture_twice(tmp_path):
         "Round indet.": [(0.5, "copy"), (0.4, "ring18"), (0.3, "gone"), (0.2, "broken")],
         "bar": [(0.9 - n / 100, f"ring{n}") for n in range(1, 9)],
     }
-    lines = sheet_lines(TAXONOMY, answers, paths)
+    lines = sheet_lines(TAXONOMY, answers, paths, checked={"ring19"})
     assert [line.name for line in lines] == ["bar\n8 pictures", "Round indet.\n4 pictures", "unknown\n1 picture"]
     assert [line.parent for line in lines] == ["Bars", "Shapes", ""]
     opened = [[(open_image(), caption) for open_image, caption in line.pictures] for line in lines]
     shown = [[caption for image, caption in pictures if image is not None] for pictures in opened]
-    assert shown == [[f"{89 - n}%" for n in range(8)], ["40%"], ["100%"]]
+    assert shown == [[f"{89 - n}%" for n in range(8)], ["40%"], ["checked"]]
 
 
 def test_a_long_row_shows_pictures_from_the_surest_to_the_least_sure(tmp_path):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -123,28 +122,46 @@ def test_the_card_and_the_page_say_what_the_summary_says(report_set):
     page = html5lib.parse((report / "report.html").read_text(encoding="utf-8"), namespaceHTMLElements=False)
     words = " ".join("".join(page.find("body").itertext()).split())
     for name, part in summary["splits"].items():
-        shown = [f"{100 * part['accuracy'][bound]:.1f}" for bound in ("value", "low", "high")]
-        assert f"| {name}/ | {part['pictures']} | {shown[0]} % ({shown[1]} to {shown[2]} %)" in card
-    figures = re.search(r"macro-F1 of ([\d.]+) \(([\d.]+) to ([\d.]+)\)", words).groups()
-    macro = summary["splits"]["validate"]["macro_f1"]
-    assert [float(each) for each in figures] == [round(macro[bound], 3) for bound in ("value", "low", "high")]
-    sources = Counter(row["source"] for row in read(report_set / "manifest.csv"))
+        of_hundred = [
+            "{:.1f} % ({:.1f} to {:.1f} %)".format(*(100 * part[key][bound] for bound in ("value", "low", "high")))
+            for key in ("accuracy", "balanced_accuracy")
+        ]
+        macro = "{:.3f} ({:.3f} to {:.3f})".format(*(part["macro_f1"][bound] for bound in ("value", "low", "high")))
+        assert f"| {name}/ | {part['pictures']} | {of_hundred[0]} | {of_hundred[1]} | {macro} |" in card
+        if name == "validate":
+            assert f"pictures of validate/ in {part['groups']} groups, {of_hundred[0]} were recognised" in words
+            assert f"a balanced accuracy of {of_hundred[1]} and a macro-F1 of {macro}; always" in words
+            assert f"the commonest class would reach {100 * part['majority']['value']:.1f} %." in words
+    rows = read(report_set / "manifest.csv")
+    sources = Counter(row["source"] for row in rows)
     assert {row["source"]: int(row["pictures"]) for row in read(report / "sources.csv")} == sources
+    for said in (card, words):
+        counts = Counter(row["path"].partition("/")[0] for row in rows)
+        parts = ", ".join(f"{counts[split]} in {split}/" for split in ("train", "validate", "test"))
+        assert f"The {len(rows)} pictures ({parts}) come from 1 named source" in said
+    assert f"| Young & \\<i\\>Bown\\</i\\> | {len(rows)} |" in card
     assert "<i>" not in card.replace("\\<i\\>", "")  # what a source is called is no markup
 
 
-def test_shares_by_source_are_those_of_the_predictions(report_set):
+@pytest.mark.parametrize("word", ["source", "technique"])
+def test_shares_by_source_and_technique_are_those_of_the_predictions(report_set, word):
     report = report_set / "report"
+    told = {row["path"]: row[word] or "not known" for row in read(report_set / "manifest.csv")}
     right = {}
     for row in read(report / "predictions.csv"):
-        split = row["file"].partition("/")[0]
-        right.setdefault((split, row["source"]), []).append(row["correct"] == "1")
-    table = read(report / "per_source.csv")
-    assert {(row["split"], row["source"]) for row in table} == set(right)
-    for row in table:
-        its = right[row["split"], row["source"]]
+        right.setdefault((row["file"].partition("/")[0], told[row["file"]]), []).append(row["correct"] == "1")
+    table = read(report / f"per_{word}.csv")
+    page = html5lib.parse((report / "report.html").read_text(encoding="utf-8"), namespaceHTMLElements=False)
+    (shown,) = [each for each in page.iter("div") if each.get("aria-label") == f"Right by {word}"]
+    cells = [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in shown.find(".//tbody")]
+    assert [(row["split"], row[word]) for row in table] == [(row[1].rstrip("/"), row[0]) for row in cells]
+    assert {(row["split"], row[word]) for row in table} == set(right)
+    for row, texts in zip(table, cells, strict=True):
+        its = right[row["split"], row[word]]
         interval = binomtest(sum(its), len(its)).proportion_ci(method="wilson")
         expected = [len(its), sum(its), np.mean(its), *interval]
         assert [float(row[key]) for key in ("pictures", "right", "accuracy", "low", "high")] == pytest.approx(
             expected, abs=1e-6
         )
+        shares = [f"{100 * float(row[key]):.1f} %" for key in ("accuracy", "low", "high")]
+        assert texts[2:] == [str(len(its)), "{} ({} to {})".format(*shares)]

@@ -299,6 +299,8 @@ def test_coverage_and_ranks_of_supported_taxa(split):
     _, rows, part = split
     sets = [row["set"].split(" | ") for row in rows]
     covered = sum(row["actual"] in members for row, members in zip(rows, sets, strict=True))
+    assert covered == sum(row["set_holds_actual"] == "1" for row in rows)
+    assert [len(members) for members in sets] == [int(row["set_size"]) for row in rows]
     assert rests_on(part["coverage"], covered, len(rows))
     unknown = sum(row["lowest_supported_taxon"] == "unknown" for row in rows)
     named = [row for row in rows if row["lowest_supported_taxon"] not in ("unknown", "indet.")]

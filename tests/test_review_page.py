@@ -222,6 +222,14 @@ def test_the_page_is_valid_and_alone(samples):
     assert not [each for each in document.iter() if each.get("src", "").startswith("http") or each.tag == "link"]
     content = json.loads(document.find(".//script[@id='content']").text)
     assert len(content["pictures"]) == 30 and HOSTILE in {taxon["label"] for taxon in content["taxa"]}
+    predictions = {row["file"]: row for row in table(samples / "out" / "predictions.csv")}
+    names = [content["taxa"][place]["label"] for place in content["classes"]]
+    for picture in content["pictures"]:  # its figures are those of the table
+        row = predictions[picture["file"]]
+        said = [(names[label], share) for label, share, _ in picture["candidates"]]
+        assert said == [(row[name], float(row[f"{name}_probability"])) for name in ("first", "second", "third")]
+        assert picture["answer"] == f"{row['model_answer']} {100 * float(row['model_answer_probability']):.0f} %"
+        assert picture["sample"] == row["sample"]
 
 
 def test_the_review_of_a_report_has_suspects_first_and_names_that_prepare_knows(tmp_path_factory):

@@ -145,6 +145,9 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(directory, t
     (tmp_path / "other" / "cube").mkdir(parents=True)
     draw_shape("bar", 0).save(tmp_path / "other" / "cube" / "cube.png")
     (tmp_path / "text").write_text("no model")
+    for file in ("written/report.html", "answers/assemblage.csv"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).touch()
     before = sorted(tmp_path.rglob("*"))
     model, validate = ["--model", directory / "model"], ["--validate", directory / "validate"]
     cases = [
@@ -158,6 +161,8 @@ def test_faults_of_the_user_end_with_one_sentence_and_write_nothing(directory, t
         (1, "empty holds no classes", [*model, "--validate", "empty"]),
         (1, "has the class cube, which is not one of the 3 known", [*model, "--validate", "other"]),
         (1, "there is no directory lost; try another --images", [*model, "--images", "lost"]),
+        (1, "written holds a report, and the answers", [*model, "--images", "empty", "--report", "written"]),
+        (1, "answers holds answers on own pictures", [*model, *validate, "--report", "answers"]),
         (1, "there is no device xpu", [*model, *validate, "--device", "xpu"]),
         (2, "must be the name of a device", [*model, *validate, "--device", "abacus"]),
         (1, "there is no directory data, where the ages of taxa", [*model, "--images", "empty", "--age", "3"]),
