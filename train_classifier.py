@@ -49,22 +49,17 @@ def build_parser() -> argparse.ArgumentParser:
 def add_files(group: argparse._ArgumentGroup) -> None:
     """Add the options that say what is read and written."""
     add = group.add_argument
-    add(
-        "--directory",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help="where train/ and validate/ lie (default: %(default)s)",
-    )
-    add(
-        "--save_model",
-        type=Path,
-        default=Path("model"),
-        metavar="FILE",
-        help="the file to write (default: %(default)s)",
-    )
+    where = "where train/ and validate/ lie (default: %(default)s)"
+    add("--directory", type=Path, default=Path(), metavar="DIR", help=where)
+    file = "the file to write (default: %(default)s)"
+    add("--save_model", type=Path, default=Path("model"), metavar="FILE", help=file)
     add("--log", action="store_true", help="write TensorBoard logs to ./logs")
-    add("--resume", action="store_true", help="go on with an interrupted run, with the same options")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with the interrupted run of --save_model, with its options; with more --epochs, also with a "
+        "finished one",
+    )
 
 
 def add_network(group: argparse._ArgumentGroup) -> None:
@@ -211,7 +206,10 @@ def add_machine(group: argparse._ArgumentGroup) -> None:
 def read_settings(argv: list[str] | None = None) -> Settings:
     """Return what a command line asks for; a mistake in it ends the script with a sentence and status 2."""
     parser = build_parser()
-    settings = Settings.resolve(vars(parser.parse_args(argv)))
+    options = vars(parser.parse_args(argv))
+    # What has a value already gets no default.
+    given = vars(parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(options))))
+    settings = Settings.resolve(options, [name for name, value in given.items() if value is not None])
     if settings.folds and settings.patience:
         parser.error("--patience looks at the pictures that --folds holds out; give one of them")
     if not is_network(settings.use_model):
@@ -245,9 +243,7 @@ def main(argv: list[str] | None = None) -> int:
     silence_non_main_ranks()
     settings = read_settings(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    return run_script(
-        SCRIPT, lambda: work(settings), "interrupted; the finished epochs are saved, and --resume goes on after them"
-    )
+    return run_script(SCRIPT, lambda: work(settings), "interrupted before anything was learnt")
 
 
 if __name__ == "__main__":

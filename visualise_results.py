@@ -5,6 +5,7 @@
     python visualise_results.py --report report              # -> report/report.html, tables and figures beside it
     python visualise_results.py --report report --pdf        # the same, and printed to report/report.pdf
     python visualise_results.py --images my_pictures         # name the pictures of any folder
+    python visualise_results.py --export exported            # the model for ParticleTrieur, MISO and other programs
 
 Reads the model file of train_classifier.py and an ImageFolder (validate/<class>/). Writes a grid of pictures, each with
 its actual and its predicted class and the confidence, and prints the share that is right, in all and by class.
@@ -47,6 +48,13 @@ def build_parser() -> argparse.ArgumentParser:
         choices=PAPERS,
         help="with --report: print it to report.pdf, too, on this paper (A4), by Chromium, Chrome or Edge",
     )
+    add(
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="write the model into this directory as ONNX, with network_info.xml, for ParticleTrieur, MISO and other "
+        "programs",
+    )
     add("--data", type=Path, metavar="DIR", help=f"what the site says of the taxa (default: {usual.data})")
     add(
         "--confidence",
@@ -55,6 +63,20 @@ def build_parser() -> argparse.ArgumentParser:
         help="how often the sets of classes, and so the lowest supported taxa, hold the truth (default: "
         f"{usual.confidence})",
     )
+    add(
+        "--page",
+        type=page_number,
+        metavar="PAGE",
+        help="which page of files with several: first, a number, or sharpest (default: as in training)",
+    )
+    add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
+    add_own_pictures(parser)
+    return parser
+
+
+def add_own_pictures(parser: argparse.ArgumentParser) -> None:
+    """Add the options of own pictures, which are named."""
+    add = parser.add_argument
     add("--images", type=Path, metavar="FOLDER", help="name the pictures of this folder, or this one picture, instead")
     add(
         "--corrections",
@@ -75,15 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="with --images: lay the pictures out in this directory, a sub-directory for each answer",
     )
-    add(
-        "--page",
-        type=page_number,
-        metavar="PAGE",
-        help="which page of files with several: first, a number, or sharpest (default: as in training)",
-    )
     add("--age", type=positive_float, metavar="MA", help="with --images: the samples' age in millions of years")
-    add("--device", type=device_name, metavar="NAME", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -126,6 +140,12 @@ def work(settings: VisualiseSettings) -> int:
     from reports.model import LoadedModel
 
     model = LoadedModel.load(settings.model, settings.device)
+    if settings.export:
+        from reports.export import write_export
+
+        print(write_export(settings, model))
+    if settings.only_exports:
+        return 0
     return name_own(settings.images, settings, model) if settings.images else show(settings, model)
 
 

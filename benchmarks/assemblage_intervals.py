@@ -36,7 +36,7 @@ from evaluation.metrics import wilson
 from evaluation.prediction_powered import powered_mean, powered_shares
 from models.device import Device
 from models.prediction import Predictor, predict_files
-from models.preprocessing import IMAGENET
+from models.preprocessing import IMAGENET, Preparation
 from reports.assemblage import corrected_shares
 from training.pretrained import build_pretrained
 
@@ -74,7 +74,8 @@ def predict_set(pictures: Path, weights: Path) -> Predicted:
         network = device.place(build_pretrained("mobilenet_v2", len(learn.classes), SIZE, str(weights)))
         features, labels = [], []
         for folder in (learn, validate):
-            found = predict_files(Predictor(network, IMAGENET, device), [path for path, _ in folder.samples], SIZE)
+            paths = [path for path, _ in folder.samples]
+            found = predict_files(Predictor(network, IMAGENET, device), paths, Preparation(SIZE))
             features.append(found.prediction.features.numpy())
             labels.append(np.array([label for _, label in folder.samples])[found.read])
     regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500, random_state=0))

@@ -33,6 +33,7 @@ def make_parser(docstring: str) -> argparse.ArgumentParser:
 def run_script(name: str, work: Callable[[], int], when_interrupted: str) -> int:
     """Do the work of a script; return its exit status: what `work` returns, 1 after an error, 130 after Ctrl-C.
 
+    when_interrupted: what Ctrl-C left, where the interruption itself does not say it.
     What the library has to say by `logging` goes to standard output meanwhile, between the progress bars, and warnings
     go to standard error; an expected error ends as one sentence there, with the script's name before
     it. Output that cannot be shown is lost, and costs nothing else.
@@ -41,8 +42,8 @@ def run_script(name: str, work: Callable[[], int], when_interrupted: str) -> int
     with _tolerant_output():
         try:
             return work()
-        except KeyboardInterrupt:
-            print(f"\n{name}: {when_interrupted}", file=sys.stderr)
+        except KeyboardInterrupt as interruption:
+            print(f"\n{name}: {str(interruption) or when_interrupted}", file=sys.stderr)
             return 128 + signal.SIGINT
         except (ToolkitError, OSError) as error:
             print(f"{name}: {explain(error)}", file=sys.stderr)

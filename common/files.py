@@ -6,9 +6,10 @@ import io
 import json
 import os
 import re
+import shutil
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,7 +34,7 @@ def write_whole(path: Path | str, write: Callable[[BinaryIO], Any]) -> Path:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.", suffix=".part")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_part_prefix(path.name), suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
                 write(file)
@@ -60,6 +61,16 @@ def write_text(path: Path | str, text: str) -> Path:
     Halves of surrogate pairs, as in names of files that are not UTF-8, are written as Python and JSON escape them.
     """
     return write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def copy_whole(path: Path, copy: Path) -> Path:
+    """Let a file that is only ever replaced stand at `copy`, too: by a hard link, or as a copy where there are none."""
+    try:
+        copy.hardlink_to(path)
+        return copy
+    except (OSError, NotImplementedError):
+        with path.open("rb") as file:
+            return write_whole(copy, lambda target: shutil.copyfileobj(file, target))
 
 
 def write_json(path: Path | str, value: Any) -> Path:
@@ -97,11 +108,41 @@ def unguard_cell(text: str) -> str:
     return text[1:] if text.startswith("'") and guard_cell(text[1:]) == text else text
 
 
-def clear_leftovers(directory: Path) -> None:
-    """Remove what writing whole files has left in a directory where it was killed; nothing must be writing there."""
+def clear_leftovers(directory: Path, names: Iterable[str] | None = None) -> None:
+    """Remove what writing whole files has left in a directory where it was killed; nothing must be writing there.
+
+    names: of the files whose parts are removed, None for all.
+    """
+    prefixes = None if names is None else {_part_prefix(name) for name in names}
     for left in directory.glob(".*.part"):
-        if _LEFTOVER.fullmatch(left.name) and left.is_file():
+        ours = prefixes is None or left.name[: -len(".12345678.part")] + "." in prefixes
+        if ours and _LEFTOVER.fullmatch(left.name) and left.is_file():
             left.unlink(missing_ok=True)
+
+
+def check_writable(paths: Sequence[Path], setting: str) -> None:
+    """Raise ToolkitError where a file could not be written to one of the paths; `setting` is what names them.
+
+    They lie in one directory, which is made if it is missing, and into which a file is written and removed again.
+    """
+    directory = paths[0].parent
+    try:
+        write_bytes(directory / ".probe", b"probe").unlink()
+    except OSError as error:
+        raise ToolkitError(f"{directory} cannot be written to ({error})", setting) from error
+    for path in paths:
+        try:
+            if path.is_dir():
+                raise ToolkitError(f"{path} is a directory, not a file to write to", setting)
+            path.lstat()  # tells whether the system bears the name
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ToolkitError(f"{path} could not be written ({error.strerror})", setting) from error
+
+
+def _part_prefix(name: str) -> str:
+    return f".{name[:60]}."
 
 
 def in_one_line(text: str) -> str:

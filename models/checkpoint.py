@@ -7,7 +7,6 @@ texts and containers of them.
 from __future__ import annotations
 
 import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +19,16 @@ import common
 from common.errors import ToolkitError
 from common.files import write_whole
 from common.fingerprints import BYTES
+from common.pages import Page
+from models.content import are_numbers, are_texts, check_archive, check_content
 from models.device import Device
 from models.network_names import TIMM
 from models.networks import build_network
 from models.prediction import MAX_TTA_VIEWS, Predictor
-from models.preprocessing import IMAGENET, Normalisation
+from models.preprocessing import IMAGENET, Normalisation, Preparation
 
 FORMAT = "mikrotax classifier"
-VERSION = 6
+VERSION = 7
 
 # What the calibration in formats up to 4 called what newer ones hold; "turns" beside it became `tta_views`.
 RENAMED = {
@@ -54,7 +55,8 @@ class Checkpoint:
     validate/; options: of the training; dataset: hash of the data set that it learnt from; toolkit: version of this
     toolkit, and versions: of the libraries, that made it; trained: the date, such as 2026-11-26; fingerprints: of
     the pictures that it learnt from, and that the model learnt from whose weights it began with, uint8 (n, 16)
-    (`common.fingerprints`), None where the file holds none.
+    (`common.fingerprints`), None where the file holds none; padded_first: how images are prepared (`Preparation`);
+    train_counts: how many pictures of each class it learnt from, empty where that is not known.
     """
 
     architecture: str
@@ -73,6 +75,12 @@ class Checkpoint:
     versions: dict[str, str] = field(default_factory=dict)
     trained: str = ""
     fingerprints: Tensor | None = None
+    padded_first: bool = True
+    train_counts: list[int] = field(default_factory=list)
+
+    def preparation(self, page: Page = 1) -> Preparation:
+        """Return how image files become what the network takes; page: which one of files with several."""
+        return Preparation(self.image_size, page, self.padded_first)
 
     @property
     def normalisation(self) -> Normalisation:
@@ -90,9 +98,13 @@ class Checkpoint:
             # are not among them.
             with torch.device("cpu" if self.architecture.startswith(TIMM) else "meta"):
                 network = build_network(self.architecture, len(self.classes), self.image_size)
+            kinds = {name: tensor.dtype for name, tensor in network.state_dict().items()}
             network.load_state_dict(self.weights, assign=True)
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(f"its weights do not fit the network {self.architecture}: {error}") from error
+        for name, tensor in self.weights.items():
+            if tensor.dtype != kinds[name]:
+                raise CheckpointError(f"its weights are numbers of another kind: {name} has {tensor.dtype}")
         return network.eval()
 
 
@@ -116,6 +128,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         )
     if version < 5:
         content = {"toolkit": "", **_with_new_names(content)}
+    if version < 7:
+        content = {"padded_first": False, **content}
     try:
         checkpoint = Checkpoint(**content)
     except TypeError as error:
@@ -138,27 +152,34 @@ def _with_new_names(content: dict[str, Any]) -> dict[str, Any]:
 
 def _check(checkpoint: Checkpoint, path: Path | str) -> None:
     """Refuse values that no training writes, before anything relies on them."""
+    mappings = (checkpoint.lineages, checkpoint.calibration, checkpoint.scores, checkpoint.options, checkpoint.versions)
+    texts = (checkpoint.architecture, checkpoint.dataset, checkpoint.toolkit, checkpoint.trained)
+    counts = checkpoint.train_counts
     sound = (
-        _are_texts(checkpoint.classes)
+        are_texts(checkpoint.classes)
         and len(set(checkpoint.classes)) == len(checkpoint.classes) > 0
-        and isinstance(checkpoint.lineages, dict)
-        and all(_are_texts(lineage) for lineage in checkpoint.lineages.values())
-        and isinstance(checkpoint.calibration, dict)
-        and isinstance(checkpoint.image_size, int)
+        and all(isinstance(value, dict) and are_texts(list(value)) for value in mappings)
+        and all(are_texts(lineage) for lineage in checkpoint.lineages.values())
+        and all(isinstance(value, str) for value in texts)
+        and type(checkpoint.image_size) is int
         and 0 < checkpoint.image_size <= 4096
+        and type(checkpoint.tta_views) is int
         and checkpoint.tta_views in range(1, MAX_TTA_VIEWS + 1)
         and isinstance(checkpoint.weights, dict)
         and all(isinstance(value, Tensor) for value in checkpoint.weights.values())
-        and all(isinstance(each, tuple | list) and len(each) == 3 for each in (checkpoint.mean, checkpoint.std))
-        and all(isinstance(value, int | float) for value in (*checkpoint.mean, *checkpoint.std))
+        and are_numbers(checkpoint.mean, 3)
+        and are_numbers(checkpoint.std, 3)
         and all(value > 0 for value in checkpoint.std)
-        and isinstance(checkpoint.toolkit, str)
-        and isinstance(checkpoint.trained, str)
+        and all(type(value) in (int, float) for value in checkpoint.scores.values())
         and _are_fingerprints(checkpoint.fingerprints)
+        and isinstance(checkpoint.padded_first, bool)
+        and isinstance(counts, list)
+        and are_numbers(counts, len(counts))
+        and len(counts) in (0, len(checkpoint.classes))
     )
     if not sound:
         raise CheckpointError(f"{path} is a damaged model: its classes, image size or weights are not valid")
-    if any(value.is_floating_point() and not value.isfinite().all() for value in checkpoint.weights.values()):
+    if not all(value.isfinite().all() for value in checkpoint.weights.values()):
         raise CheckpointError(f"{path} is a spoilt model: its weights are not all numbers; train it again")
 
 
@@ -166,10 +187,6 @@ def _are_fingerprints(value: Any) -> bool:
     if value is None:
         return True
     return isinstance(value, Tensor) and value.dtype == torch.uint8 and value.ndim == 2 and value.shape[1] == BYTES
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def save_tensors(path: Path | str, content: dict[str, Any]) -> None:
@@ -197,11 +214,14 @@ def load_tensors(path: Path | str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise CheckpointError(f"there is no file {path}")
     try:
+        check_archive(Path(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
+        check_content(content)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} is not a file of tensors, or holds code, which is never run") from error
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is not a file of tensors, or is damaged ({type(error).__name__})") from error
+    except Exception as error:  # on bytes that are no file of its own, torch raises whatever it comes to
+        reason = str(error) if type(error) is ValueError and str(error).startswith("it ") else type(error).__name__
+        raise CheckpointError(f"{path} is not a file of tensors, or is damaged ({reason})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} does not hold a dictionary of tensors")
     return content

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from common.errors import ToolkitError
 from common.fingerprints import stack
 from common.images import ImageError
-from common.pages import Page
 from models.device import Device
 from models.networks import head_name
-from models.preprocessing import Normalisation, Square, read_squares
+from models.preprocessing import Normalisation, Preparation, Square, read_squares
 
 BATCH_SIZE = 64
 MAX_TTA_VIEWS = 8
@@ -97,16 +96,15 @@ class PredictedFiles:
 def predict_files(
     predictor: Predictor,
     paths: Sequence[Path],
-    size: int,
+    preparation: Preparation,
     on_progress: Callable[[int], Any] = lambda _: None,
-    page: Page = 1,
 ) -> PredictedFiles:
-    """Predict image files, in their order, read at `size` pixels; only a few batches are in memory at a time.
+    """Predict image files, in their order; only a few batches are in memory at a time.
 
-    `on_progress` is called with the number of images after each batch; page: which one of files with several. Raises
-    ToolkitError, which names them, where none can be read.
+    `on_progress` is called with the number of images after each batch. Raises ToolkitError, which names them, where
+    none can be read.
     """
-    squares = iter(zip(paths, read_squares(paths, size, page), strict=True))
+    squares = iter(zip(paths, read_squares(paths, preparation), strict=True))
     predictions, fingerprints, one_colour = [], [], []
     faults: dict[Path, str] = {}
     pages: dict[Path, int] = {}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 from threading import Lock
 
@@ -20,8 +21,36 @@ from common.images import ImageError, image_size, is_one_colour, read_image
 from common.pages import Page
 
 READ_AHEAD = 256  # images
-LARGE = 10_000_000  # pixels; larger images are read one at a time, so that memory stays bounded
+# Pixels of an image, and of the square into which it is padded, from which on images are read one at a time, so that
+# memory stays bounded; and of the largest square, to which longer images are reduced before they are padded.
+LARGE, LARGE_SQUARE, LARGEST_SQUARE = 10_000_000, 40_000_000, 100_000_000
 _LARGE_LOCK = Lock()
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How an image file becomes a square: `size` is its side in pixels, `page` which one of a file with several.
+
+    padded_first: it is padded to a square at full size and then resized bilinearly, as ParticleTrieur and MISO do.
+    Models of format 6 and before learnt from images that were resized bicubically and then padded.
+    """
+
+    size: int
+    page: Page = 1
+    padded_first: bool = True
+
+    def square(self, image: Image.Image) -> np.ndarray:
+        """Return a whole image in a square, padded with its border's colour: uint8 (size, size, 3).
+
+        Nothing is cut off and nothing is distorted: proportions distinguish species.
+        """
+        if not self.padded_first:
+            return np.asarray(_padded(_resized(image, self.size, Image.Resampling.BICUBIC), self.size))
+        longest = isqrt(LARGEST_SQUARE)
+        if max(image.size) > longest:
+            image = _resized(image, longest, Image.Resampling.BILINEAR)
+        padded = _padded(image, max(image.size))
+        return np.asarray(_resized(padded, self.size, Image.Resampling.BILINEAR))
 
 
 @dataclass(frozen=True)
@@ -49,27 +78,28 @@ class Normalisation:
 IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
-def fit_square(image: Image.Image, size: int) -> np.ndarray:
-    """Return a whole image in a square of `size` pixels, padded with its border's colour: uint8 (size, size, 3).
-
-    Nothing is cut off and nothing is distorted: proportions distinguish species.
-    """
-    scale = size / max(image.size)
+def _resized(image: Image.Image, longest: int, method: Image.Resampling) -> Image.Image:
+    """Return an image with so many pixels along its longer side."""
+    scale = longest / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
-    if (width, height) != image.size:
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
-    pixels = np.asarray(image)
-    square = np.empty((size, size, 3), np.uint8)
-    square[:] = border_colour(pixels)
-    top, left = (size - height) // 2, (size - width) // 2
-    square[top : top + height, left : left + width] = pixels
+    return image if (width, height) == image.size else image.resize((width, height), method)
+
+
+def _padded(image: Image.Image, side: int) -> Image.Image:
+    """Return an image in the middle of a square of `side` pixels of its border's colour."""
+    if image.size == (side, side):
+        return image
+    square = Image.new("RGB", (side, side), border_colour(image))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return square
 
 
-def border_colour(pixels: np.ndarray) -> np.ndarray:
-    """Return the median colour, uint8 (3,), of the outermost pixels of an image (height, width, 3)."""
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    return np.median(border, axis=0).astype(np.uint8)
+def border_colour(image: Image.Image) -> tuple[int, ...]:
+    """Return the median colour of the outermost pixels of an RGB image."""
+    width, height = image.size
+    sides = [(0, 0, width, 1), (0, height - 1, width, height), (0, 0, 1, height), (width - 1, 0, width, height)]
+    border = np.concatenate([np.asarray(image.crop(side)).reshape(-1, 3) for side in sides])
+    return tuple(np.median(border, axis=0).astype(int).tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,18 +116,20 @@ class Square:
     one_colour: bool
 
 
-def read_square(path: Path, size: int, page: Page = 1) -> Square:
-    """Return an image, of several pages one, in a square of `size` pixels. Raises ImageError where it cannot."""
+def read_square(path: Path, preparation: Preparation) -> Square:
+    """Return an image in a square. Raises ImageError where it cannot be read."""
     try:
         width, height = image_size(path)
     except ImageError:  # `read_image` says why
         width = height = 0
-    with _LARGE_LOCK if width * height >= LARGE else nullcontext():
-        image = read_image(path, page)
-        return Square(fit_square(image, size), fingerprint(image), image.info["pages"], is_one_colour(image))
+    large = width * height >= LARGE or max(width, height) ** 2 >= LARGE_SQUARE
+    with _LARGE_LOCK if large else nullcontext():
+        image = read_image(path, preparation.page)
+        pixels = preparation.square(image)
+        return Square(pixels, fingerprint(image), image.info["pages"], is_one_colour(image))
 
 
-def read_squares(paths: Iterable[Path], size: int, page: Page = 1) -> Iterator[Square | ImageError]:
+def read_squares(paths: Iterable[Path], preparation: Preparation) -> Iterator[Square | ImageError]:
     """Yield for each path, in order, its image as `read_square` returns it, or the error that says why there is none.
 
     Several threads read ahead of whoever asks, but by no more than READ_AHEAD images.
@@ -106,7 +138,7 @@ def read_squares(paths: Iterable[Path], size: int, page: Page = 1) -> Iterator[S
         waiting: deque[Future[Square | ImageError]] = deque()
         try:
             for path in paths:
-                waiting.append(pool.submit(_square_or_error, path, size, page))
+                waiting.append(pool.submit(_square_or_error, path, preparation))
                 if len(waiting) > READ_AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -115,9 +147,9 @@ def read_squares(paths: Iterable[Path], size: int, page: Page = 1) -> Iterator[S
             pool.shutdown(cancel_futures=True)
 
 
-def _square_or_error(path: Path, size: int, page: Page) -> Square | ImageError:
+def _square_or_error(path: Path, preparation: Preparation) -> Square | ImageError:
     try:
-        return read_square(path, size, page)
+        return read_square(path, preparation)
     except ImageError as error:
         return error
 

@@ -37,7 +37,7 @@ class Classifier:
         self.model, self.confidence, self.age = model, confidence, age
         self.ranges = ranges if age is not None else {}
         self.calibration = model.calibration
-        self.confusion = _confusion(model)
+        self.confusion = validation_confusion(model)
         self.names = unique_names(model)
         self.page = page
         options = [confidence, IN_DISTRIBUTION_SHARE, age, sorted(self.ranges.items())]
@@ -92,7 +92,11 @@ def unique_names(model: LoadedModel) -> list[str]:
     return [name if taken[name] == 1 else in_one_line(directory) for name, directory in both]
 
 
-def _confusion(model: LoadedModel) -> np.ndarray | None:
+def validation_confusion(model: LoadedModel) -> np.ndarray | None:
+    """Return the counts of validation images by (actual, predicted) class, None where the model file holds none.
+
+    Raises CheckpointError where they do not fit its classes.
+    """
     stored = model.checkpoint.calibration.get("confusion")
     if stored is None:
         return None

@@ -9,7 +9,10 @@ import torch
 from models.checkpoint import Checkpoint
 
 # What of a model file decides about its predictions.
-PARTS = ("architecture", "image_size", "classes", "lineages", "mean", "std", "tta_views", "calibration", "weights")
+PARTS = (
+    *("architecture", "image_size", "padded_first", "classes", "lineages", "mean", "std", "tta_views", "calibration"),
+    "weights",
+)
 
 
 def fingerprint(checkpoint: Checkpoint, *options: Any) -> str:

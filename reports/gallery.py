@@ -71,7 +71,7 @@ def draw_gallery(
     chosen = [wrong[1::3], _surest_of_each_class(predictions)]
     explained = [index for some in chosen for index in gallery.take_predicted(predictions, some, EXPLAINED)]
     mistakes = gallery.take_predicted(predictions, wrong, MISTAKES)
-    overlays = saliency(model.predictor, predictions, explained, model.checkpoint.image_size)
+    overlays = saliency(model.predictor, predictions, explained, model.checkpoint.preparation(predictions.page))
     for name in ("mistakes.png", "saliency.png"):
         (directory / name).unlink(missing_ok=True)  # of an earlier report, if this one has nothing to draw
     if mistakes:

@@ -117,8 +117,8 @@ class _Named:
 def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, done: int) -> _Named:
     """Append a row to the table for each image that waits and can be read."""
     named = _Named()
-    size = classifier.model.checkpoint.image_size
-    squares = read_squares((image.path for image in waiting), size, classifier.page)
+    preparation = classifier.model.checkpoint.preparation(classifier.page)
+    squares = read_squares((image.path for image in waiting), preparation)
 
     def readable() -> Iterator[tuple[OwnImage, np.ndarray]]:
         for image, square in zip(waiting, squares, strict=True):

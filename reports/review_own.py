@@ -131,7 +131,8 @@ class _Cards:
 def _complete(features: Features, images: Sequence[OwnImage], classifier: Classifier) -> None:
     """Take note of the features of images that an earlier run has named."""
     missing = [image for image in images if image.name not in features]
-    squares = read_squares((image.path for image in missing), classifier.model.checkpoint.image_size, classifier.page)
+    preparation = classifier.model.checkpoint.preparation(classifier.page)
+    squares = read_squares((image.path for image in missing), preparation)
     pairs = zip(missing, squares, strict=True)
     whole = ((image, square) for image, square in pairs if not isinstance(square, ImageError))
     while batch := list(islice(whole, BATCH_SIZE)):

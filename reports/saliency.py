@@ -16,7 +16,7 @@ from torch import Tensor
 
 from evaluation.predictions import LabelledPredictions
 from models.prediction import Predictor, as_batch
-from models.preprocessing import read_square
+from models.preprocessing import Preparation, read_square
 
 ImagePair = tuple[np.ndarray, np.ndarray]  # an image, and the same with its map laid over it: uint8 (s, s, 3) each
 Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks for one class, (n,)
@@ -30,12 +30,12 @@ BATCH = 32
 
 
 def saliency(
-    predictor: Predictor, predictions: LabelledPredictions, chosen: list[int], size: int
+    predictor: Predictor, predictions: LabelledPredictions, chosen: list[int], preparation: Preparation
 ) -> dict[int, ImagePair]:
-    """Return for images of `size` pixels what speaks for the prediction: an entry for each index of `chosen`."""
+    """Return what speaks for the prediction of some images: an entry for each index of `chosen`."""
     pairs = {}
     for index in chosen:
-        square = read_square(predictions.paths[index], size, predictions.page).pixels
+        square = read_square(predictions.paths[index], preparation).pixels
         image = predictor.device.place_images(predictor.normalisation.apply(as_batch([square])))
         score = _log_odds(predictor, int(predictions.predicted[index]))
         pairs[index] = (square, _overlay(square, saliency_map(score, image.float())))

@@ -40,6 +40,7 @@ class VisualiseSettings:
         None  # directory; None: no report. Of own pictures: where the answers go, OWN_PICTURES if None
     )
     pdf: str | None = None  # one of PAPERS: on which the report is printed to report.pdf; None: not at all
+    export: Path | None = None  # directory of the model for other programs; None: no export
     confidence: float = 0.9  # of conformal sets and lowest supported taxa, in (0, 1)
     device: str | None = None  # by torch's name; None: the best there is
 
@@ -53,6 +54,12 @@ class VisualiseSettings:
         """The format of the grid, by the ending of its file's name."""
         return self.output.suffix.lstrip(".").lower() or "png"
 
+    @property
+    def only_exports(self) -> bool:
+        """Whether there is nothing to show: the model is exported, and no pictures lie beside it."""
+        nothing_else = self.images is None and self.report is None
+        return self.export is not None and nothing_else and not self.validate.exists()
+
     def check_inputs(self) -> None:
         """Raise ToolkitError where what is to be read is not there, or what is written would replace something else."""
         if self.images is None and self.report is not None and (self.report / ASSEMBLAGE).exists():
@@ -61,6 +68,8 @@ class VisualiseSettings:
             raise ToolkitError(f"{self.own_output} holds a report, and the answers need their own directory", "report")
         if not self.model.is_file():
             raise ToolkitError(f"there is no model file {self.model}: run train_classifier.py first", "model")
+        if self.only_exports:
+            return
         if self.images is None:
             _check_directory(self.validate, "validate", "; prepare_image_model.py makes it")
         else:

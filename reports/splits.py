@@ -39,8 +39,8 @@ def predict_split(
     page = page_of(directory, model) if page is None else page
     name = directory.resolve().name
     with Progress(total=len(samples), desc=f"Classifying {name}/", unit=" pictures", leave=False) as bar:
-        size = model.checkpoint.image_size
-        predicted = predict_files(model.predictor, [path for path, _ in samples], size, bar.update, page)
+        preparation = model.checkpoint.preparation(page)
+        predicted = predict_files(model.predictor, [path for path, _ in samples], preparation, bar.update)
     samples = [sample for sample, read in zip(samples, predicted.read, strict=True) if read]
     manifest = manifest_beside(directory)
     known = model.checkpoint.fingerprints

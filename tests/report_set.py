@@ -17,7 +17,7 @@ from models.checkpoint import Checkpoint, save_checkpoint
 from models.device import Device
 from models.networks import build_network, head_name
 from models.prediction import as_batch
-from models.preprocessing import fit_square
+from models.preprocessing import Preparation
 from reports.model import LoadedModel
 from reports.splits import predict_split
 from tests.tiny import SHAPES, draw_shape, write_image_folders
@@ -36,7 +36,7 @@ def trained_checkpoint():
     torch.manual_seed(0)
     checkpoint = Checkpoint("mnasnet0_5", SIZE, CLASSES, {}, lineages=LINEAGES, toolkit="0.9.1")
     checkpoint.weights = build_network("mnasnet0_5", len(CLASSES), SIZE).state_dict()
-    images = as_batch([fit_square(draw_shape(shape, n), SIZE) for shape in CLASSES for n in range(4)])
+    images = as_batch([Preparation(SIZE).square(draw_shape(shape, n)) for shape in CLASSES for n in range(4)])
     predictor = checkpoint.predictor(CPU)
     features = predictor(images).features.double()
     wanted = 2 * torch.eye(len(CLASSES)).double().repeat_interleave(4, 0)

@@ -1,11 +1,24 @@
 import pickle
+import time
+import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
 
 import common
-from models.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint, save_tensors
+from models.checkpoint import (
+    FORMAT,
+    VERSION,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+    save_tensors,
+)
 from models.networks import build_network
+from models.preprocessing import Preparation
+from tests.memory import on_linux, peak_of
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +88,8 @@ def test_code_in_a_model_is_never_run(tmp_path, monkeypatch):
         ({"std": ["a", "b", "c"]}, "damaged"),
         ({"std": [0, 0, 0]}, "damaged"),
         ({"weights": {"x": 1}}, "damaged"),
+        ({"padded_first": 3}, "damaged"),
+        ({"train_counts": [1, 2]}, "damaged"),
     ],
 )
 def test_a_model_that_was_tampered_with_is_refused(tmp_path, checkpoint, change, message):
@@ -83,6 +98,94 @@ def test_a_model_that_was_tampered_with_is_refused(tmp_path, checkpoint, change,
     save_tensors(tmp_path / "model", content | change)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(tmp_path / "model")
+
+
+def loop():
+    """Return a list that holds itself."""
+    values = []
+    values.append(values)
+    return values
+
+
+def doubled(times=60):
+    """Return a list of two lists of two lists …: a few bytes that take 2**60 steps to go through."""
+    values = []
+    for _ in range(times):
+        values = [values, values]
+    return values
+
+
+@pytest.mark.parametrize("name", ["mean", "std"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [float("nan"), 0.5, 0.5],
+        [float("inf"), 0.5, 0.5],
+        [0.5 + 1j, 0.5, 0.5],
+        ["0.5", "0.5", "0.5"],
+        [True, True, True],
+        [[0.5], [0.5], [0.5]],
+        [0.5, 0.5],
+        torch.ones(3),
+        loop(),
+        doubled(),
+    ],
+)
+def test_a_normalisation_that_is_no_three_numbers_is_refused(tmp_path, checkpoint, name, values):
+    save_tensors(tmp_path / "model", {**vars(checkpoint), "format": FORMAT, "version": VERSION, name: values})
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(tmp_path / "model")
+
+
+@pytest.mark.parametrize("part", ["classes", "lineages", "calibration", "scores", "options", "version", "surprise"])
+@pytest.mark.parametrize("value", [loop(), doubled(), {"a": loop()}, {"a": [doubled()]}, 10**4000, {"a": 10**4000}])
+def test_what_never_ends_is_refused_at_once(tmp_path, checkpoint, part, value):
+    save_tensors(tmp_path / "model", {**vars(checkpoint), "format": FORMAT, "version": VERSION, part: value})
+    began = time.monotonic()
+    with pytest.raises(CheckpointError, match="model"):
+        load_checkpoint(tmp_path / "model")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda weights: torch.full_like(weights, float("nan")),
+        lambda weights: torch.full_like(weights, float("inf")),
+        lambda weights: weights.to(torch.complex64),
+        lambda weights: weights.to(torch.int64),
+        lambda weights: weights > 0,
+        lambda weights: weights.double(),
+        lambda weights: weights.half(),
+        lambda weights: weights.to_sparse(),
+        lambda weights: torch.zeros(1).expand(10**12),
+        lambda weights: torch.zeros(1).as_strided(weights.shape, [0] * weights.ndim),
+        lambda weights: weights.tolist(),
+        lambda weights: "weights",
+        lambda weights: [weights],
+    ],
+)
+def test_weights_that_are_no_numbers_of_their_kind_are_refused(tmp_path, checkpoint, spoilt):
+    weights = dict(checkpoint.weights)
+    weights["classifier.1.weight"] = spoilt(weights["classifier.1.weight"])
+    save_checkpoint(tmp_path / "model", replace(checkpoint, weights=weights))
+    with pytest.raises(CheckpointError, match=r"damaged|spoilt|another kind|do not fit"):
+        load_checkpoint(tmp_path / "model").network()
+
+
+@on_linux
+def test_a_model_that_claims_more_memory_than_it_has_takes_none(tmp_path, checkpoint):
+    with zipfile.ZipFile(tmp_path / "model", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
+        with archive.open("archive/data/0", "w", force_zip64=True) as entry:
+            for _ in range(300):
+                entry.write(bytes(1 << 20))
+    assert peak_of(lambda: refused(tmp_path / "model")) < 50e6
+
+
+def refused(path):
+    with pytest.raises(CheckpointError, match="it is compressed"):
+        load_checkpoint(path)
 
 
 def test_weights_of_another_network_are_refused(checkpoint):
@@ -101,10 +204,20 @@ def test_a_model_of_an_older_format_is_read_by_todays_names(tmp_path, checkpoint
     calibration["familiarity"] = {"power": 0.5, "looks": torch.ones(2, 2), "usual": torch.zeros(4)}
     save_checkpoint(tmp_path / "new", checkpoint)
     content = torch.load(tmp_path / "new", weights_only=True)
-    del content["tta_views"], content["toolkit"]
+    del content["tta_views"], content["toolkit"], content["padded_first"], content["train_counts"]
     save_tensors(tmp_path / "old", content | {"version": 4, "turns": 8, "calibration": calibration})
     old = load_checkpoint(tmp_path / "old")
     assert (old.tta_views, old.toolkit, old.scores) == (8, "", {"accuracy": 0.5})
     assert list(old.calibration) == ["temperature", "rank_limits", "nonconformity", "confusion", "ood_detector"]
     assert list(old.calibration["ood_detector"]) == ["power", "reference_features", "validation_scores"]
     assert all(torch.equal(old.weights[name], value) for name, value in checkpoint.weights.items())
+
+
+@pytest.mark.parametrize("version", [1, 4, 6])
+def test_a_model_of_an_older_format_goes_on_preparing_images_as_it_was_trained(tmp_path, checkpoint, version):
+    save_checkpoint(tmp_path / "new", checkpoint)
+    content = torch.load(tmp_path / "new", weights_only=True)
+    del content["padded_first"], content["train_counts"]
+    save_tensors(tmp_path / "old", content | {"version": version})
+    assert load_checkpoint(tmp_path / "new").preparation("sharpest") == Preparation(64, "sharpest", padded_first=True)
+    assert load_checkpoint(tmp_path / "old").preparation() == Preparation(64, 1, padded_first=False)

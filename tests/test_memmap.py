@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from common.errors import ToolkitError
 from common.image_folder import list_image_folder
 from models.device import keep_freed_memory
+from models.preprocessing import Preparation
 from tests.memory import in_a_process, on_linux, peak_of
 from tests.tiny import write_image_folders
 from tests.training_runs import PRETRAINED, SMALL, command, history, train, wait_for, write_pretrained
@@ -98,9 +99,9 @@ def test_rows_lie_in_memory_where_the_disk_takes_no_file(tmp_path, monkeypatch):
 @on_linux
 def test_images_read_into_a_file_are_those_read_into_memory(tmp_path, monkeypatch):
     samples = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train").samples
-    in_memory = read_images(samples, 40).images
+    in_memory = read_images(samples, Preparation(40)).images
     monkeypatch.setattr(memmap, "HEADROOM", 1 << 60)
-    mapped = read_images(samples, 40).images
+    mapped = read_images(samples, Preparation(40)).images
     assert mapped_below(tmp_path)
     assert torch.equal(in_memory.pixels, mapped.pixels)
     assert in_memory.pixels.stride() == mapped.pixels.stride()

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from common.images import ImageError
-from models.preprocessing import READ_AHEAD, read_squares
+from models.preprocessing import READ_AHEAD, Preparation, read_squares
 from reports.image_files import list_own_images
 from tests.tiny import draw_shape
 
@@ -30,7 +30,7 @@ def test_images_of_all_kinds(tmp_path):
     Image.new("L", (1, 5000), 9).save(tmp_path / "thin.png")
     Image.new("1", (8000, 8000), 1).save(tmp_path / "huge.png")
     listed = list_own_images(tmp_path, tmp_path / "out")
-    squares = read_squares((image.path for image in listed.images.values()), 40)
+    squares = read_squares((image.path for image in listed.images.values()), Preparation(40))
     found = {name: square.pixels for name, square in zip(listed.images, squares, strict=True)}
     stretched = np.asarray(plain, float) - np.asarray(plain).min()
     stretched = np.floor(stretched / stretched.max() * 255)
@@ -73,7 +73,7 @@ def test_an_image_that_goes_while_the_folder_is_read_is_a_fault(tmp_path):
     draw_shape("disc", 0).save(tmp_path / "a.png")
     images = list_own_images(tmp_path, tmp_path / "out").images
     images["a.png"].path.unlink()
-    (gone,) = read_squares([images["a.png"].path], 40)
+    (gone,) = read_squares([images["a.png"].path], Preparation(40))
     assert isinstance(gone, ImageError) and "cannot be opened" in str(gone)
 
 
@@ -86,7 +86,7 @@ def test_reading_ahead_is_bounded(tmp_path):
             asked.append(1)
             yield tmp_path / "one.png"
 
-    stream = read_squares(endless(), 40)
+    stream = read_squares(endless(), Preparation(40))
     for _ in range(5):
         next(stream)
     assert len(asked) == READ_AHEAD + 5

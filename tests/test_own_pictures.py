@@ -29,7 +29,7 @@ from models.checkpoint import Checkpoint, save_checkpoint
 from models.device import Device
 from models.networks import build_network, head_name
 from models.prediction import BATCH_SIZE, as_batch
-from models.preprocessing import fit_square
+from models.preprocessing import Preparation
 from reports.model import LoadedModel
 from reports.own_pictures import name_own_pictures
 from reports.own_summary import sheet_lines
@@ -82,7 +82,7 @@ def table(path):
 
 
 def squares_of(paths):
-    return as_batch([fit_square(read_image(path), 40) for path in paths])
+    return as_batch([Preparation(40).square(read_image(path)) for path in paths])
 
 
 def test_each_picture_has_the_models_answer(model, folder, tmp_path):

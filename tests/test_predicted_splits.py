@@ -9,7 +9,7 @@ from models.checkpoint import Checkpoint
 from models.device import Device
 from models.networks import build_network
 from models.prediction import as_batch
-from models.preprocessing import read_square
+from models.preprocessing import Preparation, read_square
 from reports.model import LoadedModel
 from reports.splits import manifest_beside, predict_split, thin_out
 from tests.tiny import SHAPES, draw_shape, write_image_folders
@@ -38,7 +38,7 @@ def test_images_at_any_depth_go_with_their_rows(model, tmp_path):
     assert split.manifest[position] == row and split.groups[position] == "one"
     others = [(known.path, group) for known, group in zip(split.manifest, split.groups, strict=True) if known != row]
     assert others == [("", str(path)) for path in split.paths if path != deeper]
-    logits = model.predictor(as_batch([read_square(path, 40).pixels for path in split.paths])).logits
+    logits = model.predictor(as_batch([read_square(path, Preparation(40)).pixels for path in split.paths])).logits
     torch.testing.assert_close(split.prediction.logits, logits)
 
 

@@ -12,7 +12,8 @@ from common.image_folder import list_image_folder
 from common.images import ImageError
 from models.networks import build_network, size_step, transfer
 from models.prediction import Predictor, predict, predict_files, tta_views
-from models.preprocessing import IMAGENET, fit_square, native_size, read_squares
+from models.preprocessing import IMAGENET, Preparation, native_size, read_squares
+from tests.memory import in_a_process, on_linux, peak_of
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 from tests.training_runs import CPU
 from training.images import read_images
@@ -36,9 +37,10 @@ def test_normalising_is_torchvisions():
     height=st.integers(1, 60),
     size=st.integers(8, 48),
     colour=st.tuples(*[st.integers(0, 255)] * 3),
+    padded_first=st.booleans(),
 )
-def test_a_whole_image_fits_its_square_padded_with_its_border(width, height, size, colour):
-    square = fit_square(Image.new("RGB", (width, height), colour), size)
+def test_a_whole_image_fits_its_square_padded_with_its_border(width, height, size, colour, padded_first):
+    square = Preparation(size, padded_first=padded_first).square(Image.new("RGB", (width, height), colour))
     assert square.shape == (size, size, 3) and square.dtype == np.uint8
     assert (square == np.array(colour, np.uint8)).all()
 
@@ -46,8 +48,42 @@ def test_a_whole_image_fits_its_square_padded_with_its_border(width, height, siz
 def test_proportions_are_kept():
     image = Image.new("RGB", (80, 40), "black")
     image.paste("white", (4, 4, 76, 36))
-    white = np.argwhere(fit_square(image, 40)[..., 0] > 128)
+    white = np.argwhere(Preparation(40).square(image)[..., 0] > 128)
     assert tuple(white.max(0) - white.min(0) + 1) == (16, 36)
+
+
+@pytest.mark.parametrize("size", [(126, 175), (175, 126), (64, 64), (90, 7), (31, 200), (1, 5)])
+@pytest.mark.parametrize("side", [37, 64, 160])
+def test_images_are_prepared_as_the_tools_of_the_field_do(size, side):
+    """As shared formats say: padded to a square with the median colour of the edge pixels, centred, then bilinear."""
+    chance = np.random.default_rng(sum(size))
+    pixels = chance.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    longest = max(size)
+    canvas = np.full((longest, longest, 3), np.median(edge, axis=0).astype(np.uint8))
+    top, left = (longest - size[1]) // 2, (longest - size[0]) // 2
+    canvas[top : top + size[1], left : left + size[0]] = pixels
+    expected = np.asarray(Image.fromarray(canvas).resize((side, side), Image.Resampling.BILINEAR))
+    assert (Preparation(side).square(Image.fromarray(pixels)) == expected).all()
+
+
+def test_a_very_long_image_is_reduced_before_it_is_padded(monkeypatch):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 3000, 3), dtype=np.uint8))
+    image = image.resize((3000, 300), Image.Resampling.BOX, (0, 0, 300, 30))  # blocks, which survive a reduction
+    whole = Preparation(100).square(image).astype(int)
+    monkeypatch.setattr("models.preprocessing.LARGEST_SQUARE", 1000**2)
+    reduced = Preparation(100).square(image).astype(int)
+    assert reduced.shape == (100, 100, 3) and np.abs(reduced - whole).mean() < 2
+
+
+@on_linux
+@pytest.mark.slow
+def test_a_very_long_image_takes_bounded_memory():
+    assert in_a_process(memory_to_prepare, (80_000, 1000)) < 1.5e9  # its square would take 26e9
+
+
+def memory_to_prepare(size: tuple[int, int]) -> int:
+    return peak_of(lambda: Preparation(64).square(Image.new("RGB", size, "white")))
 
 
 def test_the_native_size_is_the_median_of_the_longer_sides(tmp_path):
@@ -62,7 +98,7 @@ def test_the_native_size_is_the_median_of_the_longer_sides(tmp_path):
 def test_images_are_read_in_order_and_with_their_labels(tmp_path):
     folder = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train")
     samples, classes = folder.samples, folder.classes
-    images = read_images(samples, 40).images
+    images = read_images(samples, Preparation(40)).images
     assert classes == sorted(SHAPES) and len(images) == 6
     assert images.pixels.shape == (6, 3, 40, 40) and images.pixels.dtype == torch.uint8
     assert images.labels.tolist() == [0, 0, 1, 1, 2, 2]
@@ -77,7 +113,7 @@ def test_squares_are_read_ahead_in_order_and_errors_keep_their_place(tmp_path, m
     for number, path in enumerate(paths):
         Image.new("RGB", (20 + 2 * number, 20), (number, 0, 0)).save(path)
     paths[4].write_bytes(b"no image")
-    squares = list(read_squares(iter(paths), 16))
+    squares = list(read_squares(iter(paths), Preparation(16)))
     assert isinstance(squares[4], ImageError)
     assert [int(square.pixels[8, 8, 0]) for place, square in enumerate(squares) if place != 4] == [
         0,
@@ -102,8 +138,8 @@ def test_files_are_predicted_as_images_in_memory(tmp_path, predictor, monkeypatc
     monkeypatch.setattr("models.prediction.BATCH_SIZE", 4)
     samples = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train").samples
     steps = []
-    given = predict_files(predictor, [path for path, _ in samples], 40, steps.append).prediction
-    expected = predict(predictor, read_images(samples, 40).images.pixels)
+    given = predict_files(predictor, [path for path, _ in samples], Preparation(40), steps.append).prediction
+    expected = predict(predictor, read_images(samples, Preparation(40)).images.pixels)
     assert steps == [4, 2] and given.logits.shape == (6, 3) and given.features.shape == (6, 512)
     assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(given, expected, strict=True))
     chosen = given.select(torch.tensor([5, 0]))
@@ -114,10 +150,10 @@ def test_files_that_cannot_be_predicted_are_left_out_with_their_reasons(tmp_path
     paths = [
         path for path, _ in list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train").samples
     ]
-    whole = predict_files(predictor, paths, 40)
+    whole = predict_files(predictor, paths, Preparation(40))
     for path in paths[1::2]:
         path.write_bytes(b"")
-    given = predict_files(predictor, paths, 40)
+    given = predict_files(predictor, paths, Preparation(40))
     assert given.read.tolist() == [True, False] * 3
     assert given.faults == dict.fromkeys(paths[1::2], "it is empty (0 bytes)")
     assert torch.allclose(given.prediction.logits, whole.prediction.logits[::2], atol=1e-5)
@@ -125,7 +161,7 @@ def test_files_that_cannot_be_predicted_are_left_out_with_their_reasons(tmp_path
     for path in paths[::2]:
         path.write_bytes(b"")
     with pytest.raises(ToolkitError, match=r"^none of 6 pictures can be read: .*bar0\.png \(it is empty.*ring1\.png"):
-        predict_files(predictor, paths, 40)
+        predict_files(predictor, paths, Preparation(40))
 
 
 def test_views_are_all_different_and_begin_with_the_mirror_image():

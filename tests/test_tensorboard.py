@@ -1,6 +1,7 @@
 """What training/tensorboard.py writes, read back with TensorBoard's own readers."""
 
 import shutil
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from evaluation.taxonomy import Taxonomy
 from models.prediction import Prediction
-from models.preprocessing import fit_square
+from models.preprocessing import Preparation
 from tests.tiny import SHAPES, draw_shape
 from training.images import InMemoryImages
 from training.tensorboard import COMPONENTS, TensorBoardLog, evenly_spaced, principal_components
@@ -29,7 +30,7 @@ SAID = torch.tensor([0, 0, 3, 0, 2, 2, 2, 2, 2])
 
 
 def drawn_images(size: int = 40) -> InMemoryImages:
-    drawn = [fit_square(draw_shape(shape, seed), size) for shape in SHAPES for seed in range(3)]
+    drawn = [Preparation(size).square(draw_shape(shape, seed)) for shape in SHAPES for seed in range(3)]
     pixels = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
     labels = torch.arange(3).repeat_interleave(3)
     return InMemoryImages(pixels, labels, [Path(f"{shape}/a\tb {shape}{n}.png") for shape in SHAPES for n in range(3)])
@@ -71,6 +72,37 @@ def test_accuracy_by_class(events):
         logged = events.Scalars(f"accuracy by class/{shape}")
         assert [event.step for event in logged] == [1, 2]
         assert [event.value for event in logged] == pytest.approx([right, right])
+
+
+def test_of_many_classes_those_with_the_most_pictures_have_curves(tmp_path):
+    count = 200
+    names = [f"Genus species{label:03d}" for label in range(count)]
+    labels = torch.cat([torch.arange(count), torch.arange(100, 130), torch.arange(199, 200)])
+    images = InMemoryImages(torch.zeros(len(labels), 3, 8, 8, dtype=torch.uint8), labels, [Path("a.png")] * len(labels))
+    log = TensorBoardLog(tmp_path)
+    for step in (1, 2):
+        logits = torch.rand(len(labels), count, generator=torch.Generator().manual_seed(step))
+        log.write_predictions(step, Taxonomy.of(names, {}), images, logits)
+    log.close()
+    events = EventAccumulator(str(tmp_path / "validate"), size_guidance={"tensors": 0}).Reload()
+    expected = {names[label] for label in (*range(29), *range(100, 130), 199)}
+    tags = {tag.removeprefix("accuracy by class/") for tag in events.Tags()["scalars"] if "by class" in tag}
+    assert len(expected) == 60 and tags == expected
+    assert set(events.PluginTagToContent("pr_curves")) == {f"precision and recall/{name}" for name in expected}
+
+
+@pytest.mark.slow
+def test_a_thousand_classes_take_seconds_and_little_memory(tmp_path):
+    count = 1000
+    labels = torch.arange(count)
+    images = InMemoryImages(torch.zeros(count, 3, 8, 8, dtype=torch.uint8), labels, [Path("a.png")] * count)
+    log, taxonomy = TensorBoardLog(tmp_path), Taxonomy.of([f"Genus species{label:04d}" for label in range(count)], {})
+    log.write_predictions(1, taxonomy, images, torch.eye(count))
+    began = time.process_time()
+    log.write_predictions(2, taxonomy, images, torch.eye(count).roll(1, 0))
+    assert time.process_time() - began < 6
+    log.close()
+    assert sum(path.stat().st_size for path in tmp_path.rglob("events*")) < 5e6
 
 
 def test_precision_and_recall_are_scikit_learns(events):

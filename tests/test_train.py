@@ -72,7 +72,7 @@ def test_the_saved_model_is_the_best_one(trained):
     model = load_checkpoint(directory / "model")
     samples = list_image_folder(directory / "validate", model.classes).samples
     paths = [path for path, _ in samples]
-    prediction = predict_files(model.predictor(CPU), paths, model.image_size).prediction
+    prediction = predict_files(model.predictor(CPU), paths, model.preparation()).prediction
     right = prediction.logits.argmax(1) == torch.tensor([label for _, label in samples])
     assert right.double().mean().item() == pytest.approx(model.scores["accuracy"])
 
@@ -160,13 +160,6 @@ def test_what_torch_refuses_is_reported_in_a_sentence():
     assert refusal.value.settings[0] == "batch_size"
     with pytest.raises(RuntimeError, match="shapes"), torch_errors():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-
-
-@pytest.mark.slow
-def test_resuming_with_other_options_is_refused(trained):
-    directory, _ = trained
-    run = train(directory, *SMALL, "--epochs", "5", "--resume")
-    assert run.status == 1 and "by a run with epochs 4, not 5" in run.stderr
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from evaluation.taxonomy import Taxonomy
 from models.checkpoint import load_checkpoint
 from models.device import Device
 from models.prediction import Prediction, as_batch
-from models.preprocessing import fit_square
+from models.preprocessing import Preparation
 from reports.model import LoadedModel
 
 SIZE = 32
@@ -57,7 +57,7 @@ def model(tmp_path_factory):
 
 def ask(model, species):
     """Let the model predict new specimens of a species."""
-    squares = [fit_square(draw(species, 5000 + n, size=SIZE).convert("RGB"), SIZE) for n in range(TEST)]
+    squares = [Preparation(SIZE).square(draw(species, 5000 + n, size=SIZE).convert("RGB")) for n in range(TEST)]
     return model.predictor(as_batch(squares))
 
 

@@ -23,7 +23,7 @@ from common.pages import Page
 from common.progress import Progress
 from common.remarks import remarks
 from models.networks import own_image_size, size_step
-from models.preprocessing import native_size
+from models.preprocessing import Preparation, native_size
 from training.augmentation import Augmentation
 from training.images import InMemoryImages, ReadImages, read_images
 from training.orientation import max_rotation
@@ -110,7 +110,8 @@ class TrainingData:
         """Return what tells one data set from another, as plain values: files that were moved about by hand, too."""
         files = [[(path.parent.name, path.name) for path in split.paths] for split in (self.train, self.validate)]
         listed = hashlib.sha256(repr(files).encode("utf-8", "surrogateescape")).hexdigest()
-        return {"classes": self.classes, "dataset": self.digest, "image_size": self.image_size, "files": listed}
+        read = {"image_size": self.image_size, "padded_first": Preparation.padded_first}
+        return {"classes": self.classes, "dataset": self.digest, "files": listed, **read}
 
 
 def read_dataset(settings: Settings) -> TrainingData:
@@ -134,7 +135,7 @@ def read_dataset(settings: Settings) -> TrainingData:
     size = size or native_size([path for path, _ in samples], *settings.size_bounds, size_step(settings.use_model))
     both = [*samples, *folders["validate"].samples]
     with Progress(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
-        read = read_images(both, size, bar.update, page)
+        read = read_images(both, Preparation(size, page), bar.update)
     count = sum(path not in read.faults for path, _ in samples)
     train, validate = read.images[:count], read.images[count:]
     _refuse_unread(directory, classes, folders, read)

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from common.fingerprints import stack
 from common.images import ImageError
-from common.pages import Page
-from models.preprocessing import Square, read_square
+from models.preprocessing import Preparation, Square, read_square
 from training.memmap import allocate
 
 ROWS = 256  # images that are copied at a time
@@ -87,15 +86,15 @@ def _like(images: InMemoryImages, count: int) -> Tensor:
 
 def read_images(
     samples: Sequence[tuple[Path, int]],
-    size: int,
+    preparation: Preparation,
     on_progress: Callable[[int], Any] = lambda _: None,
-    page: Page = 1,
 ) -> ReadImages:
-    """Return images, given as (path, label), read at `size` pixels, several at a time; page: which of several.
+    """Return images, given as (path, label), several of which are read at a time.
 
     They lie in memory or, where that is small, in a file beside them (`training.memmap`). `on_progress` is called with
     1 after each image. Raises ToolkitError where there is no space.
     """
+    size = preparation.size
     pixels = allocate((len(samples), size, size, 3), torch.uint8, samples[0][0].parent)
     array = pixels.numpy()
     faults: dict[Path, str] = {}
@@ -105,7 +104,7 @@ def read_images(
 
     def read(index: int) -> Square | str:
         try:
-            square = read_square(samples[index][0], size, page)
+            square = read_square(samples[index][0], preparation)
         except ImageError as error:
             return str(error)
         array[index] = square.pixels

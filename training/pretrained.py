@@ -18,6 +18,11 @@ from models.networks import WeightsError, build_network, head_name, imagenet_wei
 
 LOG = logging.getLogger(__name__)
 
+# Under which names training programs save a state dict beside other things, and what DataParallel and torch.compile put
+# before the names of its tensors.
+WRAPPERS = ("state_dict", "model", "model_state_dict")
+PREFIXES = ("module.", "_orig_mod.")
+
 
 def build_pretrained(name: str, num_classes: int, size: int, weights: str) -> nn.Module:
     """Return the network `name` with `weights`: "imagenet", "none", or the path of a file with a state dict.
@@ -91,12 +96,20 @@ def weights_fingerprints(weights: str, model: Path) -> np.ndarray:
 def file_weights(path: Path) -> dict[str, Tensor]:
     """Return the state dict in a file of torch.save or safetensors, or in a model that train_classifier.py wrote.
 
-    Half-precision tensors become float32. Raises CheckpointError where it is not a file of tensors.
+    What other programs wrap it in is taken off (WRAPPERS, PREFIXES), and half-precision tensors become float32. Raises
+    CheckpointError where it is not a file of tensors.
     """
     content = _safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
     if content.get("format") == FORMAT:
         content = content["weights"]
-    tensors = {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    for _ in WRAPPERS:  # one may lie in another
+        content = next((content[name] for name in WRAPPERS if isinstance(content.get(name), dict)), content)
+    tensors = {name: tensor for name, tensor in content.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
+    if not tensors:
+        raise CheckpointError(f"{path} holds no weights")
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from common.errors import ToolkitError
-from common.files import in_one_line, write_csv
+from common.files import clear_leftovers, copy_whole, in_one_line, write_csv
 from common.fingerprints import BYTES, are_known
+from common.locks import exclusive_lock
 from common.names import safe_part
 from models.checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from models.prediction import Prediction
@@ -65,35 +66,42 @@ class RunFolder(Recorder):
     """
 
     def __init__(self, settings: Settings):
-        self._settings, self.model = settings, settings.save_model
+        self.settings, self.model = settings, settings.save_model
         self.log_directory = Path("logs", run_name(settings))
         self._last = settings.last
-        self._history = self.model.with_name(self.model.name + ".history.csv")
-        self._left_out = self.model.with_name(self.model.name + ".left_out.csv")
-        self._folds = self.model.with_name(self.model.name + ".folds.csv")
+        self._history, self._left_out, self._folds, self._previous, self._previous_history = settings.files[2:]
         self._inherited = np.empty((0, BYTES), np.uint8)
         self._identity: dict[str, Any] = {}
         self.folds: dict[str, Any] = {}  # what is saved of cross-validation (`training.folds`)
         self.can_be_resumed = False  # whether this run has saved a state to go on from
+        self._model_is_own = False  # whether `model` is of this run
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Keep the files to this process, and clear away what killed runs left of them.
+
+        Raises ToolkitError where another run is writing them.
+        """
+        with exclusive_lock(self.model.with_name(f".{self.model.name}.training"), self.model):
+            clear_leftovers(self.model.parent, [path.name for path in self.settings.files])
+            yield
 
     def load_last(self) -> dict[str, Any]:
-        """Return what an interrupted run with the same settings saved: its trainer's state, and what tells its data.
+        """Return what an interrupted run saved: its settings, its trainer's state, and what tells its data.
 
-        Raises CheckpointError where there is nothing, ToolkitError where it was saved by another run.
+        Raises CheckpointError where there is nothing, ToolkitError where an older version saved it.
         """
         last = load_tensors(self._last)
-        if missing := set(POSITION) - last.get("trainer", {}).keys():
+        parts = {"trainer": set(POSITION), "settings": {*self.settings.recorded(), *self.settings.places()}}
+        missing = {name for part, names in parts.items() for name in names - last.get(part, {}).keys()}
+        missing |= {"model_is_own", "padded_first"} - last.keys()
+        if missing:
             raise ToolkitError(
                 f"{self._last} was saved by an older version of this program (it lacks {', '.join(sorted(missing))}); "
                 "begin a new run"
             )
-        for name, value in self._settings.recorded().items():
-            if last["settings"].get(name) != value:
-                raise ToolkitError(
-                    f"{self._last} was saved by a run with {name} {last['settings'].get(name)}, not {value}; a run is "
-                    "resumed with the options that it was begun with"
-                )
         self.log_directory, self.can_be_resumed = Path(last["log"]), True
+        self._model_is_own = last["model_is_own"]
         return last
 
     def identify(self, dataset: TrainingData, last: dict[str, Any] | None) -> None:
@@ -105,11 +113,13 @@ class RunFolder(Recorder):
         if last and any(last.get(name) != fact for name, fact in self._identity.items()):
             raise ToolkitError(
                 f"{self._last} was saved by a run on other pictures than those in "
-                f"{self._settings.directory / 'train'}; begin a new run"
+                f"{self.settings.directory / 'train'}; begin a new run"
             )
 
     def run_begin(self, trainer: Trainer) -> None:
-        """Say which files are not used, and what the weights that the run begins with have learnt from."""
+        """Say which files are not used, what the weights have learnt from, and what becomes of a former model."""
+        if not self._model_is_own and self.model.exists():
+            LOG.info("%s is of a former run%s: it will be kept as %s.", self.model, _score(self.model), self._previous)
         files = trainer.dataset.files
         if files is None:
             return
@@ -120,27 +130,29 @@ class RunFolder(Recorder):
             rows = [{"file": in_one_line(left.name), "reason": in_one_line(left.reason)} for left in files.left_out]
             write_csv(self._left_out, ("file", "reason"), rows)
             LOG.info("%d files are left out; %s says why.", len(rows), self._left_out)
-        self._inherited = weights_fingerprints(self._settings.weights, self.model)
+        self._inherited = weights_fingerprints(self.settings.weights, self.model)
         judged = files.validated if len(files.validated) else files.learnt
         if known := int(are_known(judged, self._inherited).sum()):
             LOG.warning(
                 "%d of the %d validation pictures are among those that %s learnt from: the figures will be too good",
                 known,
                 len(judged),
-                self._settings.weights,
+                self.settings.weights,
             )
 
     def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:
         """Save the network if it is the best yet, then the state to go on from, then the history."""
         if result.improved:
+            self._keep_former()
             save_checkpoint(self.model, self._checkpoint(trainer))
         self.save_last(trainer)
         self._write_history(trainer)
 
     def save_last(self, trainer: Trainer) -> None:
         """Save the state that a resumed run goes on from."""
-        content = {"trainer": trainer.state_dict(), "settings": self._settings.recorded(), "folds": self.folds}
-        save_tensors(self._last, content | {"log": str(self.log_directory)} | self._identity)
+        content = {"trainer": trainer.state_dict(), "folds": self.folds, "model_is_own": self._model_is_own}
+        content |= {"settings": self.settings.recorded() | self.settings.places(), "log": str(self.log_directory)}
+        save_tensors(self._last, content | self._identity)
         self.can_be_resumed = True
 
     def load_best(self) -> Checkpoint:
@@ -156,13 +168,23 @@ class RunFolder(Recorder):
         """Write what cross-validation predicted of each image."""
         write_csv(self._folds, rows[0], rows)
 
+    def _keep_former(self) -> None:
+        """Keep the model and the history of a former run under another name, before the first one of this run."""
+        if self._model_is_own:
+            return
+        for path, kept in ((self.model, self._previous), (self._history, self._previous_history)):
+            kept.unlink(missing_ok=True)
+            if path.exists():
+                copy_whole(path, kept)
+        self._model_is_own = True
+
     def _write_history(self, trainer: Trainer) -> None:
         write_csv(self._history, HISTORY, trainer.history)
 
     def _checkpoint(self, trainer: Trainer) -> Checkpoint:
         dataset = trainer.dataset
         return Checkpoint(
-            architecture=self._settings.use_model,
+            architecture=self.settings.use_model,
             image_size=dataset.image_size,
             classes=dataset.classes,
             weights={name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()},
@@ -170,11 +192,12 @@ class RunFolder(Recorder):
             std=trainer.normalisation.std,
             lineages=dataset.lineages,
             scores=trainer.best,
-            options=self._settings.recorded() | {"page": dataset.files.page if dataset.files else 1},
+            options=self.settings.recorded() | {"page": dataset.files.page if dataset.files else 1},
             dataset=dataset.digest,
             versions={library: version(library) for library in ("torch", "torchvision")},
             trained=time.strftime("%Y-%m-%d"),
             fingerprints=self._fingerprints(dataset),
+            train_counts=torch.bincount(dataset.train.labels.cpu(), minlength=dataset.num_classes).tolist(),
         )
 
     def _fingerprints(self, dataset: TrainingData) -> Tensor | None:
@@ -182,6 +205,15 @@ class RunFolder(Recorder):
         if dataset.files is None:
             return None
         return torch.from_numpy(np.unique(np.concatenate([dataset.files.learnt, self._inherited]), axis=0))
+
+
+def _score(path: Path) -> str:
+    """Return what a former model reached, as a part of a sentence; "" where the file does not say it."""
+    try:
+        accuracy = load_checkpoint(path).scores.get("accuracy")
+    except (ToolkitError, OSError):
+        return ""
+    return "" if accuracy is None else f", of whose validation pictures {accuracy:.1%} were right"
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from common.dataset_info import FROM_A_FOLDER
 from common.errors import ToolkitError
-from common.files import check_directory, check_file
+from common.files import check_directory, check_file, check_writable
 
 DEFAULT_EPOCHS = 16
 
@@ -25,7 +25,11 @@ SMALLEST_PRETRAINED, SMALLEST_FROM_SCRATCH = 120, 32
 LARGEST, LARGEST_IN_A_TIME_BUDGET = 224, 160
 
 # Settings that say where files lie and what is shown, and so do not change what is learnt.
-NOT_RECORDED = ("directory", "save_model", "log", "resume")
+PLACES = ("directory", "log")  # a resumed run finds these again, unless they are given anew
+NOT_RECORDED = (*PLACES, "save_model", "resume", "given")
+
+# What the names of a run's files add to that of the model.
+ENDINGS = ("", ".last", ".history.csv", ".left_out.csv", ".folds.csv", ".previous", ".previous.history.csv")
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Settings:
     or "auto" to find out whether the images are oriented; tta: whether the model predicts with test-time
     augmentation; image_size: the side in pixels, or None for the images' own within `size_bounds`; page: which one
     of files with several (`common.pages`), or None for that which the data set was made from; device: a name of
-    torch's or None; precision: "auto", "fp32" or "bf16".
+    torch's or None; precision: "auto", "fp32" or "bf16"; given: names of the settings that the user gave, of which
+    none is a default.
     """
 
     directory: Path
@@ -70,9 +75,10 @@ class Settings:
     seed: int
     device: str | None
     precision: str
+    given: frozenset[str] = frozenset()
 
     @classmethod
-    def resolve(cls, options: Mapping[str, Any]) -> Settings:
+    def resolve(cls, options: Mapping[str, Any], given: Iterable[str] = ()) -> Settings:
         """Return settings with the defaults that depend on other options, where these are None, filled in."""
         pretrained, timed = options["weights"] != "none", options["time_budget"] is not None
         resolved = {
@@ -83,27 +89,58 @@ class Settings:
                 LARGEST_IN_A_TIME_BUDGET if timed else LARGEST,
             ),
         }
-        return cls(**{**options, **resolved})
+        return cls(**{**options, **resolved}, given=frozenset(given))
+
+    def resumed(self, saved: Mapping[str, Any]) -> Settings:
+        """Return the settings of the run that is resumed, with more epochs if they are given.
+
+        saved: what `recorded` and `places` returned of it. Raises ToolkitError where a given setting does not agree.
+        """
+        again = {name: saved[name] for name in self.recorded()}
+        again["size_bounds"] = tuple(again["size_bounds"])
+        if again["epochs"] and self.epochs and self.epochs > again["epochs"] and not again["folds"]:
+            again["epochs"] = self.epochs if "epochs" in self.given else again["epochs"]
+        differing = sorted(name for name in self.given & again.keys() if getattr(self, name) != again[name])
+        if differing:
+            told = ", ".join(f"with {name} {again[name]}, not {getattr(self, name)}" for name in differing)
+            raise ToolkitError(
+                f"{self.last} was saved by a run {told}; a run is resumed with the options that it was begun with, "
+                "which need not be given again (more epochs may be, but not with folds)"
+            )
+        directory = self.directory if "directory" in self.given else Path(saved["directory"])
+        return replace(self, **again, directory=directory, log=self.log or saved["log"])
 
     @property
     def last(self) -> Path:
         """The file that a resumed run goes on from."""
         return self.save_model.with_name(self.save_model.name + ".last")
 
+    @property
+    def files(self) -> list[Path]:
+        """All files that a run may write, the model first."""
+        return [self.save_model.with_name(self.save_model.name + ending) for ending in ENDINGS]
+
     def check_inputs(self) -> None:
         """Raise ToolkitError where a file or directory that is to be read is not there, or the model cannot be written.
 
-        What only torch can tell, such as whether the device exists, is checked later.
+        What only torch can tell, such as whether the device exists, is checked later; so is where a resumed run finds
+        its pictures.
         """
-        for split in ("train", "validate"):
-            check_directory(self.directory / split, "directory", f"; from your own pictures, {FROM_A_FOLDER}")
-        if self.save_model.is_dir():
+        if not self.save_model.name:
             raise ToolkitError(f"{self.save_model} is a directory, not a file to write the model to", "save_model")
         if self.resume:
             if not self.last.is_file():
                 raise ToolkitError(f"there is no interrupted run to resume (no file {self.last})", "save_model")
-        elif self.weights not in ("imagenet", "none"):
-            check_file(Path(self.weights), "weights")
+        else:
+            self.check_directory()
+            if self.weights not in ("imagenet", "none"):
+                check_file(Path(self.weights), "weights")
+        check_writable(self.files, "save_model")
+
+    def check_directory(self) -> None:
+        """Raise ToolkitError where there is no train/ or validate/."""
+        for split in ("train", "validate"):
+            check_directory(self.directory / split, "directory", f"; from your own pictures, {FROM_A_FOLDER}")
 
     @property
     def pretrained(self) -> bool:
@@ -119,3 +156,7 @@ class Settings:
     def recorded(self) -> dict[str, Any]:
         """Return the settings that decide what comes out of a run, as plain values."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in NOT_RECORDED}
+
+    def places(self) -> dict[str, Any]:
+        """Return the settings that a resumed run goes on with unless they are given anew, as plain values."""
+        return {"directory": str(self.directory), "log": self.log}

@@ -30,7 +30,9 @@ from training.trainer import EpochResult, Trainer
 SPLITS = ("train", "validate")
 SHOWN = 24
 COLUMNS = 6
-BLOCK = 60  # classes in the confusion matrix at most, those that are confused most often
+# Classes at most in the confusion matrix, those that are confused most often, and with curves of their own: a thousand
+# would take longer to write than an epoch to learn, and nobody finds one among them.
+BLOCK = 60
 # The projector's pictures lie on one sheet, which a browser takes up to 8,192 pixels wide; this is 2,160 at most, and
 # what the browser has to download stays small. A hundred principal components keep nearly all of the distances.
 EMBEDDED = 2000
@@ -112,13 +114,14 @@ class TensorBoardLog(Recorder):
     def write_predictions(self, step: int, taxonomy: Taxonomy, images: InMemoryImages, logits: Tensor) -> None:
         """Show what the network predicts of n images after `step` epochs, from its logits (n, classes).
 
-        For each class that has images: the share of them that is right, and the curve of precision and recall of its
-        probability against all other classes. Over all: some images with their predictions, and the confusion matrix.
+        For classes that have images, up to BLOCK: the share of them that is right, and the curve of precision and
+        recall of its probability against all other classes. Over all: some images with their predictions, and the
+        confusion matrix.
         """
         writer = self.writers["validate"]
         actual, predicted = images.labels.cpu().numpy(), logits.argmax(1).numpy()
         probabilities = logits.double().softmax(1).numpy()
-        for label in np.unique(actual):
+        for label in commonest(actual, BLOCK):
             own, name = actual == label, taxonomy.names[label]
             writer.add_scalar(f"accuracy by class/{name}", np.mean(predicted[own] == label), step)
             writer.add_pr_curve(f"precision and recall/{name}", own, probabilities[:, label], step)
@@ -179,6 +182,12 @@ class TensorBoardLog(Recorder):
 def evenly_spaced(count: int, wanted: int) -> Tensor:
     """Return `wanted` indices, or all where there are fewer, evenly spaced over `count`: int64, rising."""
     return torch.linspace(0, count - 1, min(wanted, count)).long()
+
+
+def commonest(labels: np.ndarray, most: int) -> np.ndarray:
+    """Return up to `most` of the classes in labels (n,), those with the most images; of equals the first. They rise."""
+    classes, counts = np.unique(labels, return_counts=True)
+    return np.sort(classes[np.argsort(-counts, kind="stable")[:most]])
 
 
 def plain_text(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -34,15 +34,18 @@ def train(settings: Settings, ranks: Ranks) -> Checkpoint:
     user, where the run cannot begin or go on.
     """
     began = time.monotonic()
-    device = Device.choose(device_of_rank(settings.device, ranks), settings.precision)
-    torch.use_deterministic_algorithms(settings.deterministic)
     folder = RunFolder(settings)
-    last = ranks.broadcast(folder.load_last() if settings.resume and ranks.is_main else None)
-    dataset = read_dataset(settings).to(device.device)
-    check_same_on_all_ranks(ranks, dataset, settings)
-    folder.identify(dataset, last)
-    run = Run(settings, dataset, device, ranks, folder, began)
-    with saved_epochs_named(folder):
+    with folder.opened() if ranks.is_main else nullcontext(), saved_epochs_named(folder):
+        last = ranks.broadcast(folder.load_last() if settings.resume and ranks.is_main else None)
+        if last:
+            settings = folder.settings = settings.resumed(last["settings"])
+            settings.check_directory()
+        device = Device.choose(device_of_rank(settings.device, ranks), settings.precision)
+        torch.use_deterministic_algorithms(settings.deterministic)
+        dataset = read_dataset(settings).to(device.device)
+        check_same_on_all_ranks(ranks, dataset, settings)
+        folder.identify(dataset, last)
+        run = Run(settings, dataset, device, ranks, folder, began)
         return cross_validate(run, last) if settings.folds else train_once(run, last)
 
 
@@ -93,7 +96,7 @@ def check_same_on_all_ranks(ranks: Ranks, dataset: TrainingData, settings: Setti
 
 @contextmanager
 def saved_epochs_named(folder: RunFolder) -> Iterator[None]:
-    """Let an OSError that ends a run, such as that of a full disk, also say that there is something to go on from."""
+    """Let what ends a run also say whether there is something to go on from: Ctrl-C, or an OSError (a full disk)."""
     try:
         yield
     except OSError as error:
@@ -102,3 +105,9 @@ def saved_epochs_named(folder: RunFolder) -> Iterator[None]:
         raise InterruptedRun(
             f"{error}. The epochs before are saved: once that is fixed, the run can be resumed"
         ) from error
+    except KeyboardInterrupt as interruption:
+        if not folder.can_be_resumed:
+            raise
+        raise KeyboardInterrupt(
+            "interrupted; the finished epochs are saved, and --resume goes on after them"
+        ) from interruption
