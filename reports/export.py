@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
 
 from common.directories import whole_directory
 from common.errors import ToolkitError
@@ -31,6 +32,7 @@ FILES = (ONNX, NETWORK_INFO, LABELS, PAGE)
 PICTURES = 200  # with which the exported network is compared with the model, and
 DRAWN = 16  # as many where there are none
 TOLERANCE = 1e-4  # of a probability: float32, summed in another order
+SAME_ANSWERS = 0.99  # the share of pictures below which the user is told why
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,15 @@ class Checked:
     """How the exported network was compared with the model.
 
     pictures: with how many of `source`, "" for drawn ones; difference: the largest between two probabilities; same: the
-    share that gets the same answer where it is prepared as the format says, None where it always is; seconds: that
-    onnxruntime took for an image.
+    share that gets the same answer where it is read and prepared as the format says, None for drawn ones; older:
+    whether the model prepares pictures otherwise; seconds: that onnxruntime took for an image.
     """
 
     pictures: int
     source: str
     difference: float
     same: float | None
+    older: bool
     seconds: float
 
 
@@ -79,10 +82,9 @@ def check(onnx: Path, model: LoadedModel, settings: VisualiseSettings) -> Checke
     checkpoint = model.checkpoint
     preparation = checkpoint.preparation(model.page if settings.page is None else settings.page)
     paths = _some_pictures(settings.validate, checkpoint)
-    squares = _squares(paths, preparation)
-    drawn = not len(squares)
-    if drawn:
-        squares = _drawn(checkpoint.image_size)
+    read = zip(paths, read_squares(paths, preparation), strict=True)
+    pictures = [(path, square.pixels) for path, square in read if isinstance(square, Square)]
+    squares = np.stack([pixels for _, pixels in pictures]) if pictures else _drawn(checkpoint.image_size)
     found, seconds = run_onnx(onnx, squares)
     predictor = checkpoint.predictor(Device.choose("cpu", "fp32"))
     expected = softmax(predict(predictor, as_batch(list(squares))).logits, _temperature(model))
@@ -92,10 +94,11 @@ def check(onnx: Path, model: LoadedModel, settings: VisualiseSettings) -> Checke
             f"the exported network answers otherwise than the model, by up to {difference:.2g}; nothing was written"
         )
     same = None
-    if not checkpoint.padded_first and not drawn:
-        field = _squares(paths, Preparation(preparation.size, preparation.page))
+    if pictures:
+        field = np.stack([_by_the_format(path, checkpoint.image_size) for path, _ in pictures])
         same = float(np.mean(run_onnx(onnx, field)[0].argmax(1) == expected.argmax(1)))
-    return Checked(len(squares), "" if drawn else f"{settings.validate.resolve().name}/", difference, same, seconds)
+    source = f"{settings.validate.resolve().name}/" if pictures else ""
+    return Checked(len(squares), source, difference, same, not checkpoint.padded_first, seconds)
 
 
 def _temperature(model: LoadedModel) -> float:
@@ -111,10 +114,13 @@ def _some_pictures(directory: Path, checkpoint: Checkpoint) -> list[Path]:
     return [samples[index][0] for index in chosen]
 
 
-def _squares(paths: Sequence[Path], preparation: Preparation) -> np.ndarray:
-    """Return those images that can be read, uint8 (n, size, size, 3)."""
-    read = [each.pixels for each in read_squares(paths, preparation) if isinstance(each, Square)]
-    return np.stack(read) if read else np.empty((0, preparation.size, preparation.size, 3), np.uint8)
+def _by_the_format(path: Path, size: int) -> np.ndarray:
+    """Return an image as readers of the format prepare it: whatever its file notes of a rotation is left out."""
+    try:
+        with Image.open(path) as image:
+            return Preparation(size).square(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError):  # which Pillow alone does not read
+        return np.zeros((size, size, 3), np.uint8)
 
 
 def _drawn(size: int) -> np.ndarray:
@@ -156,7 +162,12 @@ def _told(checked: Checked) -> str:
     told = f"Run by onnxruntime on {on}, it answers as the model does (largest difference {checked.difference:.0e})."
     if checked.same is None:
         return told
-    return (
-        f"{told} The model was trained by an older version, which prepared pictures otherwise than ParticleTrieur and "
-        f"MISO do: prepared as they do, {checked.same:.1%} get the same answer. Train it again to mend that."
-    )
+    told += f" Read and prepared as ParticleTrieur and MISO do it, {checked.same:.1%} of them get the same answer."
+    if checked.older:
+        return f"{told} The model was trained by an older version, which prepared pictures otherwise; train it again."
+    if checked.same < SAME_ANSWERS:
+        return (
+            f"{told} Those programs leave out a rotation that the camera noted (EXIF), and read pictures of more than "
+            "8 bits or with transparent parts otherwise: convert such pictures for them."
+        )
+    return told

@@ -176,6 +176,7 @@ def test_the_files_tell_what_the_network_is_and_how_it_was_checked(trained, out)
     field = Field.read(out)
     page = (out / "README.md").read_text(encoding="utf-8")
     assert "on 12 pictures of validate/, it answers as the model does" in page and "calibrated (temperature " in page
+    assert "100.0% of them get the same answer" in page and "EXIF" not in page
     model = LoadedModel.load(trained / "model", "cpu")
     assert model.calibration.temperature != pytest.approx(1, abs=0.01)
     paths = sorted(trained.glob("validate/*/*[0-9].png"))
@@ -212,8 +213,26 @@ def test_a_model_of_an_older_version_says_how_often_it_answers_alike(trained, tm
     model = LoadedModel.load(trained / "model", "cpu")
     model.checkpoint.padded_first = False
     settings = VisualiseSettings(export=tmp_path / "e", validate=trained / "validate")
-    assert "prepared as they do, " in export.write_export(settings, model)
+    assert "trained by an older version, which prepared pictures otherwise" in export.write_export(settings, model)
     assert "resized pictures before it padded them" in (tmp_path / "e" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("same, reason", [(1.0, False), (0.99, False), (0.95, True)])
+def test_a_share_below_99_percent_comes_with_its_reason(same, reason):
+    told = export._told(export.Checked(200, "validate/", 1e-6, same, older=False, seconds=0.01))
+    assert f"{same:.1%} of them get the same answer" in told and ("EXIF" in told) == reason
+
+
+def test_the_format_leaves_out_the_rotation_that_a_camera_noted(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 10, 3)).save(tmp_path / "a.png", exif=exif)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    with Image.open(tmp_path / "a.png") as image:
+        plain = Preparation(16).square(image.convert("RGB"))
+    assert (export._by_the_format(tmp_path / "a.png", 16) == plain).all()
+    assert (read_square(tmp_path / "a.png", Preparation(16)).pixels != plain).any()
+    assert not export._by_the_format(tmp_path / "b.png", 16).any()
 
 
 def test_the_pages_lines_of_python_work(trained, out, tmp_path, monkeypatch, capsys):
