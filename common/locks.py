@@ -31,8 +31,8 @@ def exclusive_lock(directory: Path, guarded: Path | None = None) -> Iterator[Non
         yield
     finally:
         lock.release()
-        if made and [entry.name for entry in directory.iterdir()] == [LOCK]:
-            (directory / LOCK).unlink(missing_ok=True)
-            with suppress(OSError):
+        with suppress(OSError):  # also where somebody has removed it meanwhile
+            if made and [entry.name for entry in directory.iterdir()] == [LOCK]:
+                (directory / LOCK).unlink(missing_ok=True)
                 for place in made:
                     place.rmdir()

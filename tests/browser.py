@@ -24,7 +24,7 @@ document.getElementById("result").textContent = JSON.stringify({
   cut: boxes.filter((each) => each.scrollWidth > each.clientWidth + 1 && shown(each).overflowX === "hidden").length,
   tables: [...page.querySelectorAll("table")].map((each) => ({
     reach: each.parentElement.scrollWidth >= each.offsetWidth,
-    wide: each.offsetWidth > each.parentElement.clientWidth,
+    wide: each.parentElement.scrollWidth > each.parentElement.clientWidth,
     hint: shown(each.parentElement.querySelector(".hint")).display !== "none",
   })),
 });
@@ -38,10 +38,12 @@ def measure(page: Path, width: int) -> dict:
     with tempfile.TemporaryDirectory() as scratch:
         wrapper = Path(scratch) / "wrapper.html"
         wrapper.write_text(
-            f"<!DOCTYPE html><meta charset=utf-8><body>{frame}<script>window.onload = () => {{ {MEASURE} }}</script>",
+            f"<!DOCTYPE html><meta charset=utf-8><body>{frame}<script>"
+            f"window.onload = () => setTimeout(() => {{ {MEASURE} }}, 1000);</script>",  # once it has been drawn
             encoding="utf-8",
         )
-        command = [find_browser(), *FLAGS, f"--user-data-dir={scratch}/profile", "--dump-dom", wrapper.as_uri()]
+        command = [find_browser(), *FLAGS, f"--user-data-dir={scratch}/profile", "--virtual-time-budget=20000"]
+        command += ["--dump-dom", wrapper.as_uri()]
         done = subprocess.run(command, capture_output=True, timeout=120, check=True, encoding="utf-8")
     found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL)
     return json.loads(html.unescape(found.group(1)))
