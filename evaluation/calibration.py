@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evaluation.candidates import Candidates
 from evaluation.conformal import Conformal, conformal_quantile
 from evaluation.ood import OODDetector
 from evaluation.taxonomy import Node, Taxonomy, holds
@@ -27,6 +28,7 @@ from models.prediction import Prediction
 # confidence is asked for.
 IN_DISTRIBUTION_SHARE = 0.9
 UNKNOWN = "unknown"
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class SupportedTaxon:
     title: of `node`, in open nomenclature; probability: of all classes in the node, in [0, 1]. The node is () and
     `named` false where the classes share no taxon that tells anything (title "indet."; see `Taxonomy.lowest_taxon`), or
     where the image is not `in_distribution`, that is, unlike all training images (title "unknown"); the probability is
-    then that of the most probable class.
+    then that of the most probable class. In a flat tree up to MOST_NAMED candidates are named instead of "indet.", as
+    "A or B or C", and the probability is that of all of them.
     """
 
     title: str
@@ -50,14 +53,15 @@ class SupportedTaxon:
 class Calibration:
     """What was fitted on the validation images: `temperature` divides the logits (above 1 the network was too sure).
 
-    conformal: tells which classes can be ruled out; ood_detector: tells which images are unlike all training images,
-    None where that is not known.
+    conformal: tells which taxon is the lowest supported one; candidates: which classes an image may be of, None in
+    models of older versions; ood_detector: which images are unlike all training images, None where that is not known.
     """
 
     taxonomy: Taxonomy
     temperature: float
     conformal: Conformal
     ood_detector: OODDetector | None
+    candidates: Candidates | None = None
 
     @classmethod
     def fit(
@@ -73,8 +77,9 @@ class Calibration:
         """
         labels = np.asarray(labels, dtype=np.int64)
         temperature = fit_temperature(validation.logits, labels)
-        conformal = Conformal.fit(taxonomy, softmax(validation.logits, temperature), labels)
-        return cls(taxonomy, temperature, conformal, ood_detector)
+        probabilities = softmax(validation.logits, temperature)
+        conformal = Conformal.fit(taxonomy, probabilities, labels)
+        return cls(taxonomy, temperature, conformal, ood_detector, Candidates.fit(probabilities, labels))
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Calibration | None:
@@ -88,8 +93,11 @@ class Calibration:
         return softmax(logits, self.temperature)
 
     def sets(self, logits: Tensor, confidence: float) -> np.ndarray:
-        """Return for each image the classes that cannot be ruled out, bool (n, classes): see `Conformal.sets`."""
-        return self.conformal.sets(self.probabilities(logits), confidence)
+        """Return for each image its candidates, bool (n, classes): see `Candidates.sets`.
+
+        With a model of an older version they are the sets that the lowest supported taxon comes from.
+        """
+        return (self.candidates or self.conformal).sets(self.probabilities(logits), confidence)
 
     def out_of_distribution(self, features: Tensor, share: float) -> np.ndarray:
         """Return which images, of features (n, d), are unlike all training images, bool (n,).
@@ -103,19 +111,26 @@ class Calibration:
         return scores > conformal_quantile([self.ood_detector.validation_scores], share)
 
     def lowest_supported_taxa(self, prediction: Prediction, confidence: float) -> list[SupportedTaxon]:
-        """Return for each image the lowest taxon that holds all classes of its conformal set.
+        """Return for each image the lowest taxon that holds all classes of its conformal set, by the tree's score.
 
-        A higher confidence never makes it more precise. An image unlike all training images is "unknown".
+        A tree that is flat has no taxa between the classes and the root: there it is the candidates' one class, or they
+        are named one by one. A higher confidence never makes it more precise. An image unlike all training images is
+        "unknown".
         """
         outside = self.out_of_distribution(prediction.features, IN_DISTRIBUTION_SHARE)
-        probabilities = self.probabilities(prediction.logits)
+        probabilities, flat = self.probabilities(prediction.logits), self.taxonomy.is_flat
+        sets = self.sets(prediction.logits, confidence) if flat else self.conformal.sets(probabilities, confidence)
         taxa = []
-        for row, members in enumerate(self.sets(prediction.logits, confidence)):
+        for row, members in enumerate(sets):
             node = () if outside[row] else self.taxonomy.lowest_taxon(np.flatnonzero(members))
-            below = [holds(node, lineage) for lineage in self.taxonomy.lineages]
-            sums = probabilities[row, below].sum() if node else probabilities[row].max()
-            probability = min(float(sums), 1.0)
             title = UNKNOWN if outside[row] else self.taxonomy.title(node)
+            counted = (
+                [holds(node, lineage) for lineage in self.taxonomy.lineages] if node else probabilities[row].argmax()
+            )
+            if flat and not node and not outside[row] and members.sum() <= MOST_NAMED:
+                counted = sorted(np.flatnonzero(members), key=lambda label: -probabilities[row, label])
+                title = " or ".join(self.taxonomy.names[label] for label in counted)
+            probability = min(float(probabilities[row, counted].sum()), 1.0)
             taxa.append(SupportedTaxon(title, node, probability, bool(node), not outside[row]))
         return taxa
 
@@ -127,6 +142,8 @@ class Calibration:
             "nonconformity": torch.from_numpy(self.conformal.nonconformity),
             "labels": torch.from_numpy(self.conformal.labels),
         }
+        if self.candidates:
+            state["own_probability"] = torch.from_numpy(self.candidates.own_probability)
         return state if self.ood_detector is None else {**state, "ood_detector": self.ood_detector.state()}
 
     @classmethod
@@ -144,6 +161,17 @@ class Calibration:
                 temperature,
                 Conformal.from_state(taxonomy, state),
                 None if detector is None else OODDetector.from_state(detector),
+                _candidates(state),
             )
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"the model's calibration is damaged ({error}); train the model again") from error
+
+
+def _candidates(state: Mapping[str, Any]) -> Candidates | None:
+    """Return what a model file says of candidates, None before there were some. Raises ValueError or TypeError."""
+    if "own_probability" not in state:
+        return None
+    own, labels = np.asarray(state["own_probability"], np.float64), np.asarray(state["labels"], np.int64)
+    if own.shape != labels.shape or not ((own >= 0) & (own <= 1)).all():
+        raise ValueError("its candidates are not valid")
+    return Candidates(own, labels)

@@ -76,10 +76,7 @@ class Conformal:
         percent or so, because limit and quantile come from the same images. Raises ValueError for a confidence that is
         not a share.
         """
-        quantiles = np.empty(len(self.rank_limits))
-        for members in _class_groups(self.labels, len(quantiles)):
-            own = self.nonconformity[np.isin(self.labels, members)]
-            quantiles[members] = conformal_quantile([own, self.nonconformity], confidence)
+        quantiles = class_quantiles(self.nonconformity, self.labels, len(self.rank_limits), confidence)
         return nonconformity(self.taxonomy, probabilities, self.rank_limits) <= quantiles
 
 
@@ -170,6 +167,17 @@ class _RankLimits:
         own = np.isin(self.labels, members)
         ranks = self.ranks[self.rows, self.labels][own if own.any() else self.rows]
         return int(np.quantile(ranks, RANK_LIMIT_SHARE, method="higher"))
+
+
+def class_quantiles(scores: np.ndarray, labels: np.ndarray, count: int, confidence: float) -> np.ndarray:
+    """Return each class's quantile, (count,), of the nonconformity (n,) of validation images with labels (n,).
+
+    Classes with fewer than MIN_CLASS_IMAGES share one. Raises ValueError for a confidence that is not a share.
+    """
+    quantiles = np.empty(count)
+    for members in _class_groups(labels, count):
+        quantiles[members] = conformal_quantile([scores[np.isin(labels, members)], scores], confidence)
+    return quantiles
 
 
 def conformal_quantile(scores: list[np.ndarray], confidence: float) -> float:

@@ -6,6 +6,7 @@ A node of the tree is written as its lineage, a tuple of names with the root fir
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -67,6 +68,11 @@ class Taxonomy:
         """Return the common ancestor of classes if it tells anything; () for one that merely holds all classes."""
         node = self.common_ancestor(classes)
         return () if len(self._below.get(node, ())) == len(self.lineages) and node not in self.lineages else node
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether no node holds several classes but not all of them: the tree tells nothing of how they belong."""
+        return all(len(members) in (1, len(self.lineages)) for members in self._below.values())
 
     def distance(self, a: int, b: int) -> int:
         """Return the number of steps from class a up to its common ancestor with b; 0 where b is a or lies below it."""

@@ -19,8 +19,8 @@ from reports.verify import verified_shares
 
 RULE = (
     "Each picture counts once, as its answer: what a person said of it, else the lowest taxon that the model supports; "
-    "indeterminate and unknown pictures are rows of their own, and shares are of all pictures but those that a person "
-    "dropped."
+    "indeterminate pictures (those with several candidates, too) and unknown ones are rows of their own, and shares "
+    "are of all pictures but those that a person dropped."
 )
 COLUMNS = (
     *("sample", "taxon", "count", "checked", "share", "share_low", "share_high"),

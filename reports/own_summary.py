@@ -19,7 +19,7 @@ from reports.classifier import Classifier
 from reports.image_files import CONTACT_SHEET, OwnImage, content_hash
 from reports.nearest import Features
 from reports.own_tables import write_own_tables
-from reports.person import INDETERMINATE, Titles, apply_corrections
+from reports.person import INDETERMINATE, Titles, apply_corrections, as_counted
 from reports.prediction_table import NAME as PREDICTIONS
 from reports.prediction_table import ORDINALS, Row, read_rows, write_rows
 from reports.review import NAME as REVIEW
@@ -59,11 +59,12 @@ class OwnSummary:
         titles = Titles(classifier.model.taxonomy, classifier.names, classifier.model.checkpoint.classes)
         sentences = apply_corrections(rows, corrections, titles)
         write_rows(output / PREDICTIONS, rows)
-        assemblage = write_own_tables(output, self.folder, rows, classifier, settings.seed)
+        counted = as_counted(rows, titles)
+        assemblage = write_own_tables(output, self.folder, counted, classifier, settings.seed)
         if self.folder.is_file():
             sentences += map(what_it_is, rows)
         sentences += [RULE, *self._verified(rows, assemblage)]
-        self._draw_sheet(rows)
+        self._draw_sheet(counted)
         (output / REVIEW).unlink(missing_ok=True)
         if rows:
             place = output / REVIEW
@@ -73,7 +74,7 @@ class OwnSummary:
                 f"Wrote {place}, a page to check {which if len(rows) > 1 else 'the picture'}: open it in a browser."
             )
         if settings.sort_into:
-            sentences.append(sort_pictures(settings.sort_into, rows, self.images))
+            sentences.append(sort_pictures(settings.sort_into, counted, self.images))
         return SummedUp(sentences, Counter(row["out_of_range"] for row in rows))
 
     def _verified(self, rows: Sequence[Row], assemblage: Sequence[Cells]) -> list[str]:

@@ -39,6 +39,11 @@ class Titles:
         return self._titles.get(comparison_key(label))
 
 
+def as_counted(rows: Sequence[Row], titles: Titles) -> list[Row]:
+    """Return rows of predictions.csv with the answers that count: candidates ("A or B") are indeterminate."""
+    return [row if row["checked"] or titles.find(row["answer"]) else row | {"answer": INDETERMINATE} for row in rows]
+
+
 def apply_corrections(rows: Sequence[Row], corrections: Sequence[Correction], titles: Titles) -> list[str]:
     """Set `answer`, `checked` and `note` of the rows of predictions.csv; return sentences on what was found.
 

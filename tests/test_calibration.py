@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.calibration import IN_DISTRIBUTION_SHARE, Calibration
+from evaluation.calibration import IN_DISTRIBUTION_SHARE, MOST_NAMED, Calibration
 from evaluation.conformal import MIN_CLASS_IMAGES
 from evaluation.metrics import expected_calibration_error
 from evaluation.ood import OODDetector
@@ -122,6 +122,9 @@ def test_supported_taxa_hold_their_sets_and_only_rise_with_confidence(taxonomy, 
     less, more = calibration.sets(logits, low), calibration.sets(logits, high)
     assert less.any(1).all() and not (less & ~more).any()
     probabilities = calibration.probabilities(logits)
+    if not taxonomy.is_flat:
+        less, more = (calibration.conformal.sets(probabilities, level) for level in (low, high))
+        assert less.any(1).all() and not (less & ~more).any()
     assert less[np.arange(len(less)), probabilities.argmax(1)].all()
     supported, wider = (calibration.lowest_supported_taxa(prediction, level) for level in (low, high))
     for row, members in enumerate(less):
@@ -130,10 +133,14 @@ def test_supported_taxa_hold_their_sets_and_only_rise_with_confidence(taxonomy, 
         assert taxon.node in {(), *taxonomy.nodes}
         assert all(line[: len(taxon.node)] == taxon.node for line in lines)
         assert taxon.node[: len(wider[row].node)] == wider[row].node
-        assert taxon.title == (taxonomy.title(taxon.node) if taxon.in_distribution else "unknown")
         assert taxon.named == (taxon.node != ())
         below = [line[: len(taxon.node)] == taxon.node for line in taxonomy.lineages]
         expected = probabilities[row, below].sum() if taxon.named else probabilities[row].max()
+        if taxonomy.is_flat and taxon.in_distribution and not taxon.named and members.sum() <= MOST_NAMED:
+            assert {*taxon.title.split(" or ")} == {taxonomy.names[label] for label in np.flatnonzero(members)}
+            expected = probabilities[row, members].sum()
+        else:
+            assert taxon.title == (taxonomy.title(taxon.node) if taxon.in_distribution else "unknown")
         assert taxon.probability == pytest.approx(expected)
 
 
@@ -158,7 +165,7 @@ def test_a_cluster_that_was_left_out_is_mostly_unknown_and_the_others_rarely():
 
 def test_the_state_has_the_names_that_model_files_hold():
     state = CALIBRATION.state()
-    assert list(state) == ["temperature", "rank_limits", "nonconformity", "labels", "ood_detector"]
+    assert list(state) == ["temperature", "rank_limits", "nonconformity", "labels", "own_probability", "ood_detector"]
     held = ["power", "directions", "reference_features", "spread", "validation_scores"]
     assert list(state["ood_detector"]) == held
 
