@@ -166,6 +166,7 @@ def _check(checkpoint: Checkpoint, path: Path | str) -> None:
         and type(checkpoint.tta_views) is int
         and checkpoint.tta_views in range(1, MAX_TTA_VIEWS + 1)
         and isinstance(checkpoint.weights, dict)
+        and are_texts(list(checkpoint.weights))
         and all(isinstance(value, Tensor) for value in checkpoint.weights.values())
         and are_numbers(checkpoint.mean, 3)
         and are_numbers(checkpoint.std, 3)

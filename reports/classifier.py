@@ -100,7 +100,11 @@ def validation_confusion(model: LoadedModel) -> np.ndarray | None:
     stored = model.checkpoint.calibration.get("confusion")
     if stored is None:
         return None
-    confusion = np.asarray(stored, dtype=float)
-    if confusion.shape != (len(model.checkpoint.classes),) * 2 or not (confusion >= 0).all():
+    try:
+        confusion = np.asarray(stored, dtype=float)
+    except (TypeError, ValueError, RuntimeError):  # what holds no numbers
+        confusion = np.empty(0)
+    sound = confusion.shape == (len(model.checkpoint.classes),) * 2 and np.isfinite(confusion).all()
+    if not sound or (confusion < 0).any():
         raise CheckpointError("the model's confusion matrix does not fit its classes; train it again")
     return confusion

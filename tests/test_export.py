@@ -24,6 +24,7 @@ from models.networks import build_network
 from models.prediction import Prediction, as_batch, predict
 from models.preprocessing import Preparation, read_square
 from reports import export
+from reports.classifier import validation_confusion
 from reports.model import LoadedModel
 from reports.settings import VisualiseSettings
 from tests.report_set import CPU
@@ -277,3 +278,14 @@ def test_pictures_are_needed_only_for_what_shows_them(trained, tmp_path, monkeyp
     assert visualise_results.main(["--export", "e"]) == 0
     assert "on 16 drawn pictures" in capsys.readouterr().out
     assert sorted(each.name for each in tmp_path.iterdir()) == ["e", "model"]
+
+
+@pytest.mark.parametrize(
+    "confusion",
+    ["x", 1j, [[1, 2], [3]], torch.ones(2, 2), -torch.ones(3, 3), torch.full((3, 3), float("inf")), [["a"] * 3] * 3],
+)
+def test_counts_that_are_no_counts_are_refused(trained, confusion):
+    model = LoadedModel.load(trained / "model", "cpu")
+    model.checkpoint.calibration["confusion"] = confusion
+    with pytest.raises(ToolkitError, match="confusion matrix does not fit"):
+        validation_confusion(model)
