@@ -161,7 +161,7 @@ def test_parts_that_killed_runs_left_are_swept(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_kills_at_any_moment_change_nothing(folder, tmp_path, kills=5):
+def test_kills_at_any_moment_change_nothing(folder, tmp_path, kills=3):
     """SIGKILL, at moments drawn by chance between one saved epoch and the next, or before the first."""
     chance, killed = random.Random(0), 0
     line = ["--directory", str(folder), *EXACT, *OTHER, "--epochs", "4"]
