@@ -8,7 +8,7 @@ CORES ?= auto
 
 help:
 	@echo "make demo       install, then run the four scripts against the small Mikrotax in demo/; ends with test.png"
-	@echo "make test       install what the tests need and run all of them: about 4 minutes on two cores"
+	@echo "make test       install what the tests need and run all of them: about 7 minutes on two cores"
 	@echo "make test-fast  the quick ones alone: under a minute"
 	@echo "make lint       check style, types (mypy), layers (import-linter) and limits (tests/code_limits.py)"
 	@echo "make format     let ruff put style and formatting right"
