@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedGroupKFold
 
 from evaluation.calibration import Calibration
 from evaluation.cross_fit import PredictedSplit
+from evaluation.group_folds import group_folds
 from models.prediction import Prediction
 from reports.model import LoadedModel
 from reports.splits import predict_split
@@ -62,9 +62,8 @@ def main() -> int:
     for seed in options.seeds:
         torch.manual_seed(seed)  # APS draws numbers
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of classes with one image; and of TorchCP, of classes with few
-            halves = StratifiedGroupKFold(2, shuffle=True, random_state=seed)
-            for fitted_on, asked in halves.split(labels, labels, split.groups):
+            warnings.simplefilter("ignore")  # of TorchCP, of classes with few images
+            for fitted_on, asked in group_folds(labels, split.groups, 2, seed):
                 for name, sets in sets_by_method(model, split, fitted_on, asked):
                     held = sets[np.arange(len(asked)), labels[asked]].mean()
                     found.setdefault(name, []).append((held, sets.sum(1).mean()))

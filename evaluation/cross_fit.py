@@ -1,6 +1,5 @@
 """Labelled images evaluated with a calibration that was fitted on other images than those that it is measured on."""
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,7 +7,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from torch import Tensor
 
 from common.errors import ToolkitError
@@ -17,6 +15,7 @@ from common.manifest import ManifestRow
 from common.pages import Page
 from evaluation.bootstrap import GroupBootstrap
 from evaluation.calibration import Calibration, SupportedTaxon
+from evaluation.group_folds import group_folds
 from evaluation.ood import OODDetector
 from evaluation.predictions import LabelledPredictions
 from evaluation.taxonomy import Taxonomy
@@ -128,15 +127,10 @@ def cross_fit(
     """
     if len(set(split.groups)) < 2:
         raise ToolkitError(f"{split.name} has pictures of one group only; a report needs two, to measure calibration")
-    several = split.labels.bincount().max() > 1
-    halves = StratifiedGroupKFold(2, shuffle=True, random_state=0) if several else GroupKFold(2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with one image is in one half only
-        folds = list(halves.split(split.paths, split.labels.numpy(), split.groups))
     shape = tuple(split.prediction.logits.shape)
     probabilities, sets = np.empty(shape), np.empty(shape, dtype=bool)
     taxa: dict[int, SupportedTaxon] = {}
-    for fitted_on, held_out in folds:
+    for fitted_on, held_out in group_folds(split.labels.numpy(), split.groups, 2):
         calibration = calibrate(taxonomy, split, ood_detector, fitted_on)
         prediction = split.prediction.select(torch.as_tensor(held_out))
         probabilities[held_out] = calibration.probabilities(prediction.logits)

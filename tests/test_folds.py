@@ -43,6 +43,12 @@ def test_each_group_is_in_one_fold(groups, count, seed):
     assert all(len({*fold_of[np.array(groups) == group].tolist()}) == 1 for group in set(groups))
 
 
+def test_more_folds_than_any_class_has_pictures():
+    data = drawn_data(6, 2)
+    data.groups[:] = list("abcdef")
+    assert {*assign_folds(data, 5, 0).tolist()} == {*range(5)}  # three pictures of each class
+
+
 def write_noise(directory):
     """Write pictures of pure noise, of which nothing can be told but by heart: each specimen in two equal files."""
     torch.manual_seed(1)
@@ -133,13 +139,33 @@ def test_the_report_shows_what_the_folds_said(noise, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+def test_pictures_that_the_table_does_not_name_are_said_to_be_left_out(noise, monkeypatch, capsys):
+    directory, _ = noise
+    monkeypatch.chdir(directory)
+    table = directory / "model.folds.csv"
+    whole = table.read_text()
+    try:
+        table.write_text("\n".join(whole.splitlines()[:-3]) + "\n")
+        assert visualise(["--device", "cpu"]) == 0
+        count = len(CLASSES) * GROUPS * SHOTS
+        assert f"model.folds.csv does not name 3 of {count} pictures, which are left out" in capsys.readouterr().out
+    finally:
+        table.write_text(whole)
+
+
+@pytest.mark.slow
 def test_a_damaged_table_is_refused_with_a_sentence(noise, monkeypatch, capsys):
     directory, _ = noise
     monkeypatch.chdir(directory)
     table = directory / "model.folds.csv"
     whole = table.read_text()
     try:
-        for text in (whole.replace("probability_1", "p"), "a,b\n1,2\n", whole.replace(",A,", ",Z,")):
+        for text in (
+            whole.replace("probability_1", "p"),
+            "a,b\n1,2\n",
+            whole.replace(",A,", ",Z,"),
+            whole.replace(",0.", ",7."),
+        ):
             table.write_text(text)
             assert visualise(["--device", "cpu"]) == 1
             said = capsys.readouterr().err

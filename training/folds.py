@@ -11,20 +11,19 @@ import logging
 import math
 import statistics
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
 from common.errors import ToolkitError
-from common.files import in_one_line
+from common.fold_table import LIKELIEST, FoldRow
 from evaluation.bootstrap import GroupBootstrap
 from evaluation.calibration import Calibration
+from evaluation.group_folds import group_folds
 from evaluation.metrics import summary
 from evaluation.ood import OODDetector
 from models.checkpoint import Checkpoint
@@ -46,7 +45,6 @@ LOG = logging.getLogger(__name__)
 # What a network says of images that it has not seen: logits float32 (m, classes), ood_scores float64 (m,).
 HeldOut = dict[str, Tensor]
 JUDGED = ("logits", "ood_scores")
-LIKELIEST, DIGITS = 5, 8  # classes of which model.folds.csv tells the probability, and its digits
 
 
 def cross_validate(run: Run, last: Mapping[str, Any] | None) -> Checkpoint:
@@ -68,11 +66,8 @@ def assign_folds(dataset: TrainingData, count: int, seed: int) -> np.ndarray:
         raise ToolkitError(f"{groups} groups of pictures cannot be parted into {count} folds", "folds")
     labels = dataset.train.labels.cpu().numpy()
     fold_of = np.empty(len(labels), dtype=np.int64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer images than folds
-        splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-        for number, (_, held_out) in enumerate(splitter.split(labels, labels, dataset.groups)):
-            fold_of[held_out] = number
+    for number, (_, held_out) in enumerate(group_folds(labels, dataset.groups, count, seed)):
+        fold_of[held_out] = number
     return fold_of
 
 
@@ -137,7 +132,7 @@ class CrossValidation:
         self._state |= {"current": {}, "seconds": self._state["seconds"] + trainer.seconds}
 
     def _run_on_all(self, features: FrozenFeatures | None) -> Checkpoint:
-        run, finished = self._run, self._state["finished"]
+        run = self._run
         phase, judged = self._choose()
         LOG.info("All pictures to learn from; what learns: %s", WHAT_LEARNS[phase])
         trainer = self._trainer(self._data, features)
@@ -158,7 +153,7 @@ class CrossValidation:
         nothing = torch.empty(len(judged["logits"]), 0)
         prediction = Prediction(judged["logits"], nothing)
         checkpoint = finish(best, self._data, prediction, self._data.train.labels.cpu(), detector)
-        checkpoint.scores |= self._scores(judged["logits"]) | {"folds": len(finished)}
+        checkpoint.scores |= self._scores(judged["logits"]) | {"folds": self._count}
         if run.ranks.is_main:
             run.folder.write_folds(self._rows(checkpoint, judged["logits"]))
             run.folder.run_end(trainer, checkpoint, prediction)
@@ -232,8 +227,8 @@ class CrossValidation:
             scores |= {f"{name}_sd": deviation, f"{name}_low": low, f"{name}_high": high}
         return scores
 
-    def _rows(self, checkpoint: Checkpoint, logits: Tensor) -> list[dict[str, Any]]:
-        """Return the rows of model.folds.csv: each image's file, label and fold, and its likeliest classes."""
+    def _rows(self, checkpoint: Checkpoint, logits: Tensor) -> list[FoldRow]:
+        """Return the rows of model.folds.csv."""
         calibration = Calibration.of(checkpoint)
         assert calibration
         probabilities, names = calibration.probabilities(logits), self._data.classes
@@ -242,11 +237,8 @@ class CrossValidation:
         rows = []
         for index, fold in enumerate(self._fold_of.tolist()):
             file = paths[index].relative_to(self._run.settings.directory).as_posix()
-            row: dict[str, Any] = {"file": in_one_line(file), "label": names[labels[index]], "fold": fold + 1}
-            for place, label in enumerate(likeliest[index], 1):
-                row[f"answer_{place}"] = names[label]
-                row[f"probability_{place}"] = round(float(probabilities[index, label]), DIGITS)
-            rows.append(row)
+            answers = tuple((names[label], float(probabilities[index, label])) for label in likeliest[index])
+            rows.append(FoldRow(file, names[labels[index]], fold + 1, answers))
         return rows
 
     def _recorders(self, name: str) -> list[Recorder]:

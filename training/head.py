@@ -8,7 +8,6 @@ labels are smoothed, is chosen by cross-validation inside the training images, g
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.metrics import f1_score
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
+
+from evaluation.group_folds import group_folds
 
 # What is tried: L2 strengths, the likeliest ones first, since time may run out; and smoothing.
 STRENGTHS = (0.03, 0.01, 0.1, 0.003, 0.3, 0.001)
@@ -47,6 +47,12 @@ class LinearHead:
 
     weight: Tensor
     bias: Tensor
+
+    @classmethod
+    def on_standardised(cls, solution: Tensor, mean: Tensor, scale: Tensor) -> LinearHead:
+        """Return a solution, (classes, d + 1), on features (x - mean) / scale, written for the features as they are."""
+        weight = solution[:, :-1] / scale
+        return cls(weight, solution[:, -1] - weight @ mean)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return logits (n, classes)."""
@@ -81,6 +87,12 @@ class Problem:
         """Return the same problem in float64."""
         return replace(self, **{name: getattr(self, name).double() for name in ("features", "weights", "offsets")})
 
+    def standardised(self) -> tuple[Problem, Tensor, Tensor]:
+        """Return the same problem on features (x - mean) / scale, with mean and scale, (d,) each."""
+        mean, deviation = self.features.mean(0), self.features.std(0, correction=0)
+        scale = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+        return replace(self, features=(self.features - mean) / scale), mean, scale
+
     def part(self, rows: Tensor) -> Problem:
         """Return the problem of some of the images."""
         return Problem(self.features[rows], self.labels[rows], self.num_classes, self.weights[rows], self.offsets)
@@ -92,15 +104,10 @@ def solve_head(problem: Problem, chosen: Regularisation, deadline: float | None 
     With no smoothing it is scikit-learn's LogisticRegression(C=1 / (l2 * n)) behind a StandardScaler. After `deadline`
     (time.monotonic) it is as good as it has become by then.
     """
-    mean, deviation = problem.features.mean(0), problem.features.std(0, correction=0)
-    scale = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
-    standardised = Problem(
-        (problem.features - mean) / scale, problem.labels, problem.num_classes, problem.weights, problem.offsets
-    )
+    standardised, mean, scale = problem.standardised()
     rough = _minimise(standardised, chosen, None, ITERATIONS, deadline)
     exact = _minimise(standardised.double(), chosen, rough, ITERATIONS, deadline).to(rough.dtype)
-    weight = exact[:, :-1] / scale
-    return LinearHead(weight, exact[:, -1] - weight @ mean)
+    return LinearHead.on_standardised(exact, mean, scale)
 
 
 def choose_regularisation(
@@ -143,24 +150,23 @@ def choose_regularisation(
 
 @dataclass(frozen=True)
 class _Fold:
-    """A part of a problem, on standardised features, and what is held out of it."""
+    """A part of a problem, on standardised features (x - mean) / scale, and what is held out of it."""
 
     problem: Problem
-    inputs: Tensor
-    labels: np.ndarray
+    mean: Tensor
+    scale: Tensor
+    held_out: Problem
 
     @classmethod
     def of(cls, problem: Problem, rows: Tensor, held_out: Tensor) -> _Fold:
-        train, validate = problem.part(rows), problem.part(held_out)
-        mean, deviation = train.features.mean(0), train.features.std(0, correction=0).clamp(min=1e-6)
-        standardised = replace(train, features=(train.features - mean) / deviation)
-        return cls(standardised, (validate.features - mean) / deviation, validate.labels.cpu().numpy())
+        return cls(*problem.part(rows).standardised(), problem.part(held_out))
 
     def try_out(self, tried: Regularisation, start: Tensor | None) -> tuple[float, Tensor]:
         """Return how good a regularisation is, and the solution; start: that of another one."""
         solution = _minimise(self.problem, tried, start, TRIAL_ITERATIONS)
-        predicted = (self.inputs @ solution[:, :-1].T + solution[:, -1]).argmax(1).cpu().numpy()
-        return _merit(self.labels, predicted), solution
+        head = LinearHead.on_standardised(solution, self.mean, self.scale)
+        predicted = head(self.held_out.features).argmax(1).cpu().numpy()
+        return _merit(self.held_out.labels.cpu().numpy(), predicted), solution
 
 
 def trials(smoothings: Sequence[float]) -> int:
@@ -178,11 +184,7 @@ def _folds(problem: Problem, groups: Sequence[str]) -> Iterator[tuple[Tensor, Te
     labels = problem.labels.cpu().numpy()
     if len(set(groups)) < FOLDS or np.bincount(labels).max() < FOLDS:
         return
-    splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer images than folds
-        folds = list(splitter.split(labels, labels, groups))
-    for rows, held_out in folds:
+    for rows, held_out in group_folds(labels, groups, FOLDS):
         yield torch.from_numpy(rows), torch.from_numpy(held_out)
 
 

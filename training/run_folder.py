@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor
 from common.errors import ToolkitError
 from common.files import clear_leftovers, copy_whole, in_one_line, write_csv
 from common.fingerprints import BYTES, are_known
+from common.fold_table import FoldRow, fold_table, write_fold_table
 from common.locks import exclusive_lock
 from common.names import safe_part
 from models.checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
@@ -69,7 +70,7 @@ class RunFolder(Recorder):
         self.settings, self.model = settings, settings.save_model
         self.log_directory = Path("logs", run_name(settings))
         self._last = settings.last
-        self._history, self._left_out, self._folds, self._previous, self._previous_history = settings.files[2:]
+        self._history, self._left_out, _, self._previous, self._previous_history = settings.files[2:]
         self._inherited = np.empty((0, BYTES), np.uint8)
         self._identity: dict[str, Any] = {}
         self.folds: dict[str, Any] = {}  # what is saved of cross-validation (`training.folds`)
@@ -164,9 +165,9 @@ class RunFolder(Recorder):
         save_checkpoint(self.model, checkpoint)
         self._write_history(trainer)
 
-    def write_folds(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write_folds(self, rows: Sequence[FoldRow]) -> None:
         """Write what cross-validation predicted of each image."""
-        write_csv(self._folds, rows[0], rows)
+        write_fold_table(fold_table(self.model), rows)
 
     def _keep_former(self) -> None:
         """Keep the model and the history of a former run under another name, before the first one of this run."""

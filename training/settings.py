@@ -10,6 +10,7 @@ from typing import Any
 from common.dataset_info import FROM_A_FOLDER
 from common.errors import ToolkitError
 from common.files import check_directory, check_file, check_writable
+from common.fold_table import ENDING as FOLD_TABLE
 
 DEFAULT_EPOCHS = 16
 
@@ -29,7 +30,7 @@ PLACES = ("directory", "log")  # a resumed run finds these again, unless they ar
 NOT_RECORDED = (*PLACES, "save_model", "resume", "given")
 
 # What the names of a run's files add to that of the model.
-ENDINGS = ("", ".last", ".history.csv", ".left_out.csv", ".folds.csv", ".previous", ".previous.history.csv")
+ENDINGS = ("", ".last", ".history.csv", ".left_out.csv", FOLD_TABLE, ".previous", ".previous.history.csv")
 
 
 @dataclass(frozen=True)

@@ -134,8 +134,8 @@ class Trainer:
     def remaining_phases(self, final_seconds: Callable[[Phase], float]) -> Iterator[Phase]:
         """Yield the phases that are left, one after the other; one that there is no time for is skipped.
 
-        final_seconds: how long finalising takes where the run ends with a phase; only asked
-        for in a run with a time budget. Raises ToolkitError where nothing can be learnt in it.
+        final_seconds: how long finalising takes where the run ends with a phase; only asked for in a run with a time
+        budget. Raises ToolkitError where nothing can be learnt in it.
         """
         for number in range(self.phase_number, len(self.phases)):
             phase = self.phases[number]
