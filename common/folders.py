@@ -83,13 +83,13 @@ def list_images(directory: Path, skip: Iterable[Path] = ()) -> Listing:
     """
     if not directory.is_dir():
         raise FileNotFoundError(f"there is no directory {directory}")
-    skipped = {identity for path in skip if (identity := _identity(path))}
+    skipped = {identity for path in skip if (identity := file_identity(path))}
     listing = Listing()
     seen: set[tuple[int, int | str]] = set()
     waiting = [("", str(directory))]
     while waiting:
         name, path = waiting.pop()
-        identity = _identity(path)
+        identity = file_identity(path)
         if identity in skipped:
             continue
         if identity in seen:
@@ -109,7 +109,7 @@ def list_images(directory: Path, skip: Iterable[Path] = ()) -> Listing:
             entry_name = f"{name}/{entry.name}" if name else entry.name
             if _is_directory(entry):
                 below.append((entry_name, entry.path))
-            elif not (skipped and _identity(entry.path) in skipped):
+            elif not (skipped and file_identity(entry.path) in skipped):
                 _sort_file(listing, entry_name, entry)
         waiting += reversed(_directories_to_enter(listing, below))
     return listing
@@ -188,7 +188,7 @@ class FileFinder:
         return self._names[path]
 
 
-def _identity(path: Path | str) -> tuple[int, int | str] | None:
+def file_identity(path: Path | str) -> tuple[int, int | str] | None:
     """Return what two paths share only if they lead to the same file or directory; None where they lead nowhere."""
     try:
         about = Path(path).stat()

@@ -14,7 +14,9 @@ from typing import Any
 
 from common.errors import ToolkitError
 from common.files import write_text
+from common.folders import file_identity
 from common.names import strip_blanks
+from common.occurrence import Occurrence, occurrences_as_json, occurrences_from_json
 from common.taxon_text import TaxonText, items, lists, read_taxon_text, texts
 
 Lineage = tuple[str, ...]
@@ -42,16 +44,15 @@ class Sample:
 class PageFacts:
     """What a page says of its taxon, and when the page was fetched (`2026-11-24T05:33:02Z`).
 
-    range: `first` and `last` occurrence in the site's words, `first_ma`, `last_ma` as [youngest, oldest] in Ma, None
-    where the words tell no age, and names of zone and stage; see `mikrotax.ranges`. other_folders: by the address of
-    their thumbnail, pictures whose folder (names, root first) disagrees with the page's lineage.
+    range: `last` and `first` occurrence, those that the page tells; other_folders: by the address of their thumbnail,
+    pictures whose folder (names, root first) disagrees with the page's lineage.
     """
 
     url: str = ""
     id: int | None = None
     rank: str = ""
     features: str = ""
-    range: Mapping[str, Any] = field(default_factory=dict)
+    range: Mapping[str, Occurrence] = field(default_factory=dict)
     fetched: str = ""
     text: TaxonText = field(default_factory=TaxonText)
     other_folders: Mapping[str, Lineage] = field(default_factory=dict)
@@ -164,7 +165,7 @@ def _as_json(record: Record) -> dict[str, Any]:
         "lineage": list(record.lineage),
     }
     if record.page:
-        page = vars(record.page) | vars(record.page.text)
+        page = vars(record.page) | {"range": occurrences_as_json(record.page.range)} | vars(record.page.text)
         content["page"] = {name: value for name, value in page.items() if name != "text"}
         if not record.page.other_folders:
             del content["page"]["other_folders"]
@@ -185,9 +186,10 @@ def _json_files(directory: Path, problems: dict[Path, str]) -> Iterator[Path]:
     waiting = [str(directory)]
     while waiting:
         place = waiting.pop()
-        if (real := os.path.realpath(place)) in seen:
+        if (known := file_identity(place)) in seen:
             continue
-        seen.add(real)
+        if known:  # None of what leads nowhere, of which each is a problem of its own
+            seen.add(known)
         try:
             entries = sorted(os.scandir(place), key=lambda entry: entry.name)
         except OSError as error:
@@ -234,7 +236,7 @@ def _page(value: dict[str, Any]) -> PageFacts:
     return PageFacts(
         **texts(value, ("url", "rank", "features", "fetched")),
         id=number if isinstance(number, int) and not isinstance(number, bool) else None,
-        range=value["range"] if isinstance(value.get("range"), dict) else {},
+        range=occurrences_from_json(value.get("range")),
         text=read_taxon_text(value),
         other_folders={name: names for name, names in lists(value.get("other_folders")).items() if names},
     )

@@ -44,7 +44,7 @@ def read_taxon_text(value: dict[str, Any]) -> TaxonText:
         **texts(value, TEXTS),
         year=year if isinstance(year, int) and not isinstance(year, bool) else None,
         synonyms=_strings(value.get("synonyms")),
-        metrics={name: pair for name, each in items(metrics) if (pair := _pair(each))},
+        metrics={name: found for name, each in items(metrics) if (found := pair(each))},
         tags=lists(value.get("tags")),
         references=_strings(value.get("references")),
         other={name: text for name, text in items(other) if isinstance(text, str)},
@@ -70,7 +70,7 @@ def lists(value: Any) -> dict[str, tuple[str, ...]]:
     return {name: _strings(each) for name, each in items(value)}
 
 
-def _pair(value: Any) -> tuple[float, float] | None:
+def pair(value: Any) -> tuple[float, float] | None:
     """Return two numbers of a sensible size, None for anything else."""
     if not isinstance(value, list) or len(value) != 2:
         return None

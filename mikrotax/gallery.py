@@ -133,7 +133,8 @@ class GalleryReader:
         thumb, full = thumb_and_full(linked, shown)
         self._read_tags.append(unit.tag)
         types = unit.types or (unit.link is not None and "[type" in attribute(unit.link, "rel"))
-        return Picture(thumb, full, tuple(picture_lineage(full)), **self._said(unit), catalogue=types)
+        lineage = tuple(picture_lineage(full))
+        return Picture(thumb=thumb, full=full, lineage=lineage, **self._said(unit), catalogue=types)
 
     def _said(self, unit: Unit) -> dict:
         """Return what the page says of a picture: in attributes of its tags, or in the text beside it."""

@@ -8,11 +8,11 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from bs4 import Tag
 
 from common.names import same_name
+from common.occurrence import Occurrence
 from common.taxon_text import TaxonText
 from mikrotax.captions import SURE
 from mikrotax.gallery import HIDDEN, Findings
@@ -58,7 +58,7 @@ class Page:
     id: int | None = None
     rank: str = ""
     features: str = ""
-    range: Mapping[str, Any] = field(default_factory=dict)
+    range: Mapping[str, Occurrence] = field(default_factory=dict)
     text: TaxonText = field(default_factory=TaxonText)
     daughters: tuple[Daughter, ...] = ()
     pictures: tuple[Picture, ...] = ()

@@ -1,13 +1,13 @@
 """One picture of a page: where it may be loaded from, which address is its thumbnail, and which its full size."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from bs4 import Tag
 
+from common.records import PICTURE_FIELDS, PictureFacts
 from mikrotax.links import ENDING
 from mikrotax.markup import attribute
 
@@ -17,32 +17,21 @@ SRCSET_PART = re.compile(r"\s*(\S.*?)(?:\s+[\d.]+[wxh])?\s*(?:,(?=\s)|$)")
 LAZY = re.compile(r"^data-.*(?:src|original|lazy|image|full|thumb|zoom|large|href|url)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One picture: addresses of thumbnail and full size, lineage (from its folder), and what the site says of it.
+@dataclass(frozen=True, kw_only=True)
+class Picture(PictureFacts):
+    """One picture of a page: the address of its thumbnail, and its facts, with the lineage that its folder tells.
 
-    other: what it says under labels that have no field here; catalogue: whether it is a type image out of a catalogue
-    of original descriptions, so that its folder is not its lineage.
+    catalogue: whether it is a type image out of a catalogue of original descriptions, so that its folder is not its
+    lineage.
     """
 
     thumb: str
-    full: str = ""
-    lineage: tuple[str, ...] = ()
-    source: str = ""
-    caption: str = ""
-    status: str = ""
-    notes: str = ""
-    location: str = ""
-    sample: str = ""
-    age: str = ""
-    other: Mapping[str, str] = field(default_factory=dict)
     catalogue: bool = False
 
     @property
     def richness(self) -> tuple[int, int]:
         """How much is known of the picture: fields that say something, then letters in them."""
-        values = [self.source, self.caption, self.status, self.notes, self.location, self.sample, self.age]
-        values += self.other.values()
+        values = [*(getattr(self, name) for name in PICTURE_FIELDS), *self.other.values()]
         return sum(value not in ("", "-") for value in values), sum(map(len, values))
 
 

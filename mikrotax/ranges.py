@@ -1,7 +1,8 @@
 """When a taxon lived, as a page words it: ages in Ma, zone and stage out of one sentence."""
 
 import re
-from typing import Any
+
+from common.occurrence import Occurrence
 
 FIRST = re.compile(r"First occurrence(?: \(base\)\s*:?|\s*:)\s*(.*?)(?=\bLast occurrence|\n|\Z)", re.IGNORECASE)
 LAST = re.compile(r"Last occurrence(?: \(top\)\s*:?|\s*:)\s*(.*?)(?=\bFirst occurrence|\n|\Z)", re.IGNORECASE)
@@ -29,37 +30,31 @@ PART = re.compile(r"(?:early|middle|mid|late|lower|upper|top|base|part|of|the|\s
 KIND_FIRST = re.compile(r"(?:sub|bio)*zone\s+(?=\S)", re.IGNORECASE)
 
 
-def read_range(lines: str) -> dict[str, Any]:
-    """Return last and first occurrence, as the text `lines` of a page tells them; {} where it tells none.
-
-    `last`, `first`: the site's words; `…_ma`: their bounds in Ma as [youngest, oldest], None where they name no age;
-    `…_source`: where the site has it from; `…_zone`, `…_stage`: names of biozone and stage, "" where there is none.
-    """
-    found: dict[str, Any] = {}
+def read_range(lines: str) -> dict[str, Occurrence]:
+    """Return `last` and `first` occurrence, those that the text `lines` of a page tells."""
+    found = {}
     for key, label in (("last", LAST), ("first", FIRST)):
         line = label.search(lines)
         words, *source = SOURCE.split(_plain(line.group(1))) if line else ("",)
         words = words.strip().rstrip(".").rstrip()
         if words:
-            found[key] = words
-            found[f"{key}_ma"] = ages(words)
-            found[f"{key}_source"] = source[0].strip() if source else ""
-            found[f"{key}_zone"], found[f"{key}_stage"] = zone_and_stage(words)
+            told = source[0].strip() if source else ""
+            found[key] = Occurrence(words, ages(words), told, *zone_and_stage(words))
     return found
 
 
-def ages(words: str) -> list[float] | None:
+def ages(words: str) -> tuple[float, float] | None:
     """Return the youngest and the oldest age in Ma that the words allow, None where they name no age.
 
     >>> ages("at top of NN12 zone (100% up, 1.9Ma, in Gelasian stage)")
-    [1.9, 1.9]
+    (1.9, 1.9)
     """
     span = SPAN_MA.search(words)
     named = span.groups() if span else SINGLE_MA.findall(words)
     values = sorted(float(value.replace(",", ".")) for value in named)
     if values:
-        return [values[0], values[-1]]
-    return [0.0, 0.0] if LIVING.match(words) else None
+        return values[0], values[-1]
+    return (0.0, 0.0) if LIVING.match(words) else None
 
 
 def zone_and_stage(words: str) -> tuple[str, str]:

@@ -1,11 +1,11 @@
 """How pages become records of taxa, with the pictures that they list."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import zip_longest
 
 from common.names import disambiguate, picture_file, picture_path, safe_part, strip_blanks
-from common.records import PICTURE_FIELDS, Lineage, PageFacts, PictureFacts, Record, Sample
+from common.records import Lineage, PageFacts, PictureFacts, Record, Sample
 from mikrotax.labels import folder_disagrees
 from mikrotax.links import picture_lineage
 from mikrotax.pages import Page
@@ -45,9 +45,8 @@ class Listed:
 
     def facts(self) -> PictureFacts:
         """Return the picture as it is written in a record."""
-        words = {name: getattr(self.picture, name) for name in PICTURE_FIELDS}
-        facts = PictureFacts(self.picture.full, self.file, self.picture.lineage, page=self.page, fetched=self.fetched)
-        return replace(facts, **words, other=self.picture.other)
+        known = {each.name: getattr(self.picture, each.name) for each in fields(PictureFacts)}
+        return PictureFacts(**known | {"file": self.file, "page": self.page, "fetched": self.fetched})
 
 
 @dataclass

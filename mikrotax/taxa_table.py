@@ -10,6 +10,7 @@ from typing import Any
 
 from common.files import write_csv
 from common.names import comparison_key
+from common.occurrence import Occurrence
 from common.records import Lineage, PageFacts, Record
 
 SEPARATOR = " | "
@@ -70,9 +71,9 @@ def _row(record: Record, page: PageFacts, ids: dict[Lineage, int | str]) -> dict
         ("first", "earliestAgeOrLowestStage", "lowestBiostratigraphicZone"),
         ("last", "latestAgeOrHighestStage", "highestBiostratigraphicZone"),
     ):
-        youngest, oldest = _ages(page.range.get(f"{end}_ma"))
-        row |= {stage: _text(page.range.get(f"{end}_stage")), zone: _text(page.range.get(f"{end}_zone"))}
-        row |= {f"{end}Occurrence": _text(page.range.get(end))}
+        known = page.range.get(end, Occurrence())
+        youngest, oldest = known.ma or ("", "")
+        row |= {stage: known.stage, zone: known.zone, f"{end}Occurrence": known.words}
         row |= {f"{end}OccurrenceYoungestMa": youngest, f"{end}OccurrenceOldestMa": oldest}
     for name, (least, most) in text.metrics.items():
         row |= {f"{name}_min": least, f"{name}_max": most}
@@ -85,13 +86,3 @@ def _key(lineage: Lineage) -> Lineage:
 
 def _blank(value: Any) -> Any:
     return "" if value is None else value
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _ages(value: Any) -> tuple[Any, Any]:
-    """Return youngest and oldest age of a record's range, which another hand may have written; blanks if not known."""
-    numbers = isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(age, int | float) for age in value)
-    return (value[0], value[1]) if numbers else ("", "")

@@ -1,10 +1,9 @@
 """When taxa lived, as the records of the scraper say."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from common.occurrence import Occurrence
 from common.records import read_records
 
 Range = tuple[float, float]  # youngest and oldest, in Ma
@@ -27,10 +26,7 @@ def read_ranges(data: Path) -> dict[str, Range]:
     return ranges
 
 
-def _widest(known: Mapping[str, Any]) -> Range | None:
-    """Return a page's range, None where it names no valid one."""
-    try:
-        youngest, oldest = float(known["last_ma"][0]), float(known["first_ma"][1])
-    except (ValueError, LookupError, TypeError, OverflowError):
-        return None
-    return (youngest, oldest) if 0 <= youngest <= oldest < math.inf else None
+def _widest(known: Mapping[str, Occurrence]) -> Range | None:
+    """Return a page's range, None where it does not tell the ages of both ends, or tells them the wrong way round."""
+    last, first = (known.get(end, Occurrence()).ma for end in ("last", "first"))
+    return (last[0], first[1]) if last and first and last[0] <= first[1] else None

@@ -1,6 +1,5 @@
 """What a test's own process says of its memory, on Linux."""
 
-import multiprocessing
 import re
 import sys
 from collections.abc import Callable
@@ -22,21 +21,3 @@ def peak_of(work: Callable[[], Any]) -> int:
 
 def _status(name: str) -> int:
     return 1024 * int(re.search(rf"{name}:\s*(\d+) kB", Path("/proc/self/status").read_text())[1])
-
-
-def in_a_process(function, *arguments):
-    """Call a function in a process of its own; return its result, or the process's exit code where it has none."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_call, args=(sender, function, arguments))
-    process.start()
-    sender.close()
-    try:
-        return receiver.recv()
-    except EOFError:
-        process.join()
-        return process.exitcode
-
-
-def _call(sender, function, arguments):
-    sender.send(function(*arguments))

@@ -99,12 +99,9 @@ def exported(model, directory, **settings):
     "name, size, views",
     [
         ("vgg11_adaptive", 37, 1),
-        ("squeezenet1_1", 77, 8),
-        ("mobilenet_v2", 45, 2),
-        pytest.param("vgg11", 131, 1, marks=pytest.mark.slow),
-        pytest.param("convnext_tiny", 75, 1, marks=pytest.mark.slow),
+        pytest.param("squeezenet1_1", 77, 8, marks=pytest.mark.slow),
+        pytest.param("mobilenet_v2", 45, 2, marks=pytest.mark.slow),
         pytest.param("timm/test_vit", 160, 1, marks=pytest.mark.slow),
-        pytest.param("resnet18", 101, 8, marks=pytest.mark.slow),
     ],
 )
 def test_it_answers_as_the_model_does(tmp_path, name, size, views):
@@ -117,23 +114,14 @@ def test_it_answers_as_the_model_does(tmp_path, name, size, views):
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
 
 
-@pytest.mark.parametrize("count", [2, 200])
-def test_all_classes_are_labels_in_their_order(tmp_path, count):
-    classes = [f"Genus {number:03d} & <sp.> é" for number in range(count)]
-    field = exported(make_model("squeezenet1_1", 40, classes), tmp_path / "out")
-    assert field.labels == classes
+@pytest.mark.slow
+def test_all_classes_are_labels_in_their_order_and_none_is_blank_or_lost(tmp_path):
+    names = [f"Genus {number:03d} & <sp.> é" for number in range(200)]
+    field = exported(make_model("squeezenet1_1", 40, [" ", "a\x07b", "\ud800", "x\uffff", *names]), tmp_path / "out")
+    assert field.labels == ["class 1", r"a\x07b", r"\ud800", "x", *names]
     with (tmp_path / "out" / "labels.csv").open(encoding="utf-8-sig", newline="") as file:
-        assert [(int(row["index"]), row["label"]) for row in csv.DictReader(file)] == list(enumerate(classes))
-
-
-def test_labels_are_never_blank_or_lost(tmp_path):
-    classes = [" ", "a\x07b", "\ud800", "x\uffff"]
-    assert exported(make_model("squeezenet1_1", 40, classes), tmp_path / "out").labels == [
-        "class 1",
-        r"a\x07b",
-        r"\ud800",
-        "x",
-    ]
+        rows = list(csv.DictReader(file))
+    assert [int(row["index"]) for row in rows] == list(range(204)) and [row["label"] for row in rows][4:] == names
 
 
 @pytest.fixture(scope="module")

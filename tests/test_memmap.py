@@ -17,9 +17,10 @@ from common.errors import ToolkitError
 from common.image_folder import list_image_folder
 from models.device import keep_freed_memory
 from models.preprocessing import Preparation
-from tests.memory import in_a_process, on_linux, peak_of
+from tests.memory import on_linux, peak_of
+from tests.processes import Script, in_a_process
 from tests.tiny import write_image_folders
-from tests.training_runs import PRETRAINED, SMALL, command, history, train, wait_for, write_pretrained
+from tests.training_runs import PRETRAINED, SCRIPT, SMALL, command, history, train, write_pretrained
 from training import memmap
 from training.images import read_images
 
@@ -252,10 +253,9 @@ def test_a_log_that_a_full_disk_ends_is_read_and_goes_on(tmp_path):
 @pytest.mark.slow
 def test_a_directory_that_vanishes_ends_with_a_sentence(tmp_path):
     directory = write_image_folders(tmp_path / "pictures", train=2, validate=1)
-    started = command(*SMALL, "--epochs", "500")
-    with subprocess.Popen(started, cwd=directory, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(directory / "model.history.csv", process)
+    with Script(SCRIPT, *SMALL, "--epochs", "500", directory=directory) as script:
+        script.wait_for(directory / "model.history.csv")
         shutil.rmtree(directory)
-        said = process.communicate()[1]
-    assert process.returncode == 1 and "Traceback" not in said
-    assert "could not be written (No such file or directory)" in said
+        run = script.wait()
+    assert run.status == 1 and "Traceback" not in run.stderr
+    assert "could not be written (No such file or directory)" in run.stderr

@@ -5,8 +5,6 @@ import io
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 import zlib
 from dataclasses import replace
@@ -21,6 +19,7 @@ from scipy.stats import binomtest
 import visualise_results
 from common.errors import ToolkitError
 from common.images import read_image
+from common.occurrence import occurrences_from_json
 from common.records import PageFacts, Record, write_record
 from evaluation.calibration import Calibration
 from evaluation.ood import OODDetector
@@ -36,6 +35,7 @@ from reports.own_summary import sheet_lines
 from reports.prediction_table import read_rows
 from reports.ranges import read_ranges
 from reports.settings import VisualiseSettings
+from tests.processes import Script
 from tests.tiny import SHAPES, draw_shape
 
 TOP = Path(__file__).resolve().parent.parent
@@ -181,20 +181,18 @@ def test_a_run_at_work_keeps_others_out_and_a_killed_one_is_resumed(tmp_path, ca
     weights = build_network("squeezenet1_1", 3, 32).state_dict()
     save_checkpoint(tmp_path / "model", Checkpoint("squeezenet1_1", 32, CLASSES, weights))
     options = ["--images", folder, "--model", tmp_path / "model", "--device", "cpu", "--report"]
-    command = [sys.executable, TOP / "visualise_results.py", *options, killed]
-    child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     predictions = killed / "predictions.csv"
-    deadline = time.monotonic() + 60
-    while not predictions.exists() or predictions.read_bytes().count(b"\n") < BATCH_SIZE:
-        assert child.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    child.send_signal(signal.SIGSTOP)  # it is still at work
-    before = predictions.read_bytes()
-    assert visualise_results.main([*map(str, options), str(killed)]) == 1
-    complaint = capsys.readouterr().err
-    assert f"another run is writing into {killed}; let it finish" in complaint and predictions.read_bytes() == before
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    with Script(TOP / "visualise_results.py", *options, killed, directory=tmp_path) as script:
+        script.wait_for(predictions)
+        while predictions.read_bytes().count(b"\n") < BATCH_SIZE:
+            assert script.poll() is None
+            time.sleep(0.002)
+        script.send_signal(signal.SIGSTOP)  # it is still at work
+        before = predictions.read_bytes()
+        assert visualise_results.main([*map(str, options), str(killed)]) == 1
+        complaint = capsys.readouterr().err
+        assert f"another run is writing into {killed}; let it finish" in complaint
+        assert predictions.read_bytes() == before
     found = list(read_rows(predictions))
     assert BATCH_SIZE <= len(found) < count, "it was killed on its way"
     with predictions.open("ab") as file:
@@ -323,7 +321,7 @@ def test_the_assemblage_by_hand(model, folder, tmp_path):
 def write_range(data, taxon, **known):
     """Write a record that says when a taxon lived."""
     lineage = ("Root", taxon)
-    write_record(data / f"{taxon}.json", Record(lineage, (), lineage, PageFacts(range=known)))
+    write_record(data / f"{taxon}.json", Record(lineage, (), lineage, PageFacts(range=occurrences_from_json(known))))
 
 
 def test_ages_mark_what_did_not_live_then(model, folder, tmp_path):

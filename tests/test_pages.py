@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.names import picture_file
+from common.occurrence import occurrences_as_json
 from demo.pages import page as demo_page
 from demo.pictures import modules
 from mikrotax.links import page_link, picture_url
@@ -47,7 +48,7 @@ def test_the_real_root_page():
     assert sum(picture.richness[0] > 0 for picture in every) == 5
     assert all(picture.lineage[0] == "Mesozoic" and len(picture.lineage) >= 3 for picture in every)
     assert found.daughters[-1].taxon == "Mesozoic non–coccoliths"
-    assert found.range["first_ma"] == [201.3, 237.0] and found.range["last"] == "Extant"
+    assert found.range["first"].ma == (201.3, 237.0) and found.range["last"].words == "Extant"
     check_asked(found, "mesozoic")
 
 
@@ -71,7 +72,7 @@ def test_the_real_species_page():
     assert first.notes.endswith("plate 1 fig. 1 of Young et al. 2018")
     assert first.full.endswith("/dilatata%20type/Syracosphaera%20azureaplaneta/JRYSEM-288-65p.JPG")
     assert all(picture.source and picture.caption and picture.location and picture.age for picture in found.pictures)
-    assert found.range["first"].startswith("within Quaternary") and found.range["first_ma"] == [0.0, 2.59]
+    assert found.range["first"].words.startswith("within Quaternary") and found.range["first"].ma == (0.0, 2.59)
     assert found.features.startswith("BCs - murolith, irregularly elliptical")
 
 
@@ -102,7 +103,7 @@ def test_a_root_page_of_our_own():
     assert [picture.richness[0] for picture in found.daughters[0].pictures] == [0, 7, 0]
     assert {picture.lineage for picture in found.daughters[0].pictures} == {("m", "Aales", "Aaceae")}
     assert [reason for _, reason in found.left_out] == ["below hidden"] * 2
-    assert found.range["first_ma"] == [201.3, 237.0] and found.range["last"] == "Extant"
+    assert found.range["first"].ma == (201.3, 237.0) and found.range["last"].words == "Extant"
 
 
 def test_a_species_page_of_our_own():
@@ -234,7 +235,7 @@ def test_the_geological_range():
         "<p><b>Geological Range: </b><br><em>Last occurrence (top)</em>: at top of <b>NN21</b> Zone (0.00-0.29Ma, top "
         "in Holocene stage). Data source: A 2018<br><em>First occurrence (base)</em>: in <b>Eocene</b> (33.9–56Ma)</p>"
     )
-    assert parsed(page(body=text)).range == {
+    assert occurrences_as_json(parsed(page(body=text)).range) == {
         "last": "at top of NN21 Zone (0.00-0.29Ma, top in Holocene stage)",
         "last_ma": [0.0, 0.29],
         "last_source": "A 2018",

@@ -13,7 +13,8 @@ from common.images import ImageError
 from models.networks import build_network, size_step, transfer
 from models.prediction import Predictor, predict, predict_files, tta_views
 from models.preprocessing import IMAGENET, Preparation, native_size, read_squares
-from tests.memory import in_a_process, on_linux, peak_of
+from tests.memory import on_linux, peak_of
+from tests.processes import in_a_process
 from tests.tiny import SHAPES, draw_shape, write_image_folders
 from tests.training_runs import CPU
 from training.images import read_images

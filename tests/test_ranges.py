@@ -1,7 +1,10 @@
 """Ages, zones and stages out of the words in which the site gives ranges."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from common.occurrence import Occurrence, occurrences_as_json, occurrences_from_json
 from mikrotax.ranges import ages, read_range, zone_and_stage
 
 WORDS = [
@@ -39,7 +42,7 @@ WORDS = [
 
 @pytest.mark.parametrize(("words", "ma", "zone", "stage"), WORDS, ids=[words for words, *_ in WORDS])
 def test_every_wording(words, ma, zone, stage):
-    assert ages(words) == ma and zone_and_stage(words) == (zone, stage)
+    assert ages(words) == (ma and tuple(ma)) and zone_and_stage(words) == (zone, stage)
 
 
 def test_both_ends_with_their_sources():
@@ -47,7 +50,7 @@ def test_both_ends_with_their_sources():
         "Geological Range:\nLast occurrence (top): at top of NN18 zone (1.9Ma). Data source: A 2018\n"
         "First occurrence (base): within NP1 zone (65-66Ma). Data source: Total of ranges of species in this database"
     )
-    assert read_range(lines) == {
+    assert occurrences_as_json(read_range(lines)) == {
         **{"last": "at top of NN18 zone (1.9Ma)", "last_ma": [1.9, 1.9], "last_source": "A 2018"},
         **{"last_zone": "NN18", "last_stage": "", "first": "within NP1 zone (65-66Ma)", "first_ma": [65.0, 66.0]},
         **{"first_source": "Total of ranges of species in this database", "first_zone": "NP1", "first_stage": ""},
@@ -55,6 +58,28 @@ def test_both_ends_with_their_sources():
 
 
 def test_the_words_may_begin_in_the_next_line():
-    assert read_range("First occurrence (base):\nwithin NP1 zone (65-66Ma)")["first_ma"] == [65.0, 66.0]
-    assert read_range("Last occurrence (top) in NN5 zone (13Ma)")["last_ma"] == [13.0, 13.0]
+    assert read_range("First occurrence (base):\nwithin NP1 zone (65-66Ma)")["first"].ma == (65.0, 66.0)
+    assert read_range("Last occurrence (top) in NN5 zone (13Ma)")["last"].ma == (13.0, 13.0)
     assert read_range("range not known") == {}
+
+
+# As a record holds them
+
+AGES = st.tuples(st.floats(0, 5000), st.floats(0, 5000)).map(sorted).map(tuple)
+KNOWN = st.builds(Occurrence, st.text(min_size=1), AGES | st.none(), st.text(), st.text(), st.text())
+ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.floats() | st.integers())
+
+
+@given(st.dictionaries(st.sampled_from(["last", "first"]), KNOWN))
+def test_occurrences_come_back_as_they_were_written(occurrences):
+    assert occurrences_from_json(occurrences_as_json(occurrences)) == occurrences
+
+
+@given(st.dictionaries(st.sampled_from(["first", "first_ma", "last_ma", "last_zone"]), ANYTHING) | ANYTHING)
+def test_of_what_another_hand_wrote_all_ages_are_pairs_of_numbers(value):
+    for known in occurrences_from_json(value).values():
+        assert known.ma is None or 0 <= known.ma[0] <= known.ma[1] < 1e12
+
+
+def test_ages_the_wrong_way_round_are_turned():
+    assert occurrences_from_json({"first_ma": [56, 33.9]})["first"].ma == (33.9, 56)

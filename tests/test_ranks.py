@@ -1,8 +1,10 @@
 """Training in several processes, as torchrun starts them on this machine: the same as in one."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from common.errors import ToolkitError
 from models.checkpoint import load_checkpoint
+from tests.processes import Script
 from tests.tiny import write_image_folders
 from tests.training_runs import (
     PRETRAINED,
@@ -22,7 +25,6 @@ from tests.training_runs import (
     history,
     settings,
     train,
-    wait_for,
     write_pretrained,
 )
 from training.ranks import ONE_RANK, Ranks
@@ -32,22 +34,25 @@ from training.train import check_same_on_all_ranks, device_of_rank
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--"]
 
 
-def start(directory, *command):
-    """Start a command under torchrun in `directory`; its output, stdout and stderr, is that of one terminal."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    environment = {**os.environ, "PYTHONPATH": str(TOP)}
-    command = [*TORCHRUN, *map(str, command)]
-    return subprocess.Popen(command, cwd=directory, env=environment, text=True, start_new_session=True, **streams)
+@contextlib.contextmanager
+def two_processes(directory, script, *arguments):
+    """Run a script in `directory` in two processes that find each other as under torchrun, which would start slowly."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    ranks = [{"RANK": rank, "LOCAL_RANK": rank, "TORCHELASTIC_RUN_ID": "test", **shared} for rank in "01"]
+    with contextlib.ExitStack() as started:
+        yield [
+            started.enter_context(Script(script, *arguments, directory=directory, environment=environment))
+            for environment in ranks
+        ]
 
 
-def said(process):
-    """Wait for a process; return what it said, without the report that torchrun adds to a failure."""
-    try:
-        output = process.communicate(timeout=300)[0]
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    return re.split(r"\nTraceback .*/torch/distributed/run\.py", output, maxsplit=1, flags=re.DOTALL)[0]
+def ended(scripts):
+    """Wait for the processes; return the status of each, and all that they said."""
+    runs = [script.wait() for script in scripts]
+    return [run.status for run in runs], "".join(run.stdout + run.stderr for run in runs)
 
 
 @given(st.integers(0, 1000), st.integers(1, 40))
@@ -78,8 +83,9 @@ def test_each_process_needs_a_gpu_of_its_own():
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does_to_the_last_digits(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1)
-    output = said(start(tmp_path, TOP / "tests" / "rank_steps.py"))
-    assert output.count("all the same") == 2, output
+    with two_processes(tmp_path, TOP / "tests" / "rank_steps.py") as scripts:
+        statuses, output = ended(scripts)
+    assert statuses == [0, 0] and output.count("all the same") == 2, output
 
 
 @pytest.mark.slow
@@ -97,15 +103,17 @@ def test_an_interrupted_run_in_phases_goes_on_in_two_processes_to_what_one_reach
     assert train(tmp_path, *options, "--save_model", "one/model").status == 0
 
     shared = [SCRIPT, *options, "--save_model", "two/model"]
-    process = start(tmp_path, *shared)
-    wait_for(tmp_path / "two" / "model.history.csv", process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    output = said(process)
-    assert output.count("interrupted; the finished epochs are saved") == 1, output
-    assert 'train_classifier.py", line' not in output
+    with two_processes(tmp_path, *shared) as scripts:
+        scripts[0].wait_for(tmp_path / "two" / "model.history.csv")
+        for script in scripts:
+            script.send_signal(signal.SIGINT)  # as a terminal does
+        statuses, output = ended(scripts)
+    assert statuses[0] == 130 and output.count("interrupted; the finished epochs are saved") == 1, output
+    assert "Traceback" not in output
     assert 0 < len(history(tmp_path / "two")) < 4
-    process = start(tmp_path, *shared, "--resume")
-    assert "The best epoch was" in said(process) and process.returncode == 0
+    with two_processes(tmp_path, *shared, "--resume") as scripts:
+        statuses, output = ended(scripts)
+    assert statuses == [0, 0] and "The best epoch was" in output
     for mine, its in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for name in mine:
             assert float(its[name]) == pytest.approx(float(mine[name]), abs=1e-2), name
@@ -122,7 +130,8 @@ def test_what_one_process_cannot_do_ends_all_with_one_sentence(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1)
     (tmp_path / "file").write_text("no directory")
     options = ["--use_model", "squeezenet1_1", "--weights", "none", "--device", "cpu", "--save_model", "file/model"]
-    process = start(tmp_path, SCRIPT, *options)
-    output = said(process)
-    assert process.returncode == 1
+    environment = os.environ | {"PYTHONPATH": str(TOP)}
+    run = subprocess.run([*TORCHRUN, SCRIPT, *options], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    output = re.split(r"\nTraceback .*/torch/distributed/run\.py", run.stderr, maxsplit=1, flags=re.DOTALL)[0]
+    assert run.returncode == 1
     assert output.count("train_classifier.py: ") == 1 and "Traceback" not in output, output

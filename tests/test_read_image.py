@@ -11,7 +11,8 @@ from common import images
 from common.formats import readable_endings, readable_formats
 from common.images import ImageError, image_size, read_image
 from tests.drawn import picture
-from tests.memory import in_a_process, on_linux, peak_of
+from tests.memory import on_linux, peak_of
+from tests.processes import in_a_process
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import pytest
 
+from common.occurrence import Occurrence
 from common.records import PageFacts, PictureFacts, Record, RecordError, Sample, read_record, read_records, write_record
 from common.taxon_text import TaxonText
 from mikrotax.record_files import RecordFiles, remove_leftovers
@@ -15,7 +16,7 @@ FULL = Record(
     hierarchy=("m", "AUbusgp", "Ausbus"),
     samples=(Sample("Aus bus", ("http://x/images/m/thumbs/a.jpg",)), Sample("Aus cus", ())),
     lineage=("m", "AU bus gp", "Aus bus"),
-    page=PageFacts("http://x/?id=7", 7, "Species", "wide", {"first": "Eocene", "first_ma": [33.9, 56.0]}, "2026-11-24"),
+    page=PageFacts("http://x/?id=7", 7, "Species", "wide", {"first": Occurrence("Eocene", (33.9, 56.0))}, "2026-11-24"),
     pictures={
         "http://x/images/m/thumbs/a.jpg": PictureFacts(
             full="http://x/images/m/Aus/a.jpg", file="m/a.jpg", lineage=("m", "AU bus gp", "Aus bus"), source="Größe"

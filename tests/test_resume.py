@@ -2,8 +2,6 @@
 
 import random
 import re
-import signal
-import subprocess
 import sys
 import time
 
@@ -14,8 +12,9 @@ import train_classifier
 from common.errors import ToolkitError
 from common.locks import exclusive_lock
 from models.checkpoint import load_checkpoint, load_tensors, save_tensors
+from tests.processes import Script
 from tests.tiny import write_image_folders
-from tests.training_runs import SMALL, command, history, interrupt_when, settings, train
+from tests.training_runs import SCRIPT, SMALL, history, interrupt_when, settings, train
 
 EXACT = [*SMALL, "--precision", "fp32", "--image_size", "40", "--batch_size", "4"]
 OTHER = ["--learning_rate", "0.004", "--balance", "weights", "--label_smoothing", "0.1", "--seed", "5"]
@@ -168,13 +167,11 @@ def test_kills_at_any_moment_change_nothing(folder, tmp_path, kills=3):
     while killed < kills:
         resumed = ["--resume"] if (tmp_path / "model.last").exists() else line
         (tmp_path / "model.history.csv").unlink(missing_ok=True)
-        with subprocess.Popen(command(*resumed), cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
-            for text in process.stdout:
-                if text.startswith("Epoch"):
-                    break
+        with Script(SCRIPT, *resumed, directory=tmp_path) as script:
+            while "Epoch" not in script.stdout and script.poll() is None:
+                time.sleep(0.002)
             time.sleep(chance.random() * 0.3)
-            killed += process.poll() is None
-            process.send_signal(signal.SIGKILL)
+            killed += script.poll() is None
         if (tmp_path / "model.last").exists() and len(load_tensors(tmp_path / "model.last")["trainer"]["history"]) == 4:
             break  # nothing is left to be killed
     assert killed and train(tmp_path, *(["--resume"] if (tmp_path / "model.last").exists() else line)).status == 0

@@ -1,6 +1,5 @@
 """The scraper as a user runs it, against the demo site: what is written, and what an interruption leaves."""
 
-import multiprocessing
 import os
 import random
 import re
@@ -24,6 +23,7 @@ from common.taxon_text import TaxonText
 from mikrotax.pictures import check_picture
 from mikrotax.store import PageStore
 from tests.faults import Faults
+from tests.processes import CONTEXT
 from tests.scraping import GENUS, asked, records, rows, scrape, tree
 
 ROOT = Path(__file__).parents[1]
@@ -215,11 +215,8 @@ def test_killed_at_twenty_random_moments_it_comes_to_the_same_end(make_site, tmp
     assert scrape(site, tmp_path / "whole", *options) == 0
     site.requests.clear()
     on_their_way = set()
-    # Processes that have imported everything already: twenty starts of Python would take longer than all the rest.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mikrotax.scrape", "tests.scraping"])
     for _ in range(20):
-        process = context.Process(target=scrape, args=(site.url, tmp_path / "killed", *options))
+        process = CONTEXT.Process(target=scrape, args=(site.url, tmp_path / "killed", *options))
         process.start()
         goal = len(site.requests) + chance.randint(1, 4)
         while len(site.requests) < goal and process.is_alive():

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from common.occurrence import occurrences_from_json
 from common.records import PageFacts, Record
 from common.taxon_text import TaxonText
 from mikrotax.taxa_table import OWN, TERMS, write_taxa
@@ -24,7 +25,8 @@ DARWIN_CORE = {
 
 def record(*lineage, number=None, fetched="2026-01-02T03:04:05Z", **facts):
     text = TaxonText(**facts.pop("text", {}))
-    page = PageFacts(url=f"http://x/{lineage[-1]}", id=number, fetched=fetched, text=text, **facts)
+    ages = occurrences_from_json(facts.pop("range", {}))
+    page = PageFacts(url=f"http://x/{lineage[-1]}", id=number, range=ages, fetched=fetched, text=text, **facts)
     return Record(tuple(name.replace(" ", "") for name in lineage), (), lineage, page)
 
 

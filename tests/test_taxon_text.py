@@ -52,7 +52,7 @@ def test_the_fields_of_a_species_page():
     assert text.tags == {"LITHS": ("ring", "round"), "T-UNITS": ("c-str",)}
     assert text.references == ("Nobody (1902). A. Journal, 1: 2.", "Someone & Other (1967). B.")
     assert text.other == {"Preservation": "robust", "Metrics": "Look: odd", "Sources of the metrics": "A 2018"}
-    assert found.range["last_ma"] == [0.0, 0.0] and found.rank == "Species"
+    assert found.range["last"].ma == (0.0, 0.0) and found.rank == "Species"
     assert "unknown heading: 'Preservation'" in found.notices
     assert len([notice for notice in found.notices if "heading" in notice]) == 1
 

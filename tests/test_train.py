@@ -19,16 +19,17 @@ from common.errors import ToolkitError
 from common.image_folder import list_image_folder
 from models.checkpoint import load_checkpoint, load_tensors, save_tensors
 from models.prediction import predict_files
+from tests.processes import Script
 from tests.tiny import SHAPES, write_image_folders
 from tests.training_runs import (
     CPU,
     PRETRAINED,
+    SCRIPT,
     SMALL,
     command,
     history,
     interrupt_when,
     train,
-    wait_for,
     write_pretrained,
 )
 from training import run_folder
@@ -131,11 +132,10 @@ def test_an_interrupted_run_is_resumed_to_the_same_history_and_its_log_shows_all
     directory, _ = trained
     write_image_folders(tmp_path, train=4)
     options = [*SMALL, "--epochs", "4", *log]
-    with subprocess.Popen(command(*options), cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        wait_for(tmp_path / "model.history.csv", process)  # once it exists, the epoch is being drawn for the log
-        process.send_signal(how)
-        process.communicate()
-        assert process.returncode == status
+    with Script(SCRIPT, *options, directory=tmp_path) as script:
+        script.wait_for(tmp_path / "model.history.csv")  # once it exists, the epoch is being drawn for the log
+        script.send_signal(how)
+        assert script.wait().status == status
     epochs = [int(row["epoch"]) for row in history(tmp_path)]
     assert 0 < len(epochs) < 4
     if log:
@@ -175,7 +175,7 @@ def test_resuming_on_other_images_is_refused(trained, tmp_path):
 @pytest.mark.slow
 def test_two_classes_of_three_images_are_overfitted(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1, shapes=("disc", "bar"))
-    run = train(tmp_path, "--use_model", "vgg11_adaptive", "--weights", "none", "--epochs", "2")
+    run = train(tmp_path, "--use_model", "vgg11_adaptive", "--weights", "none", "--epochs", "2", "--image_size", "40")
     assert run.status == 0, run.stderr
     assert min(float(row["train_loss"]) for row in history(tmp_path)) < 0.01
 

@@ -5,11 +5,8 @@ import csv
 import io
 import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,6 +14,7 @@ import torch
 import train_classifier
 from models.device import Device
 from models.networks import build_network
+from tests.processes import Finished
 from tests.tiny import write_image_folders
 from training.dataset import TrainingData
 from training.images import InMemoryImages
@@ -30,15 +28,6 @@ SMALL = ["--use_model", "squeezenet1_1", "--weights", "none", "--device", "cpu"]
 PRETRAINED = ["--use_model", "squeezenet1_1", "--weights", "weights.pth", "--image_size", "40"]
 PRETRAINED += ["--device", "cpu", "--precision", "fp32"]
 MEASURED = ("seconds", "images_per_second")
-
-
-@dataclass
-class Finished:
-    """What a run came to: exit status, and what it printed."""
-
-    status: int
-    stdout: str
-    stderr: str
 
 
 def train(directory: Path, *arguments: object) -> Finished:
@@ -61,13 +50,6 @@ def train(directory: Path, *arguments: object) -> Finished:
 def command(*arguments: object) -> list[str]:
     """Return the command that runs train_classifier.py in a process of its own."""
     return [sys.executable, SCRIPT, *map(str, arguments)]
-
-
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    """Wait until a process has written a file. Raises AssertionError where it ends without."""
-    while not path.exists():
-        assert process.poll() is None, f"ended with {process.returncode} before it wrote {path}"
-        time.sleep(0.002)
 
 
 def history(directory: Path) -> list[dict[str, str]]:
