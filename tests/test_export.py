@@ -99,7 +99,6 @@ def exported(model, directory, **settings):
     "name, size, views",
     [
         ("vgg11_adaptive", 37, 1),
-        pytest.param("squeezenet1_1", 77, 8, marks=pytest.mark.slow),
         pytest.param("mobilenet_v2", 45, 2, marks=pytest.mark.slow),
         pytest.param("timm/test_vit", 160, 1, marks=pytest.mark.slow),
     ],

@@ -123,9 +123,7 @@ def test_the_same_seed_gives_the_same_run(trained, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "how, status, log", [(signal.SIGKILL, -9, []), (signal.SIGTERM, 143, ["--log"]), (signal.SIGINT, 130, [])]
-)
+@pytest.mark.parametrize("how, status, log", [(signal.SIGTERM, 143, ["--log"]), (signal.SIGINT, 130, [])])
 def test_an_interrupted_run_is_resumed_to_the_same_history_and_its_log_shows_all_saved_epochs(
     trained, tmp_path, how, status, log
 ):
@@ -393,9 +391,9 @@ def test_a_time_budget_is_kept_and_the_schedule_ends_in_it(pretrained, monkeypat
 def test_a_budget_goes_on_where_it_was_interrupted(pretrained, monkeypatch):
     """The rate falls on after --resume, and does not rise once more."""
     monkeypatch.setattr("training.schedule.WRITING_SECONDS", 1.0)
-    options = [*PRETRAINED, "--time_budget", "0.12", "--save_model", "resumed/model"]
+    options = [*PRETRAINED, "--time_budget", "0.08", "--save_model", "resumed/model"]
     with monkeypatch.context() as patch:
-        interrupt_when(patch, lambda trainer: trainer.seconds > 3)
+        interrupt_when(patch, lambda trainer: trainer.seconds > 2)
         assert train(pretrained, *options).status == 130
     before = [float(row["learning_rate"]) for row in history(pretrained / "resumed")]
     assert train(pretrained, *options, "--resume").status == 0

@@ -22,10 +22,8 @@ from training.ranks import ONE_RANK
 from training.sampling import STEPS_PER_EPOCH, epoch_batches, epoch_length, sample_order
 from training.trainer import Trainer
 
-LARGE = pytest.param("vgg11", marks=pytest.mark.slow)
 
-
-@pytest.mark.parametrize("name", [LARGE, "vgg11_adaptive", "squeezenet1_1", "mobilenet_v3_small", "resnet18"])
+@pytest.mark.parametrize("name", ["vgg11_adaptive", "squeezenet1_1", "mobilenet_v3_small", "resnet18"])
 def test_front_and_back_compute_what_the_whole_network_does(name):
     network = build_network(name, 3, 64)
     images = torch.rand(2, 3, 64, 64)

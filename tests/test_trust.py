@@ -50,7 +50,7 @@ def model(tmp_path_factory):
     classes = {species: ClassInfo(tuple(lineage)) for species, lineage in KNOWN.items()}
     write_dataset_info(directory / "dataset.json", DatasetInfo(classes))
     network = ["--use_model", "resnet18", "--weights", "none", "--device", "cpu", "--precision", "fp32"]
-    options = ["--directory", directory, "--save_model", directory / "model", "--epochs", 3, "--batch_size", 16]
+    options = ["--directory", directory, "--save_model", directory / "model", "--epochs", 2, "--batch_size", 16]
     assert train_classifier.main([*network, *map(str, options)]) == 0
     return LoadedModel.of(load_checkpoint(directory / "model"), Device.choose("cpu", "fp32"))
 

@@ -36,7 +36,7 @@ def imagenet_like():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [96, 120, 128, 160, 224])
+@pytest.mark.parametrize("size", [120, 160])  # whose last maps are 3 x 3 and 5 x 5 pixels
 def test_vgg11_with_the_fold_equals_torchvisions(imagenet_like, size):
     network = vgg11(num_classes=10, image_size=size).double().eval()
     random = transfer(network, imagenet_like.state_dict())
@@ -48,10 +48,10 @@ def test_vgg11_with_the_fold_equals_torchvisions(imagenet_like, size):
         assert (network(pictures) - expected).abs().max() < 1e-10
 
 
-@pytest.mark.slow
 def test_the_fold_makes_the_head_smaller_and_never_larger():
-    assert vgg11(5, 120).classifier[0].in_features == 4608
-    assert vgg11(5, 224).classifier[0].in_features == vgg11(5, 320).classifier[0].in_features == 25088
+    with torch.device("meta"):  # shapes alone: the whole head has a hundred million weights
+        assert vgg11(5, 120).classifier[0].in_features == 4608
+        assert vgg11(5, 224).classifier[0].in_features == vgg11(5, 320).classifier[0].in_features == 25088
 
 
 def test_vgg11_says_when_pictures_are_too_small():
