@@ -99,7 +99,7 @@ def exported(model, directory, **settings):
     "name, size, views",
     [
         ("vgg11_adaptive", 37, 1),
-        pytest.param("mobilenet_v2", 45, 2, marks=pytest.mark.slow),
+        pytest.param("resnet18", 45, 2, marks=pytest.mark.slow),
         pytest.param("timm/test_vit", 160, 1, marks=pytest.mark.slow),
     ],
 )
