@@ -2,7 +2,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Python may keep what it has compiled: pytest would else rewrite all tests in each process.
+unexport PYTHONDONTWRITEBYTECODE
 CORES ?= auto
+# Tests of one file go to one process, so that what they share is made once.
+PYTEST := $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 .PHONY: help demo test test-fast lint format docs clean
 
@@ -31,10 +35,10 @@ demo: .venv/installed
 	@$(BIN)/python -m demo
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n $(CORES)
+	$(PYTEST)
 
 test-fast: .venv/installed-dev
-	$(BIN)/python -m pytest -n $(CORES) -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

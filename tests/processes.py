@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
-SLOW = ["mikrotax.scrape", "tests.scraping", "training.train", "training.console", "torch.distributed.nn"]
 CONTEXT.set_forkserver_preload(
-    [*SLOW, "reports.own_pictures", "tensorboard.backend.event_processing.event_accumulator"]
+    [
+        *("mikrotax.scrape", "tests.scraping", "tests.training_runs", "training.train", "training.console"),
+        *("torch.distributed.nn", "reports.own_pictures", "tensorboard.backend.event_processing.event_accumulator"),
+    ]
 )
 
 

@@ -64,6 +64,7 @@ def test_a_confidence_is_a_share(confidence):
         CALIBRATION.sets(torch.zeros(1, 5), confidence)
 
 
+@pytest.mark.slow
 def test_sets_hold_the_truth_of_new_images():
     """Over many draws of validation images, the number of covered test images is beta-binomial around 0.9.
 

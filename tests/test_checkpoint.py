@@ -178,6 +178,7 @@ def test_weights_that_are_no_numbers_of_their_kind_are_refused(tmp_path, checkpo
         load_checkpoint(tmp_path / "model").network()
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_model_that_claims_more_memory_than_it_has_takes_none(tmp_path, checkpoint):
     with zipfile.ZipFile(tmp_path / "model", "w", zipfile.ZIP_DEFLATED) as archive:

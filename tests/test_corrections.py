@@ -121,6 +121,7 @@ def test_a_few_corrections_and_many_new_pictures_move_nothing(tmp_path, capsys):
     assert described(tmp_path)["earlier_split"]["moved"] == []
 
 
+@pytest.mark.slow
 def test_a_split_is_kept_by_the_bytes_where_names_are_new(tmp_path):
     fill(tmp_path / "own", "Aus", "Bus", each=10)
     assert prepare(*options(tmp_path)) == 0

@@ -93,6 +93,7 @@ def test_what_the_site_does_not_know_is_404(get):
 # --- pages ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wording", WORDINGS)
 def test_every_page_is_whole_and_names_its_taxon_last(make_site, wording):
     site = make_site(wording)

@@ -30,6 +30,8 @@ from reports.settings import VisualiseSettings
 from tests.report_set import CPU
 from tests.tiny import SHAPES, write_image_folders
 
+pytestmark = pytest.mark.slow
+
 FILES = {"model.onnx", "network_info.xml", "labels.csv", "README.md"}
 
 
@@ -99,8 +101,7 @@ def exported(model, directory, **settings):
     "name, size, views",
     [
         ("vgg11_adaptive", 37, 1),
-        pytest.param("resnet18", 45, 2, marks=pytest.mark.slow),
-        pytest.param("timm/test_vit", 160, 1, marks=pytest.mark.slow),
+        pytest.param("timm/test_vit", 160, 1),
     ],
 )
 def test_it_answers_as_the_model_does(tmp_path, name, size, views):
@@ -113,7 +114,6 @@ def test_it_answers_as_the_model_does(tmp_path, name, size, views):
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
 
 
-@pytest.mark.slow
 def test_all_classes_are_labels_in_their_order_and_none_is_blank_or_lost(tmp_path):
     names = [f"Genus {number:03d} & <sp.> é" for number in range(200)]
     field = exported(make_model("squeezenet1_1", 40, [" ", "a\x07b", "\ud800", "x\uffff", *names]), tmp_path / "out")

@@ -93,6 +93,7 @@ def test_redirects_within_away_and_in_circles(make_site):
     assert outcome(site.url, CARTERI) == 200
 
 
+@pytest.mark.slow
 def test_pictures_that_are_not_pictures(make_site):
     site = make_site(faults=Faults(html_pictures=1.0))
     page = requests.get(site.url + THUMBNAIL, timeout=10)

@@ -34,6 +34,7 @@ def test_shades_are_shares_of_the_actual_class_in_taxonomic_order():
         assert "9 pictures" in axes.get_ylabel()
 
 
+@pytest.mark.slow
 def test_counts_or_shares_are_written_in_the_cells():
     counts, shares = (draw_confusion(TREE, ACTUAL, PREDICTED, cells).axes[0] for cells in ("counts", "shares"))
     assert texts(counts) == {"1", "2", "3", "Round"}
@@ -42,6 +43,7 @@ def test_counts_or_shares_are_written_in_the_cells():
     assert labels(shares.get_yticklabels()) == ["disc (3)", "ring (3)", "bar (3)", "never seen (0)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cells", ["counts", "shares"])
 @pytest.mark.parametrize("count", [1, 30, 60])
 def test_all_names_are_inside_the_figure_and_do_not_overlap(count, cells):
@@ -72,6 +74,7 @@ def test_long_names_are_broken_into_lines_that_fit_their_width(name):
     assert 0 < len(lines) <= 3 and all(text_width(line, 12) <= 300 for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a", "Syracosphaera pulchra var. of a long name " * 5, "W" * 200, "Ж" * 90])
 def test_no_caption_lies_over_another_or_over_an_image(name):
     image = np.zeros((20, 30, 3), np.uint8)

@@ -12,6 +12,7 @@ NAMES = st.text(min_size=1, max_size=30).filter(lambda name: in_one_line(name).s
 ANSWERS = st.lists(st.tuples(NAMES, st.floats(0, 1)), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(NAMES, NAMES, st.integers(1, 9), ANSWERS), min_size=1, max_size=4))
 def test_rows_come_back(tmp_path_factory, cells):
     path = fold_table(tmp_path_factory.mktemp("table") / "model")

@@ -30,6 +30,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 9), min_size=8, max_size=60), st.integers(2, 4), st.integers(0, 3))
 def test_each_group_is_in_one_fold(groups, count, seed):
     data = drawn_data(len(groups), 2)

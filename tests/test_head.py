@@ -84,6 +84,7 @@ def test_logit_adjustment_favours_rare_classes():
     assert found["logit_adjusted"] > found["none"] + 0.2
 
 
+@pytest.mark.slow
 def test_copies_in_one_group_do_not_hide_that_a_head_overfits():
     """Ten copies of each image: held out one by one, the weakest strength would look best."""
     features, labels = blobs(40, classes=2, noise=20)

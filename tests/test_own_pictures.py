@@ -148,6 +148,7 @@ def hostile(kind, number):
     return {"empty": b"", "text": b"no picture\n" * 9, "noise": random.bytes(500)}[kind]
 
 
+@pytest.mark.slow
 def test_200_hostile_files_end_nothing(model, folder, tmp_path):
     good = {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
     kinds = ["cut", "empty", "text", "bomb", "large", "noise", "changed", "cut"]

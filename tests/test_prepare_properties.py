@@ -74,7 +74,7 @@ def lay_out(top: Path, entries: list[dict]) -> set[str]:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(entries=st.lists(ENTRY, min_size=8, max_size=60), options=OPTIONS, types=st.booleans())
 def test_every_layout_is_sound(entries, options, types):
     with tempfile.TemporaryDirectory() as directory:

@@ -153,6 +153,7 @@ def test_more_pixels_than_are_read_are_refused_before_they_are_decoded(monkeypat
         read_image(content)
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_is_refused():
     with pytest.raises(ImageError, match="more than 89 million pixels"):
         read_image(encoded(Image.new("1", (20_000, 10_000))))

@@ -25,6 +25,8 @@ from reports.summary import split_summary
 from reports.tables import rank_rows
 from tests.report_set import HOSTILE, LINEAGES, read
 
+pytestmark = pytest.mark.slow
+
 LINEAGE = {lineage[-1]: lineage for lineage in LINEAGES.values()}
 NAMES = [LINEAGES[name][-1] for name in sorted(LINEAGES)]  # in the order of the model's outputs
 
@@ -218,7 +220,6 @@ def halves(rows):
     return [(np.median(shown[part]), [rows[index] for index in part]) for part in parts]
 
 
-@pytest.mark.slow
 def test_the_temperature_is_the_likeliest(report, summary):
     rows = rows_of(report, "validate")
     assert summary["temperature"]["value"] == pytest.approx(temperature_of(rows), rel=1e-3)

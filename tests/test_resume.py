@@ -16,6 +16,8 @@ from tests.processes import Script
 from tests.tiny import write_image_folders
 from tests.training_runs import SCRIPT, SMALL, history, interrupt_when, settings, train
 
+pytestmark = pytest.mark.slow
+
 EXACT = [*SMALL, "--precision", "fp32", "--image_size", "40", "--batch_size", "4"]
 OTHER = ["--learning_rate", "0.004", "--balance", "weights", "--label_smoothing", "0.1", "--seed", "5"]
 
@@ -72,7 +74,6 @@ def test_more_epochs_lengthen_a_finished_run(folder):
     assert rows[:4] == before and [row["epoch"] for row in rows[4:]] == ["5", "6"]
     assert float(rows[4]["learning_rate"]) > float(rows[3]["learning_rate"]) > 0
     assert rows == history(folder / "long-copy") and same_model(folder / "long-whole/model", folder / "long-copy/model")
-    assert load_checkpoint(folder / "long-whole" / "model").options["epochs"] == 6
     assert not (folder / "long-whole" / "model.previous").exists()
 
 
@@ -159,7 +160,6 @@ def test_parts_that_killed_runs_left_are_swept(folder, tmp_path):
     assert left == {*others, "model", "model.last", "model.history.csv"}
 
 
-@pytest.mark.slow
 def test_kills_at_any_moment_change_nothing(folder, tmp_path, kills=3):
     """SIGKILL, at moments drawn by chance between one saved epoch and the next, or before the first."""
     chance, killed = random.Random(0), 0

@@ -216,6 +216,7 @@ def test_two_thousand_pictures_are_small_and_smooth(tmp_path):
     assert opened < 20
 
 
+@pytest.mark.slow
 def test_the_page_is_valid_and_alone(samples):
     text = (samples / "review.html").read_text(encoding="utf-8")
     document = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)

@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 # What is written
 
 
+@pytest.mark.slow
 def test_records_follow_the_contract(crawled):
     folder = crawled.folder
     found = records(folder)
@@ -263,6 +264,7 @@ def test_two_scrapers_do_not_work_on_one_store(crawl_copy, capsys):
     assert scrape(site, folder, "--taxon", GENUS) == 0
 
 
+@pytest.mark.slow
 def test_the_readme_files_of_data_and_images_are_passed_over(crawl_copy, capsys):
     """They stand in the checkout, where the scraper writes by default."""
     folder, site = crawl_copy

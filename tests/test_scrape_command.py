@@ -15,6 +15,7 @@ from tests.scraping import GENUS, asked, records, scrape, tree
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_how_much_there_is_and_writes_nothing_but_pages(demo_site, tmp_path, capsys):
     assert scrape(demo_site, tmp_path, "--taxon", GENUS, "--dry_run", "--delay", "0.01") == 0
     out = capsys.readouterr().out

@@ -115,6 +115,7 @@ def test_hostile_names_stay_in_their_directories_and_hostile_links_are_not_follo
     assert {"CAFÉ", "café"} <= {name.rpartition("/")[2].partition("-")[0].removesuffix(".jpg") for name in names}
 
 
+@pytest.mark.slow
 def test_pages_in_a_wrong_encoding_keep_their_names(make_site, tmp_path):
     site = make_site(faults=Faults(wrong_encoding=1))
     assert scrape(site, tmp_path, "--taxon", "Helicosphaera carteri", "--dry_run") == 0

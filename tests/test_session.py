@@ -153,6 +153,7 @@ def test_the_pause_is_kept_whatever_fails(site):
     assert session.asked == len(site.log)
 
 
+@pytest.mark.slow
 def test_the_pause_begins_when_the_answer_has_come(site):
     """So a way to the site that is slow at first, and quick then, does not bring two requests closer together."""
     site.slow = 0.15

@@ -40,6 +40,7 @@ def gone(folder):
     return sorted(path.name for path in (folder / "data").rglob("*.gone"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", quick_first({"Aus": 0}, {MODULE: 0}, {"Aaceae": 0}, {"Aus": 3}, {"Aus": 8}))
 def test_a_shrunken_page_puts_nothing_aside_and_the_plain_command_finds_all(keep, tmp_path, capsys):
     with Hiccup() as site:

@@ -32,6 +32,7 @@ def shares(taxonomy, rows, seed):
 seeds = st.integers(0, 2**32 - 1)
 
 
+@pytest.mark.slow
 @given(taxonomies(), seeds)
 def test_sums_are_exact(taxonomy, seed):
     p = shares(taxonomy, 3, seed)
@@ -53,6 +54,7 @@ def test_sums_are_exact(taxonomy, seed):
     }
 
 
+@pytest.mark.slow
 @given(taxonomies(), st.data())
 def test_the_common_ancestor_is_the_deepest_node_that_holds_all(taxonomy, data):
     indices = st.integers(0, len(taxonomy.names) - 1)

@@ -60,6 +60,7 @@ def events(logged) -> EventAccumulator:
     return EventAccumulator(str(logged / "validate"), size_guidance={"images": 0, "tensors": 0}).Reload()
 
 
+@pytest.mark.slow
 def test_no_run_but_train_and_validate(logged):
     runs = {path.parent.relative_to(logged).as_posix() for path in logged.rglob("events.out.tfevents.*")}
     assert runs == {"train", "validate"}
@@ -74,6 +75,7 @@ def test_accuracy_by_class(events):
         assert [event.value for event in logged] == pytest.approx([right, right])
 
 
+@pytest.mark.slow
 def test_of_many_classes_those_with_the_most_pictures_have_curves(tmp_path):
     count = 200
     names = [f"Genus species{label:03d}" for label in range(count)]

@@ -26,7 +26,6 @@ from tests.training_runs import (
     PRETRAINED,
     SCRIPT,
     SMALL,
-    command,
     history,
     interrupt_when,
     train,
@@ -173,7 +172,7 @@ def test_resuming_on_other_images_is_refused(trained, tmp_path):
 @pytest.mark.slow
 def test_two_classes_of_three_images_are_overfitted(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1, shapes=("disc", "bar"))
-    run = train(tmp_path, "--use_model", "vgg11_adaptive", "--weights", "none", "--epochs", "2", "--image_size", "40")
+    run = train(tmp_path, "--use_model", "vgg11_adaptive", "--weights", "none", "--epochs", "4", "--image_size", "40")
     assert run.status == 0, run.stderr
     assert min(float(row["train_loss"]) for row in history(tmp_path)) < 0.01
 
@@ -313,7 +312,7 @@ def test_patience_ends_a_run_that_gets_no_better(tmp_path):
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--use_model", "resnet5"], ["--freeze", "all"]])
 def test_help_and_mistakes_answer_at_once(arguments):
     start = time.monotonic()
-    process = subprocess.run(command(*arguments), capture_output=True, text=True)
+    process = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True)
     assert process.returncode == (2 if len(arguments) > 1 else 0)
     assert "train_classifier.py" in process.stdout + process.stderr
     assert time.monotonic() - start < 1.5  # a torch import alone takes longer; see NOTES.md for the real figure

@@ -10,7 +10,7 @@ from models.networks import build_network
 from models.prediction import Predictor
 from models.preprocessing import IMAGENET
 from tests.training_runs import CPU, drawn_data, settings
-from training import finalise
+from training import finalise, sampling
 from training.dataset import TrainingData
 from training.finalise import images_predicted, reference_features
 from training.frozen_layers import split_network
@@ -19,7 +19,7 @@ from training.loaders import FeatureLoader
 from training.loss import make_loss
 from training.optimizer import make_optimizer
 from training.ranks import ONE_RANK
-from training.sampling import STEPS_PER_EPOCH, epoch_batches, epoch_length, sample_order
+from training.sampling import epoch_batches, epoch_length, sample_order
 from training.trainer import Trainer
 
 
@@ -88,7 +88,7 @@ def test_an_epoch_deals_out_each_image_equally_often(count, batch_size):
     assert times.min() == times.max() and times.sum() == epoch_length(count, batch_size)
     sizes = [len(batch) for batch in dealt]
     assert max(sizes) - min(sizes) <= 1 and max(sizes) <= 2 * batch_size
-    assert len(dealt) >= STEPS_PER_EPOCH - 1
+    assert len(dealt) >= sampling.STEPS_PER_EPOCH - 1
 
 
 def test_batch_normalisation_of_a_frozen_network_keeps_what_it_knows():

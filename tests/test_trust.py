@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy import stats
 
-import train_classifier
 from benchmarks.trust import COLUMNS, choose_unseen, known_figures, leave_out, unseen_figures, worst_class
 from common.dataset_info import ClassInfo, DatasetInfo, write_dataset_info
 from common.manifest import ManifestRow
@@ -22,6 +21,7 @@ from models.device import Device
 from models.prediction import Prediction, as_batch
 from models.preprocessing import Preparation
 from reports.model import LoadedModel
+from tests.training_runs import train
 
 SIZE = 32
 KNOWN = {
@@ -50,8 +50,7 @@ def model(tmp_path_factory):
     classes = {species: ClassInfo(tuple(lineage)) for species, lineage in KNOWN.items()}
     write_dataset_info(directory / "dataset.json", DatasetInfo(classes))
     network = ["--use_model", "resnet18", "--weights", "none", "--device", "cpu", "--precision", "fp32"]
-    options = ["--directory", directory, "--save_model", directory / "model", "--epochs", 2, "--batch_size", 16]
-    assert train_classifier.main([*network, *map(str, options)]) == 0
+    assert train(directory, *network, "--epochs", 3, "--batch_size", 16).status == 0
     return LoadedModel.of(load_checkpoint(directory / "model"), Device.choose("cpu", "fp32"))
 
 

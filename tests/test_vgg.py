@@ -36,8 +36,7 @@ def imagenet_like():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [120, 160])  # whose last maps are 3 x 3 and 5 x 5 pixels
-def test_vgg11_with_the_fold_equals_torchvisions(imagenet_like, size):
+def test_vgg11_with_the_fold_equals_torchvisions(imagenet_like, size=120):
     network = vgg11(num_classes=10, image_size=size).double().eval()
     random = transfer(network, imagenet_like.state_dict())
     pictures = torch.randn(1, 3, size, size, dtype=torch.float64)

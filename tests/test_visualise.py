@@ -44,6 +44,7 @@ def visualise(capsys, *arguments):
     return status, *capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_it_draws_test_png_and_prints_what_is_right(directory, capsys, monkeypatch):
     monkeypatch.chdir(directory)
     status, out, _ = visualise(capsys)
@@ -59,6 +60,7 @@ def test_it_draws_test_png_and_prints_what_is_right(directory, capsys, monkeypat
     assert "Wrote test.png: 12 pictures" in out
 
 
+@pytest.mark.slow
 def test_the_printed_accuracy_is_the_models(directory, capsys):
     model = load_checkpoint(directory / "model")
     pictures = np.stack([np.asarray(draw_shape(shape, 1000 + n)) for shape in model.classes for n in range(5)])
@@ -71,6 +73,7 @@ def test_the_printed_accuracy_is_the_models(directory, capsys):
     assert f"{right} of 15 pictures are right" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number, cells", [(1, 1), (2, 2), (400, 15)])
 def test_any_number_of_pictures(directory, capsys, tmp_path, number, cells):
     options = ["--model", directory / "model", "--validate", directory / "validate", "--num_images", number]
@@ -200,6 +203,7 @@ def test_help_and_mistakes_do_not_wait_for_torch(status, arguments, tmp_path):
     assert not imported & {"torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL"}
 
 
+@pytest.mark.slow
 def test_every_format_that_is_offered_can_be_written(directory, tmp_path):
     path = next((directory / "validate" / "disc").iterdir())
     predictions = LabelledPredictions([path], Taxonomy([["disc"], ["ring"]]), np.array([0]), np.array([[0.8, 0.2]]))
