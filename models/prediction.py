@@ -73,7 +73,7 @@ class Predictor:
 
 def predict(predictor: Predictor, images: Tensor) -> Prediction:
     """Return predictions of images in memory, (n, 3, size, size), batch by batch."""
-    return Prediction.concatenate(predictor(batch) for batch in images.split(BATCH_SIZE))
+    return Prediction.concatenate(predictor(batch) for batch in torch.split(images, BATCH_SIZE))
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def fold_head(weight: Tensor, height: int, width: int) -> Tensor:
     9 weights where there were 49. `weight` is (4096, 512·7·7), the result (4096, 512·height·width).
     """
     rows, columns = (pooling_matrix(side).to(weight) for side in (height, width))
-    kernels = weight.unflatten(1, (-1, HEAD_MAP, HEAD_MAP))
+    kernels = torch.unflatten(weight, 1, (-1, HEAD_MAP, HEAD_MAP))
     return (rows.T @ kernels @ columns).flatten(1)
 
 
