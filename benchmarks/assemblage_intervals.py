@@ -32,11 +32,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from common.image_folder import list_image_folder
+from common.squares import Preparation
 from evaluation.metrics import wilson
 from evaluation.prediction_powered import powered_mean, powered_shares
 from models.device import Device
 from models.prediction import Predictor, predict_files
-from models.preprocessing import IMAGENET, Preparation
+from models.preprocessing import IMAGENET
 from reports.assemblage import corrected_shares
 from training.pretrained import build_pretrained
 

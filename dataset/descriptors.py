@@ -1,12 +1,7 @@
 """Descriptors of images, of some five kilobytes: enough to recognise a copy of one."""
 
 import hashlib
-import os
-import signal
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +9,10 @@ from pathlib import Path
 import imagehash
 import numpy as np
 from PIL import Image
-from threadpoolctl import threadpool_limits
 
 from common.images import ImageError, read_image
 from common.pages import Page
+from common.processes import core_count, process_pool
 from common.progress import Progress
 
 SMALLEST = 16  # pixels; an image with a shorter side shows nothing
@@ -107,7 +102,7 @@ def describe_all(
 
     page: which one of a file with several. Yields the error in place of the descriptor of an image that cannot be used.
     """
-    workers = workers or min(os.cpu_count() or 1, 8)
+    workers = workers or core_count()
     with Progress(total=len(paths), desc=title, unit="picture") as bar:
         for descriptor in _describe_parallel(paths, workers if len(paths) >= PARALLEL else 1, page):
             yield descriptor
@@ -119,7 +114,7 @@ def _describe_parallel(paths: Sequence[Path], workers: int, page: Page) -> Itera
     if workers == 1:
         yield from map(describe_one, paths)
         return
-    pool = ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(os.getpid(),))
+    pool = process_pool(workers)
     try:
         yield from pool.map(describe_one, paths, chunksize=50)
     finally:
@@ -131,19 +126,6 @@ def _describe_or_error(path: Path, page: Page) -> Descriptor | ImageError:
         return describe(path, page)
     except ImageError as error:
         return error
-
-
-def _start_worker(parent: int) -> None:
-    """Let this worker leave Ctrl-C to its parent, and end when its parent was killed instead of waiting forever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threadpool_limits(1)  # each worker has one core; more threads for small matrices only get in each other's way
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _trim(grey: Image.Image) -> Image.Image:

@@ -20,12 +20,13 @@ from common.errors import ToolkitError
 from common.files import write_whole
 from common.fingerprints import BYTES
 from common.pages import Page
+from common.squares import Preparation
 from models.content import are_numbers, are_texts, check_archive, check_content
 from models.device import Device
 from models.network_names import TIMM
 from models.networks import build_network
 from models.prediction import MAX_TTA_VIEWS, Predictor
-from models.preprocessing import IMAGENET, Normalisation, Preparation
+from models.preprocessing import IMAGENET, Normalisation
 
 FORMAT = "mikrotax classifier"
 VERSION = 7

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from common.errors import ToolkitError
 from common.fingerprints import stack
 from common.images import ImageError
+from common.squares import Preparation, Square, read_squares
 from models.device import Device
 from models.networks import head_name
-from models.preprocessing import Normalisation, Preparation, Square, read_squares
+from models.preprocessing import Normalisation
 
 BATCH_SIZE = 64
 MAX_TTA_VIEWS = 8

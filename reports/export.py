@@ -15,12 +15,12 @@ from common.errors import ToolkitError
 from common.files import write_text
 from common.image_folder import list_image_folder
 from common.manifest import ARROW
+from common.squares import Preparation, Square, read_squares
 from common.tables import write_table
 from evaluation.temperature import softmax
 from models.checkpoint import Checkpoint
 from models.device import Device
 from models.prediction import as_batch, predict
-from models.preprocessing import Preparation, Square, read_squares
 from reports.classifier import unique_names, validation_confusion
 from reports.model import LoadedModel
 from reports.network_info import NAME as NETWORK_INFO

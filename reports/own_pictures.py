@@ -16,9 +16,9 @@ from common.images import ImageError
 from common.locks import exclusive_lock
 from common.progress import Progress
 from common.remarks import counted, remarks
+from common.squares import Square, read_squares
 from common.tables import write_table
 from models.prediction import BATCH_SIZE
-from models.preprocessing import Square, read_squares
 from reports.classifier import Classifier
 from reports.image_files import LEFT_OUT, UNREADABLE, OwnImage, list_own_images
 from reports.model import LoadedModel
@@ -118,7 +118,7 @@ def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, 
     """Append a row to the table for each image that waits and can be read."""
     named = _Named()
     preparation = classifier.model.checkpoint.preparation(classifier.page)
-    squares = read_squares((image.path for image in waiting), preparation)
+    squares = read_squares([image.path for image in waiting], preparation)
 
     def readable() -> Iterator[tuple[OwnImage, np.ndarray]]:
         for image, square in zip(waiting, squares, strict=True):

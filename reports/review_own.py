@@ -6,8 +6,8 @@ from pathlib import Path
 
 from common.corrections import DROP
 from common.images import ImageError
+from common.squares import read_squares
 from models.prediction import BATCH_SIZE
-from models.preprocessing import read_squares
 from reports.assemblage import by_sample
 from reports.classifier import Classifier
 from reports.image_files import OwnImage
@@ -132,7 +132,7 @@ def _complete(features: Features, images: Sequence[OwnImage], classifier: Classi
     """Take note of the features of images that an earlier run has named."""
     missing = [image for image in images if image.name not in features]
     preparation = classifier.model.checkpoint.preparation(classifier.page)
-    squares = read_squares((image.path for image in missing), preparation)
+    squares = read_squares([image.path for image in missing], preparation)
     pairs = zip(missing, squares, strict=True)
     whole = ((image, square) for image, square in pairs if not isinstance(square, ImageError))
     while batch := list(islice(whole, BATCH_SIZE)):

@@ -14,9 +14,9 @@ import torch
 from scipy.ndimage import zoom
 from torch import Tensor
 
+from common.squares import Preparation, read_square
 from evaluation.predictions import LabelledPredictions
 from models.prediction import Predictor, as_batch
-from models.preprocessing import Preparation, read_square
 
 ImagePair = tuple[np.ndarray, np.ndarray]  # an image, and the same with its map laid over it: uint8 (s, s, 3) each
 Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks for one class, (n,)

@@ -11,13 +11,13 @@ import visualise_results
 from common.manifest import ManifestRow, write_manifest
 from common.names import strip_blanks
 from common.records import PageFacts, Record, write_record
+from common.squares import Preparation
 from evaluation.calibration import Calibration
 from evaluation.ood import OODDetector
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.device import Device
 from models.networks import build_network, head_name
 from models.prediction import as_batch
-from models.preprocessing import Preparation
 from reports.model import LoadedModel
 from reports.splits import predict_split
 from tests.tiny import SHAPES, draw_shape, write_image_folders

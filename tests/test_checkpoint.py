@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import common
+from common.squares import Preparation
 from models.checkpoint import (
     FORMAT,
     VERSION,
@@ -17,7 +18,6 @@ from models.checkpoint import (
     save_tensors,
 )
 from models.networks import build_network
-from models.preprocessing import Preparation
 from tests.memory import on_linux, peak_of
 
 

@@ -16,13 +16,13 @@ from PIL import Image
 
 import visualise_results
 from common.errors import ToolkitError
+from common.squares import Preparation, read_square
 from evaluation.calibration import Calibration
 from evaluation.taxonomy import Taxonomy
 from evaluation.temperature import softmax
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.networks import build_network
 from models.prediction import Prediction, as_batch, predict
-from models.preprocessing import Preparation, read_square
 from reports import export
 from reports.classifier import validation_confusion
 from reports.model import LoadedModel

@@ -15,8 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from common.errors import ToolkitError
 from common.image_folder import list_image_folder
+from common.squares import Preparation
 from models.device import keep_freed_memory
-from models.preprocessing import Preparation
 from tests.memory import on_linux, peak_of
 from tests.processes import Script, in_a_process
 from tests.tiny import write_image_folders

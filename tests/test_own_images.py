@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common import squares
 from common.images import ImageError
-from models.preprocessing import READ_AHEAD, Preparation, read_squares
+from common.squares import Preparation, read_squares
 from reports.image_files import list_own_images
 from tests.tiny import draw_shape
 
@@ -30,8 +31,8 @@ def test_images_of_all_kinds(tmp_path):
     Image.new("L", (1, 5000), 9).save(tmp_path / "thin.png")
     Image.new("1", (8000, 8000), 1).save(tmp_path / "huge.png")
     listed = list_own_images(tmp_path, tmp_path / "out")
-    squares = read_squares((image.path for image in listed.images.values()), Preparation(40))
-    found = {name: square.pixels for name, square in zip(listed.images, squares, strict=True)}
+    read = read_squares([image.path for image in listed.images.values()], Preparation(40))
+    found = {name: square.pixels for name, square in zip(listed.images, read, strict=True)}
     stretched = np.asarray(plain, float) - np.asarray(plain).min()
     stretched = np.floor(stretched / stretched.max() * 255)
     for name in ("sixteen.tif", "floating.tiff"):
@@ -77,17 +78,21 @@ def test_an_image_that_goes_while_the_folder_is_read_is_a_fault(tmp_path):
     assert isinstance(gone, ImageError) and "cannot be opened" in str(gone)
 
 
-def test_reading_ahead_is_bounded(tmp_path):
+@pytest.mark.parametrize("parallel", [1, pytest.param(10_000, id="threads")])
+def test_reading_ahead_is_bounded(tmp_path, monkeypatch, parallel):
+    monkeypatch.setattr(squares, "PARALLEL", parallel)
     draw_shape("disc", 0).save(tmp_path / "one.png")
-    asked = []
 
-    def endless():
-        while True:
-            asked.append(1)
-            yield tmp_path / "one.png"
+    class Asked(list):
+        number = 0
 
-    stream = read_squares(endless(), Preparation(40))
+        def __getitem__(self, part):
+            self.number += part.stop - part.start
+            return super().__getitem__(part)
+
+    paths = Asked([tmp_path / "one.png"] * 2000)
+    stream = read_squares(paths, Preparation(40))
     for _ in range(5):
         next(stream)
-    assert len(asked) == READ_AHEAD + 5
+    assert paths.number == squares.READ_AHEAD
     stream.close()

@@ -21,6 +21,7 @@ from common.errors import ToolkitError
 from common.images import read_image
 from common.occurrence import occurrences_from_json
 from common.records import PageFacts, Record, write_record
+from common.squares import Preparation
 from evaluation.calibration import Calibration
 from evaluation.ood import OODDetector
 from evaluation.taxonomy import Taxonomy
@@ -28,7 +29,6 @@ from models.checkpoint import Checkpoint, save_checkpoint
 from models.device import Device
 from models.networks import build_network, head_name
 from models.prediction import BATCH_SIZE, as_batch
-from models.preprocessing import Preparation
 from reports.model import LoadedModel
 from reports.own_pictures import name_own_pictures
 from reports.own_summary import sheet_lines

@@ -5,11 +5,11 @@ import torch
 
 from common.errors import ToolkitError
 from common.manifest import ManifestRow, write_manifest
+from common.squares import Preparation, read_square
 from models.checkpoint import Checkpoint
 from models.device import Device
 from models.networks import build_network
 from models.prediction import as_batch
-from models.preprocessing import Preparation, read_square
 from reports.model import LoadedModel
 from reports.splits import manifest_beside, predict_split, thin_out
 from tests.tiny import SHAPES, draw_shape, write_image_folders

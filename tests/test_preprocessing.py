@@ -1,5 +1,7 @@
 """Images on their way into a network, and what networks predict of them."""
 
+import multiprocessing
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,10 @@ from PIL import Image
 from common.errors import ToolkitError
 from common.image_folder import list_image_folder
 from common.images import ImageError
+from common.squares import Preparation, native_size, read_squares
 from models.networks import build_network, size_step, transfer
 from models.prediction import Predictor, predict, predict_files, tta_views
-from models.preprocessing import IMAGENET, Preparation, native_size, read_squares
+from models.preprocessing import IMAGENET
 from tests.memory import on_linux, peak_of
 from tests.processes import in_a_process
 from tests.tiny import SHAPES, draw_shape, write_image_folders
@@ -72,7 +75,7 @@ def test_a_very_long_image_is_reduced_before_it_is_padded(monkeypatch):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 3000, 3), dtype=np.uint8))
     image = image.resize((3000, 300), Image.Resampling.BOX, (0, 0, 300, 30))  # blocks, which survive a reduction
     whole = Preparation(100).square(image).astype(int)
-    monkeypatch.setattr("models.preprocessing.LARGEST_SQUARE", 1000**2)
+    monkeypatch.setattr("common.squares.LARGEST_SQUARE", 1000**2)
     reduced = Preparation(100).square(image).astype(int)
     assert reduced.shape == (100, 100, 3) and np.abs(reduced - whole).mean() < 2
 
@@ -107,26 +110,29 @@ def test_images_are_read_in_order_and_with_their_labels(tmp_path):
     assert (images.pixels[0].permute(1, 2, 0).numpy() == first).all()
 
 
-def test_squares_are_read_ahead_in_order_and_errors_keep_their_place(tmp_path, monkeypatch):
-    monkeypatch.setattr("models.preprocessing.READ_AHEAD", 3)
-    monkeypatch.setattr("models.preprocessing.LARGE", 30 * 30)  # some are read one at a time
-    paths = [tmp_path / f"{number}.png" for number in range(10)]
+@pytest.mark.parametrize("parallel", [1000, pytest.param(1, marks=pytest.mark.slow)], ids=["threads", "processes"])
+def test_squares_are_read_ahead_in_order_and_errors_keep_their_place(tmp_path, monkeypatch, parallel):
+    monkeypatch.setattr("common.squares.READ_AHEAD", 16)
+    monkeypatch.setattr("common.squares.LARGE", 30 * 30)  # some are read one at a time
+    monkeypatch.setattr("common.squares.PARALLEL", parallel)
+    paths = [tmp_path / f"{number}.png" for number in range(30)]
     for number, path in enumerate(paths):
         Image.new("RGB", (20 + 2 * number, 20), (number, 0, 0)).save(path)
     paths[4].write_bytes(b"no image")
-    squares = list(read_squares(iter(paths), Preparation(16)))
-    assert isinstance(squares[4], ImageError)
-    assert [int(square.pixels[8, 8, 0]) for place, square in enumerate(squares) if place != 4] == [
-        0,
-        1,
-        2,
-        3,
-        5,
-        6,
-        7,
-        8,
-        9,
-    ]
+    squares = list(read_squares(paths, Preparation(16)))
+    assert isinstance(squares.pop(4), ImageError)
+    assert [int(square.pixels[8, 8, 0]) for square in squares] == [*range(4), *range(5, 30)]
+
+
+@pytest.mark.slow
+def test_a_process_that_is_ended_from_outside_is_reported_in_a_sentence(tmp_path):
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    stream = read_squares([tmp_path / "a.png"] * 5000, Preparation(16))
+    next(stream)
+    for process in multiprocessing.active_children():
+        process.kill()
+    with pytest.raises(ToolkitError, match="a process that read pictures was ended from outside"):
+        list(stream)
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.util.tensor_util import make_ndarray
 
+from common.squares import Preparation
 from evaluation.taxonomy import Taxonomy
 from models.prediction import Prediction
-from models.preprocessing import Preparation
 from tests.tiny import SHAPES, draw_shape
 from training.images import InMemoryImages
 from training.tensorboard import COMPONENTS, TensorBoardLog, evenly_spaced, principal_components

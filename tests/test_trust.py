@@ -10,6 +10,7 @@ from scipy import stats
 from benchmarks.trust import COLUMNS, choose_unseen, known_figures, leave_out, unseen_figures, worst_class
 from common.dataset_info import ClassInfo, DatasetInfo, write_dataset_info
 from common.manifest import ManifestRow
+from common.squares import Preparation
 from demo.coccoliths import draw
 from evaluation.calibration import IN_DISTRIBUTION_SHARE, SupportedTaxon
 from evaluation.conformal import MIN_CLASS_IMAGES
@@ -19,7 +20,6 @@ from evaluation.taxonomy import Taxonomy
 from models.checkpoint import load_checkpoint
 from models.device import Device
 from models.prediction import Prediction, as_batch
-from models.preprocessing import Preparation
 from reports.model import LoadedModel
 from tests.training_runs import train
 

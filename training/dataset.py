@@ -22,8 +22,8 @@ from common.manifest import read_manifest
 from common.pages import Page
 from common.progress import Progress
 from common.remarks import remarks
+from common.squares import Preparation, native_size
 from models.networks import own_image_size, size_step
-from models.preprocessing import Preparation, native_size
 from training.augmentation import Augmentation
 from training.images import InMemoryImages, ReadImages, read_images
 from training.orientation import max_rotation

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from common.fingerprints import stack
 from common.images import ImageError
-from models.preprocessing import Preparation, Square, read_square
+from common.squares import Preparation, read_squares
 from training.memmap import allocate
 
 ROWS = 256  # images that are copied at a time
@@ -89,7 +88,7 @@ def read_images(
     preparation: Preparation,
     on_progress: Callable[[int], Any] = lambda _: None,
 ) -> ReadImages:
-    """Return images, given as (path, label), several of which are read at a time.
+    """Return images, given as (path, label), read on all cores.
 
     They lie in memory or, where that is small, in a file beside them (`training.memmap`). `on_progress` is called with
     1 after each image. Raises ToolkitError where there is no space.
@@ -102,27 +101,18 @@ def read_images(
     one_colour: list[Path] = []
     fingerprints: list[np.ndarray] = []
 
-    def read(index: int) -> Square | str:
-        try:
-            square = read_square(samples[index][0], preparation)
-        except ImageError as error:
-            return str(error)
-        array[index] = square.pixels
-        return replace(square, pixels=array[index])
-
     whole: list[int] = []
-    with ThreadPoolExecutor() as pool:
-        for index, square in enumerate(pool.map(read, range(len(samples)))):
-            path = samples[index][0]
-            on_progress(1)
-            if isinstance(square, str):
-                faults[path] = square
-                continue
-            array[len(whole)] = array[index]  # what follows an image that cannot be read moves up
-            whole.append(index)
-            fingerprints.append(square.fingerprint)
-            one_colour += [path] if square.one_colour else []
-            pages |= {path: square.pages} if square.pages > 1 else {}
+    paths = [path for path, _ in samples]
+    for index, (path, square) in enumerate(zip(paths, read_squares(paths, preparation), strict=True)):
+        on_progress(1)
+        if isinstance(square, ImageError):
+            faults[path] = str(square)
+            continue
+        array[len(whole)] = square.pixels
+        whole.append(index)
+        fingerprints.append(square.fingerprint)
+        one_colour += [path] if square.one_colour else []
+        pages |= {path: square.pages} if square.pages > 1 else {}
     labels = torch.tensor([samples[index][1] for index in whole], dtype=torch.int64)
     images = InMemoryImages(pixels[: len(whole)].permute(0, 3, 1, 2), labels, [samples[index][0] for index in whole])
     return ReadImages(images, stack(fingerprints), faults, pages, one_colour)
