@@ -144,6 +144,14 @@ def test_an_interrupted_run_is_resumed_to_the_same_history_and_its_log_shows_all
     assert history(tmp_path) == history(directory)
 
 
+@pytest.mark.slow
+def test_deterministic_runs_give_the_same_file(tmp_path):
+    write_image_folders(tmp_path, train=2, validate=1)
+    for name in "ab":
+        assert train(tmp_path, *SMALL, "--epochs", "2", "--deterministic", "--save_model", f"{name}/model").status == 0
+    assert (tmp_path / "a" / "model").read_bytes() == (tmp_path / "b" / "model").read_bytes()
+
+
 def test_what_torch_refuses_is_reported_in_a_sentence():
     torch.use_deterministic_algorithms(True)
     try:
