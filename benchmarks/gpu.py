@@ -33,6 +33,11 @@ CLASSES, SIDE = 9, 120
 BATCHES = (32, 512)  # the default, and one that fills a GPU
 
 
+def settled(rates: list[float]) -> float:
+    """Return the median of what was measured in each epoch but the first, if there are more."""
+    return statistics.median(rates[1:] or rates)
+
+
 def seconds_of(*command: object) -> float:
     """Run Python with these arguments; return how long it took."""
     start = time.perf_counter()
@@ -52,8 +57,7 @@ def train(directory: Path, device: str, network: str, batch: int, epochs: int) -
 def rate(directory: Path, network: str, batch: int) -> float:
     """Return how many pictures a second that run learnt from."""
     with (directory / f"{network}-{batch}" / "model.history.csv").open(encoding="utf-8") as file:
-        rates = [float(row["images_per_second"]) for row in csv.DictReader(file)]
-    return statistics.median(rates[1:] or rates)
+        return settled([float(row["images_per_second"]) for row in csv.DictReader(file)])
 
 
 def plain_loop(directory: Path, device: torch.device, batch: int, epochs: int) -> float:
@@ -75,7 +79,7 @@ def plain_loop(directory: Path, device: torch.device, batch: int, epochs: int) -
             optimizer.step()
         loss.item()  # waits for the GPU
         rates.append(len(pictures) / (time.perf_counter() - start))
-    return statistics.median(rates[1:] or rates)
+    return settled(rates)
 
 
 def main() -> int:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from common.errors import ToolkitError
 from common.fingerprints import fingerprint
 from common.images import ImageError, image_size, is_one_colour, read_image
 from common.pages import Page
-from common.processes import core_count, process_pool
+from common.processes import core_count, map_ahead, process_pool
 
-AT_ONCE = 8  # images that a thread or process reads before it hands them over
-READ_AHEAD = 256  # images that are read before they are asked for
 PARALLEL = 500  # images from which on starting processes takes less time than it saves
 # Pixels of an image, and of the square into which it is padded, from which on images are read one at a time, so that
 # memory stays bounded; and of the largest square, to which longer images are reduced before they are padded.
@@ -91,9 +87,6 @@ class Square:
     one_colour: bool
 
 
-Part = list[Square | ImageError | None]  # None: left to whoever reads one at a time
-
-
 def read_square(path: Path, preparation: Preparation) -> Square:
     """Return an image in a square. Raises ImageError where it cannot be read."""
     image = read_image(path, preparation.page)
@@ -104,34 +97,19 @@ def read_square(path: Path, preparation: Preparation) -> Square:
 def read_squares(paths: Sequence[Path], preparation: Preparation) -> Iterator[Square | ImageError]:
     """Yield for each path, in order, its image as `read_square` returns it, or the error that says why there is none.
 
-    All cores read ahead of whoever asks, but by no more than READ_AHEAD images: processes where there are many, and
-    threads, which start sooner, where there are few. Raises ToolkitError where a process is killed.
+    All cores read ahead of whoever asks (`map_ahead`): processes where there are many images, and threads, which start
+    sooner, where there are few. Raises ToolkitError where a process is killed.
     """
     cores = core_count()
     pool: Executor = process_pool(cores) if len(paths) >= PARALLEL and cores > 1 else ThreadPoolExecutor()
-    parts = (paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE))
-    waiting: deque[tuple[Sequence[Path], Future[Part]]] = deque()
-    try:
-        for part in parts:
-            waiting.append((part, pool.submit(_read_small, part, preparation)))
-            if len(waiting) * AT_ONCE >= READ_AHEAD:
-                yield from _finished(*waiting.popleft(), preparation)
-        while waiting:
-            yield from _finished(*waiting.popleft(), preparation)
-    except BrokenProcessPool as error:
-        raise ToolkitError("a process that read pictures was ended from outside, maybe for want of memory") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _read_small(paths: Sequence[Path], preparation: Preparation) -> Part:
-    """Return images in squares or their errors, None for each large one."""
-    return [None if _is_large(path) else _square_or_error(path, preparation) for path in paths]
-
-
-def _finished(paths: Sequence[Path], read: Future[Part], preparation: Preparation) -> Iterator[Square | ImageError]:
-    for path, square in zip(paths, read.result(), strict=True):
+    read = map_ahead(pool, partial(_read_small, preparation=preparation), paths)
+    for path, square in zip(paths, read, strict=True):
         yield _square_or_error(path, preparation) if square is None else square
+
+
+def _read_small(path: Path, preparation: Preparation) -> Square | ImageError | None:
+    """Return an image in a square or its error; None for a large one, left to whoever reads one at a time."""
+    return None if _is_large(path) else _square_or_error(path, preparation)
 
 
 def _is_large(path: Path) -> bool:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.images import ImageError, read_image
 from common.pages import Page
-from common.processes import core_count, process_pool
+from common.processes import core_count, map_ahead, process_pool
 from common.progress import Progress
 
 SMALLEST = 16  # pixels; an image with a shorter side shows nothing
@@ -114,11 +114,7 @@ def _describe_parallel(paths: Sequence[Path], workers: int, page: Page) -> Itera
     if workers == 1:
         yield from map(describe_one, paths)
         return
-    pool = process_pool(workers)
-    try:
-        yield from pool.map(describe_one, paths, chunksize=50)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from map_ahead(process_pool(workers), describe_one, paths)
 
 
 def _describe_or_error(path: Path, page: Page) -> Descriptor | ImageError:

@@ -1,12 +1,14 @@
 """Descriptors of images, and what is reported of an image that cannot be used."""
 
 import io
+import multiprocessing
 
 import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
+from common.errors import ToolkitError
 from common.images import ImageError
 from dataset.descriptors import PARALLEL, SYMMETRIES, describe, describe_all
 from tests.drawn import picture
@@ -108,6 +110,17 @@ def test_many_images_keep_their_order_on_several_cores(tmp_path):
     found = [_told(each) for each in describe_all(paths, "two processes", workers=2)]
     assert found == [expected[number % len(contents)] for number in range(len(paths))]
     assert expected[-1] == "one colour" and len(set(expected)) == len(expected)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_ended_from_outside_is_reported_in_a_sentence(tmp_path):
+    picture(1).save(tmp_path / "a.png")
+    descriptors = describe_all([tmp_path / "a.png"] * 5000, "two processes", workers=2)
+    next(descriptors)
+    for process in multiprocessing.active_children():
+        process.kill()
+    with pytest.raises(ToolkitError, match="a process that read pictures was ended from outside"):
+        list(descriptors)
 
 
 def _told(descriptor) -> str:

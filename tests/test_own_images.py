@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common import squares
+from common import processes, squares
 from common.images import ImageError
 from common.squares import Preparation, read_squares
 from reports.image_files import list_own_images
@@ -94,5 +94,5 @@ def test_reading_ahead_is_bounded(tmp_path, monkeypatch, parallel):
     stream = read_squares(paths, Preparation(40))
     for _ in range(5):
         next(stream)
-    assert paths.number == squares.READ_AHEAD
+    assert paths.number == processes.READ_AHEAD
     stream.close()

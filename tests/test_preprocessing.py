@@ -112,7 +112,7 @@ def test_images_are_read_in_order_and_with_their_labels(tmp_path):
 
 @pytest.mark.parametrize("parallel", [1000, pytest.param(1, marks=pytest.mark.slow)], ids=["threads", "processes"])
 def test_squares_are_read_ahead_in_order_and_errors_keep_their_place(tmp_path, monkeypatch, parallel):
-    monkeypatch.setattr("common.squares.READ_AHEAD", 16)
+    monkeypatch.setattr("common.processes.READ_AHEAD", 16)
     monkeypatch.setattr("common.squares.LARGE", 30 * 30)  # some are read one at a time
     monkeypatch.setattr("common.squares.PARALLEL", parallel)
     paths = [tmp_path / f"{number}.png" for number in range(30)]
