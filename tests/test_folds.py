@@ -139,40 +139,38 @@ def test_the_report_shows_what_the_folds_said(noise, monkeypatch, capsys):
         assert float(row["uncalibrated_1"]) == pytest.approx(float(by_file[row["file"]]["probability_1"]), abs=1e-4)
 
 
-@pytest.mark.slow
-def test_pictures_that_the_table_does_not_name_are_said_to_be_left_out(noise, monkeypatch, capsys):
+@pytest.fixture
+def table(noise, monkeypatch):
+    """The table of the set that the test now works in; what the test makes of it is undone."""
     directory, _ = noise
     monkeypatch.chdir(directory)
     table = directory / "model.folds.csv"
     whole = table.read_text()
-    try:
-        table.write_text("\n".join(whole.splitlines()[:-3]) + "\n")
-        assert visualise(["--device", "cpu"]) == 0
-        count = len(CLASSES) * GROUPS * SHOTS
-        assert f"model.folds.csv does not name 3 of {count} pictures, which are left out" in capsys.readouterr().out
-    finally:
-        table.write_text(whole)
+    yield table
+    table.write_text(whole)
 
 
 @pytest.mark.slow
-def test_a_damaged_table_is_refused_with_a_sentence(noise, monkeypatch, capsys):
-    directory, _ = noise
-    monkeypatch.chdir(directory)
-    table = directory / "model.folds.csv"
+def test_pictures_that_the_table_does_not_name_are_said_to_be_left_out(table, capsys):
+    table.write_text("\n".join(table.read_text().splitlines()[:-3]) + "\n")
+    assert visualise(["--device", "cpu"]) == 0
+    count = len(CLASSES) * GROUPS * SHOTS
+    assert f"model.folds.csv does not name 3 of {count} pictures, which are left out" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_damaged_table_is_refused_with_a_sentence(table, capsys):
     whole = table.read_text()
-    try:
-        for text in (
-            whole.replace("probability_1", "p"),
-            "a,b\n1,2\n",
-            whole.replace(",A,", ",Z,"),
-            whole.replace(",0.", ",7."),
-        ):
-            table.write_text(text)
-            assert visualise(["--device", "cpu"]) == 1
-            said = capsys.readouterr().err
-            assert "model.folds.csv" in said and "Traceback" not in said
-    finally:
-        table.write_text(whole)
+    for text in (
+        whole.replace("probability_1", "p"),
+        "a,b\n1,2\n",
+        whole.replace(",A,", ",Z,"),
+        whole.replace(",0.", ",7."),
+    ):
+        table.write_text(text)
+        assert visualise(["--device", "cpu"]) == 1
+        said = capsys.readouterr().err
+        assert "model.folds.csv" in said and "Traceback" not in said
 
 
 INTERRUPTED = [*OPTIONS, "--epochs", "2", "--folds", "3", "--learning_rate", "0.0001"]

@@ -15,6 +15,7 @@ from models.checkpoint import load_checkpoint, load_tensors, save_tensors
 from tests.processes import Script
 from tests.tiny import write_image_folders
 from tests.training_runs import SCRIPT, SMALL, history, interrupt_when, settings, train
+from training import sampling
 
 pytestmark = pytest.mark.slow
 
@@ -61,9 +62,10 @@ def test_a_default_that_is_given_must_agree_too(folder):
     assert run.status == 1 and "with batch_size 4, not 32" in run.stderr
 
 
-def test_more_epochs_lengthen_a_finished_run(folder):
+def test_more_epochs_lengthen_a_finished_run(folder, monkeypatch):
     """The rate then falls along the cosine of all epochs; what is learnt after an interruption is the same."""
     before = history(folder / "whole")
+    monkeypatch.setattr(sampling, "STEPS_PER_EPOCH", 60)  # so that one of these epochs is the best
     for name in ("whole", "copy"):
         (folder / f"long-{name}").mkdir()
         for path in (folder / "whole").iterdir():
@@ -74,6 +76,7 @@ def test_more_epochs_lengthen_a_finished_run(folder):
     assert rows[:4] == before and [row["epoch"] for row in rows[4:]] == ["5", "6"]
     assert float(rows[4]["learning_rate"]) > float(rows[3]["learning_rate"]) > 0
     assert rows == history(folder / "long-copy") and same_model(folder / "long-whole/model", folder / "long-copy/model")
+    assert load_checkpoint(folder / "long-whole" / "model").options["epochs"] == 6
     assert not (folder / "long-whole" / "model.previous").exists()
 
 
