@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class Device:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     @property
+    def widest_float(self) -> torch.dtype:
+        """The number type for sums over many images: float64, which Apple's GPUs do not have."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
+
+    @property
     def _layout(self) -> torch.memory_format:
         return torch.contiguous_format if self.device.type == "mps" else torch.channels_last
 
@@ -79,6 +85,13 @@ def _is_slow_in_bf16(module: nn.Module) -> bool:
     if type(module) is not nn.Conv2d or not module.groups == module.in_channels > 1:
         return False
     return max(module.stride) > 1 or max(module.kernel_size) > 3
+
+
+def compute_reproducibly(wanted: bool) -> None:
+    """Let torch compute the same from the same, on GPUs too, or refuse; must be called before anything is computed."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # of NVIDIA's matrix products, as torch demands
+    torch.use_deterministic_algorithms(wanted)
 
 
 def keep_freed_memory() -> None:

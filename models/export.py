@@ -41,7 +41,7 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the probabilities of all classes."""
-        views = torch.cat(tta_views(self.normalisation.apply(255 * images), self.views))
+        views = torch.cat(list(tta_views(self.normalisation.apply(255 * images), self.views)))
         logits = self.network(views).view(self.views, -1, self.classes).mean(0)
         return (logits / self.temperature).softmax(1)
 

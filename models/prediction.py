@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -130,10 +130,11 @@ def as_batch(squares: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
 
 
-def tta_views(images: Tensor, count: int) -> list[Tensor]:
-    """Return the first `count` of the eight ways in which square images (n, 3, s, s) can be rotated and mirrored."""
-    mirrored = [images, images.flip(3)]
-    return [view.rot90(quarter, (2, 3)) for quarter in range(MAX_TTA_VIEWS // 2) for view in mirrored][:count]
+def tta_views(images: Tensor, count: int) -> Iterator[Tensor]:
+    """Yield the first `count` of the eight ways in which square images (n, 3, s, s) can be rotated and mirrored."""
+    for number in range(count):
+        view = images.flip(3) if number % 2 else images
+        yield view.rot90(number // 2, (2, 3)) if number >= 2 else view
 
 
 def _mean(parts: list[Tensor]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -17,16 +18,18 @@ class Normalisation:
 
     def apply(self, images: Tensor) -> Tensor:
         """Return images (n, 3, h, w) with values in [0, 255], of any type, as the network takes them (float32)."""
-        scale = 255 * self._channels(self.std, images)
-        return (images.float() - 255 * self._channels(self.mean, images)) / scale
+        scale = 255 * _channels(self.std, images.device)
+        return (images.float() - 255 * _channels(self.mean, images.device)) / scale
 
     def undo(self, images: Tensor) -> Tensor:
         """Return what the network takes as images with values in [0, 1] again, to be shown."""
-        return (images * self._channels(self.std, images) + self._channels(self.mean, images)).clamp(0, 1)
+        return (images * _channels(self.std, images.device) + _channels(self.mean, images.device)).clamp(0, 1)
 
-    @staticmethod
-    def _channels(values: tuple[float, ...], like: Tensor) -> Tensor:
-        return torch.tensor(values, device=like.device).view(1, -1, 1, 1)
+
+@cache  # a GPU would stop and wait for each copy of the numbers
+def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # so that gradients may pass what is first made in a prediction
+        return torch.tensor(values, device=device).view(1, -1, 1, 1)
 
 
 # What torchvision's weights were trained with, and as good as any other from scratch.

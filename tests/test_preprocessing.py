@@ -173,7 +173,7 @@ def test_files_that_cannot_be_predicted_are_left_out_with_their_reasons(tmp_path
 
 def test_views_are_all_different_and_begin_with_the_mirror_image():
     image = torch.arange(9.0).view(1, 1, 3, 3)
-    two, eight = tta_views(image, 2), tta_views(image, 8)
+    two, eight = list(tta_views(image, 2)), list(tta_views(image, 8))
     assert torch.equal(two[0], image) and torch.equal(two[1], image.flip(3))
     assert len({tuple(view.flatten().tolist()) for view in eight}) == 8
 

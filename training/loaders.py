@@ -44,12 +44,17 @@ class ImageLoader:
         if self._pretrained:
             freeze_batch_norm(self.trainable)
 
-    def batch(self, indices: Tensor, _epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Return this rank's slice of the training images at `indices` as they enter the network, and their labels."""
+    def draw(self, indices: Tensor, _epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Return this rank's slice of `indices`, and how those images are augmented."""
         parameters = self._dataset.augmentation.draw(len(indices), generator)
         own = self._ranks.local_slice(len(indices))
-        train, chosen = self._dataset.train, indices[own].to(self._dataset.train.pixels.device)
-        images = self._normalisation.apply(augment(train.pixels[chosen], parameters[own]))
+        return indices[own], parameters[own]
+
+    def batch(self, chosen: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the training images at the indices `chosen` as they enter the network, and their labels."""
+        train = self._dataset.train
+        chosen = chosen.to(train.pixels.device)
+        images = self._normalisation.apply(augment(train.pixels[chosen], parameters))
         return self._device.place_images(images), train.labels[chosen].to(self._device.device)
 
     def validation_logits(self) -> Tensor:
@@ -85,10 +90,14 @@ class FeatureLoader:
         self.trainable.train()
         freeze_batch_norm(self.trainable)
 
-    def batch(self, indices: Tensor, epoch: int, _generator: Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, indices: Tensor, epoch: int, _generator: Generator) -> tuple[Tensor, Tensor]:
         """Return the features of this rank's slice of the training images at `indices`, and their labels."""
         chosen = indices[self._ranks.local_slice(len(indices))].to(self._labels.device)
-        return _as_input(self._copies[epoch % len(self._copies)][chosen]), self._labels[chosen]
+        return self._copies[epoch % len(self._copies)][chosen], self._labels[chosen]
+
+    def batch(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features as the layers behind take them, and their labels."""
+        return _as_input(features), labels
 
     @torch.no_grad()
     def validation_logits(self) -> Tensor:

@@ -1,6 +1,7 @@
 """The optimizers, and the rates at which the layers of a network learn."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,16 +28,33 @@ def make_optimizer(module: nn.Module, adaptive: bool = False, lowest: float = 1.
         factor = lowest ** (1 - step)
         groups.setdefault((parameter.ndim > 1, factor), []).append(parameter)
     decay = ADAMW_DECAY if adaptive else SGD_DECAY
+    device = parameters[0].device
+    on_gpu = device.type == "cuda"  # where a step is a CUDA graph, whose numbers lie on the GPU
     options = [
-        {"params": members, "weight_decay": decay if decayed else 0.0, "factor": factor}
+        {
+            "params": members,
+            "weight_decay": decay if decayed else 0.0,
+            "factor": factor,
+            "lr": torch.zeros((), device=device) if on_gpu else 0.0,
+        }
         for (decayed, factor), members in groups.items()
     ]
     if adaptive:
-        return torch.optim.AdamW(options, lr=0.0, fused=True)
-    return torch.optim.SGD(options, lr=0.0, momentum=MOMENTUM, nesterov=True)
+        return torch.optim.AdamW(options, fused=True, capturable=on_gpu)
+    return torch.optim.SGD(options, momentum=MOMENTUM, nesterov=True, fused=on_gpu)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Let an optimizer go on from another one's `state_dict`, whatever device that was on."""
+    own = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state["state"], "param_groups": own})
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Let each group of parameters learn at its share of `rate`."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["factor"]
+        share = rate * group["factor"]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(share)
+        else:
+            group["lr"] = share

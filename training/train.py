@@ -12,7 +12,7 @@ import torch
 
 from common.errors import ToolkitError
 from models.checkpoint import Checkpoint
-from models.device import Device
+from models.device import Device, compute_reproducibly
 from training.console import Console
 from training.dataset import TrainingData, read_dataset
 from training.errors import InterruptedRun
@@ -41,7 +41,7 @@ def train(settings: Settings, ranks: Ranks) -> Checkpoint:
             settings = folder.settings = settings.resumed(last["settings"])
             settings.check_directory()
         device = Device.choose(device_of_rank(settings.device, ranks), settings.precision)
-        torch.use_deterministic_algorithms(settings.deterministic)
+        compute_reproducibly(settings.deterministic)
         dataset = read_dataset(settings).to(device.device)
         check_same_on_all_ranks(ranks, dataset, settings)
         folder.identify(dataset, last)

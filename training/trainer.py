@@ -19,10 +19,11 @@ from evaluation.metrics import summary
 from models.device import Device
 from models.networks import normalisation
 from models.prediction import BATCH_SIZE, Predictor
+from training.cuda_graph import GraphedStep
 from training.dataset import TrainingData
 from training.features import FrozenFeatures
 from training.loss import make_loss
-from training.optimizer import LOWEST_RATE, MAX_GRADIENT_NORM, make_optimizer, set_learning_rate
+from training.optimizer import LOWEST_RATE, MAX_GRADIENT_NORM, load_optimizer, make_optimizer, set_learning_rate
 from training.ranks import ONE_RANK, Ranks
 from training.sampling import epoch_batches
 from training.schedule import (
@@ -59,8 +60,11 @@ class Loader(Protocol):
     def train_mode(self) -> None:
         """Put what learns into training mode."""
 
-    def batch(self, indices: Tensor, epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Return this rank's slice of the training images at `indices`, as inputs of `wrapped`, and their labels."""
+    def draw(self, indices: Tensor, epoch: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Return what this rank's slice of the training images at `indices` is made from: all that is random in it."""
+
+    def batch(self, drawn: Tensor, also_drawn: Tensor, /) -> tuple[Tensor, Tensor]:
+        """Return inputs of `wrapped` and their labels from what was drawn, once that lies on the device."""
 
     def validation_logits(self) -> Tensor:
         """Return the network's logits for the validation images: float32 (n, classes) on the CPU."""
@@ -89,8 +93,9 @@ class Trainer:
     began: the moment (time.monotonic) from which a time budget counts, by default now.
     """
 
-    optimizer: torch.optim.Optimizer  # both set by `begin`, for layers that learn in epochs
+    optimizer: torch.optim.Optimizer  # these three are set by `begin`, for layers that learn in epochs
     loader: Loader
+    step: Callable[..., None]  # `_learn`, where possible as a CUDA graph
     frozen_features: FrozenFeatures | None = None  # where they are known before the head is solved
     reference_features: Tensor | None = None  # of the best network, where a solved head left them: (views, m, d)
 
@@ -115,6 +120,7 @@ class Trainer:
         self._resumed: dict[str, Any] | None = None
         smoothing = settings.smoothing(dataset.num_classes)
         self._loss = make_loss(settings.balance, dataset.train.labels, dataset.num_classes, smoothing)
+        self._sums = torch.zeros(4, dtype=device.widest_float, device=device.device)
 
     @property
     def seconds(self) -> float:
@@ -154,8 +160,10 @@ class Trainer:
         self.loader = loader
         lowest = LOWEST_RATE if self.settings.pretrained and self.phase.frozen == "none" else 1.0
         self.optimizer = make_optimizer(loader.trainable, self.settings.pretrained, lowest)
+        graphed = self.device.device.type == "cuda" and self.ranks.size == 1
+        self.step = GraphedStep(self._learn, self.device.device) if graphed else self._learn
         if self._resumed and self._resumed["optimizer"]:
-            self.optimizer.load_state_dict(self._resumed["optimizer"])
+            load_optimizer(self.optimizer, self._resumed["optimizer"])
             self.clock.learning_start = self._resumed["learning_start"]
         else:
             self.clock.learning_start = self.seconds
@@ -209,7 +217,7 @@ class Trainer:
 
     def release(self) -> None:
         """Free the memory of optimizer and gradients, for what comes after training."""
-        for name in ("optimizer", "loader"):
+        for name in ("optimizer", "loader", "step"):
             self.__dict__.pop(name, None)
         self.network.zero_grad()
 
@@ -239,31 +247,35 @@ class Trainer:
         generator = Generator().manual_seed(torch.initial_seed())
         self.loader.train_mode()
         batches = epoch_batches(self.dataset.train.labels, self.settings.batch_size, generator, self.settings.balance)
-        sums = torch.zeros(4, dtype=torch.float64, device=self.device.device)
+        self._sums.zero_()
         for step, indices in enumerate(batches):
             progress = self._progress(step / len(batches))
             if progress >= 1 and step:
                 break
             rate = learning_rate(self.phase.learning_rate, progress)
             set_learning_rate(self.optimizer, rate)
-            inputs, labels = self.loader.batch(indices, epoch, generator)
-            with ranks.whole_batch(len(indices)), self.device.autocast():
-                logits = self.loader.wrapped(inputs)
-            logits = logits.float()
-            # Divided by the whole batch and not by this rank's slice, since slices differ by a row; DDP takes the mean
-            # over ranks, where the sum is wanted.
-            loss = self._loss(logits, labels).sum() * (ranks.size / len(indices))
-            self.optimizer.zero_grad()
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(self.loader.trainable.parameters(), MAX_GRADIENT_NORM)
-            self.optimizer.step()
-            sums += _step_sums(logits.detach(), labels, norm)
+            self.step(len(indices), *self.loader.draw(indices, epoch, generator))
             on_progress(len(indices))
-        loss_sum, right, norm_sum, count = ranks.sum(sums).tolist()
+        loss_sum, right, norm_sum, count = ranks.sum(self._sums).tolist()
         if not math.isfinite(loss_sum):
             raise ToolkitError(f"the loss became {loss_sum / count} in epoch {epoch + 1}", "learning_rate")
         means = {"loss": loss_sum / count, "accuracy": right / count, "gradient_norm": norm_sum / count}
         return means | {"learning_rate": rate}, int(count)
+
+    def _learn(self, count: int, *drawn: Tensor) -> None:
+        """Take a step with this rank's slice of a batch of `count` images, as the loader drew it."""
+        inputs, labels = self.loader.batch(*drawn)
+        with self.ranks.whole_batch(count), self.device.autocast():
+            logits = self.loader.wrapped(inputs)
+        logits = logits.float()
+        # Divided by the whole batch and not by this rank's slice, since slices differ by a row; DDP takes the mean
+        # over ranks, where the sum is wanted.
+        loss = self._loss(logits, labels).sum() * (self.ranks.size / count)
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.loader.trainable.parameters(), MAX_GRADIENT_NORM)
+        self.optimizer.step()
+        self._sums += _step_sums(logits.detach(), labels, norm, self._sums.dtype)
 
     def _progress(self, part: float = 0.0) -> float:
         """Return how far the phase is after `part` of the next epoch; all ranks go by the clock of the main one."""
@@ -316,14 +328,15 @@ class Trainer:
         return self.epoch - max(self.best["epoch"], self.clock.first_epoch) >= self.settings.patience
 
 
-def _step_sums(logits: Tensor, labels: Tensor, norm: Tensor) -> Tensor:
+def _step_sums(logits: Tensor, labels: Tensor, norm: Tensor, dtype: torch.dtype) -> Tensor:
     """Return loss, right answers, gradient norm and number of images, (4,), all summed over a step's images.
 
     They stay on the device: to ask for a number after each step would make it wait.
     """
     loss = F.cross_entropy(logits, labels, reduction="sum")
-    right = (logits.argmax(1) == labels).double().sum()
-    return torch.stack([loss.double(), right, norm.double() * len(labels), torch.full_like(right, len(labels))])
+    right = (logits.argmax(1) == labels).sum()
+    count = torch.full_like(right, len(labels))
+    return torch.stack([part.to(dtype) for part in (loss, right, norm.to(dtype) * len(labels), count)])
 
 
 def merit(scores: dict[str, float]) -> tuple[float, float]:
