@@ -9,9 +9,14 @@ recognition", ICLR 2015, https://arxiv.org/abs/1409.1556. ImageNet weights are t
 | torchvision VGG11_BN_Weights.IMAGENET1K_V1   | 132.9 M    | 507 MB | 70.4 %         | vgg11_adaptive |
 """
 
+import logging
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 from torchvision.models import VGG, vgg
+
+LOG = logging.getLogger(__name__)
 
 # A number is a 3x3 convolution with that many channels, batch normalisation and ReLU; "M" is a 2x2 max pool.
 # Adaptive average pooling takes the place of the last max pool, and comes before the first layer, where it brings an
@@ -35,6 +40,7 @@ def vgg11(num_classes: int, image_size: int = 224) -> VGG:
     if image_size < STRIDE:
         raise ValueError(f"vgg11 needs images of at least {STRIDE} pixels, not {image_size}")
     network = vgg.vgg11(weights=None, num_classes=num_classes)
+    network.features = ConvLayers(*network.features)
     side = image_size // STRIDE
     if side <= HEAD_MAP:  # at 7x7, too, pooling does nothing, and its gradient has no deterministic form on GPUs
         network.avgpool = nn.Identity()
@@ -74,6 +80,48 @@ class AdaptiveVGG(nn.Module):
         return self.classifier(self.avgpool(self.features(self.input_pool(images))).flatten(1))
 
 
+class ConvLayers(nn.Sequential):
+    """Convolutions, norms, ReLUs and poolings in a row.
+
+    While they learn on an NVIDIA GPU, bias, ReLU and pooling are one pass over the maps (`models.fused_pooling`).
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the maps of the last layer, for maps (n, channels, height, width) that enter the first."""
+        fused = self.training and maps.is_cuda and can_fuse(maps.device)
+        layers, place = list(self), 0
+        while place < len(layers):
+            layer, after = layers[place], [type(each) for each in layers[place + 1 : place + 3]]
+            if fused and isinstance(layer, nn.Conv2d) and after == [nn.ReLU, nn.MaxPool2d]:
+                maps = pooled_relu(layer._conv_forward(maps, layer.weight, None), layer.bias)
+                place += 3
+            elif fused and isinstance(layer, nn.ReLU) and after[:1] == [nn.MaxPool2d]:
+                maps = pooled_relu(maps)
+                place += 2
+            else:
+                maps = layer(maps)
+                place += 1
+        return maps
+
+
+@cache
+def can_fuse(device: torch.device) -> bool:
+    """Return whether Triton works on a GPU; torch brings it along on Linux, and it needs a C compiler."""
+    try:
+        pooled_relu(torch.zeros(1, 1, 2, 2, device=device))
+    except Exception as error:  # what it raises depends on what is missing
+        LOG.info("Pooling is slower than it could be, since Triton does not work here (%s).", error)
+        return False
+    return True
+
+
+def pooled_relu(maps: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return what `models.fused_pooling` computes, which needs Triton."""
+    from models import fused_pooling
+
+    return fused_pooling.pooled_relu(maps, bias)
+
+
 def make_layers(layers: list[int | str]) -> nn.Sequential:
     """Return the layers of a configuration such as ADAPTIVE_LAYERS, numbered as torchvision's vgg11_bn."""
     modules: list[nn.Module] = []
@@ -85,7 +133,7 @@ def make_layers(layers: list[int | str]) -> nn.Sequential:
             width = int(layer)
             modules += [nn.Conv2d(channels, width, kernel_size=3, padding=1), nn.BatchNorm2d(width), nn.ReLU(True)]
             channels = width
-    return nn.Sequential(*modules)
+    return ConvLayers(*modules)
 
 
 def fold_head(weight: Tensor, height: int, width: int) -> Tensor:

@@ -57,8 +57,11 @@ class GraphedStep:
             with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
                 self._step(count, *inputs)
         except RuntimeError as error:
-            LOG.info("The steps of this network run without a CUDA graph (%s).", str(error).splitlines()[0])
+            reason = error.__context__ or error  # what ended the recording, where its end has failed, too
+            LOG.info("The steps of this network run without a CUDA graph (%s).", str(reason).splitlines()[0])
             self._can_be_recorded = False
+            random = torch.cuda.default_generators[self._stream.device_index]
+            random.graphsafe_set_state(random.clone_state())  # or it would still wait for the recording's end
         else:
             self._graphs[count] = graph, inputs
 
