@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -55,6 +55,22 @@ class Device:
     def autocast(self) -> AbstractContextManager[object]:
         """Compute in `dtype` where that is safe; sums, norms and losses stay in float32."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images a network predicts in one go; a GPU would wait for the next ones if they were fewer."""
+        return 128 if self.device.type == "cuda" else 64
+
+    def wait(self) -> None:
+        """Wait until all is computed that was asked for."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def beside(self) -> AbstractContextManager[object]:
+        """Let another thread copy from here without waiting for what is computed meanwhile."""
+        if self.device.type != "cuda":
+            return nullcontext()
+        return torch.cuda.stream(torch.cuda.Stream(self.device))  # type: ignore[no-untyped-call]
 
     @property
     def widest_float(self) -> torch.dtype:

@@ -12,8 +12,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-BLOCK = 1024  # values of one row that a program takes
-SIZES = ["height", "width", "channels", "pooled_height", "pooled_width"]
+BLOCK = tl.constexpr(1024)  # values of a row that a program takes
+SIZES = ["height", "width", "channels"]  # for which no kernel of its own is compiled
 
 
 def pooled_relu(maps: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -32,11 +32,9 @@ class _PooledReLU(torch.autograd.Function):
         shape = (count, channels, height // 2, width // 2)
         pooled = torch.empty(shape, dtype=maps.dtype, device=maps.device, memory_format=torch.channels_last)
         corner = torch.empty_like(pooled, dtype=torch.uint8)
-        has_bias = bias is not None
-        given = bias if has_bias else maps  # which is not read then
-        _forward[_grid(shape)](maps, given, pooled, corner, *maps.shape[2:], channels, *shape[2:], has_bias, BLOCK)
+        _forward[_grid(shape)](maps, bias, pooled, corner, height, width, channels)
         ctx.save_for_backward(pooled, corner)
-        ctx.size, ctx.has_bias = maps.shape, has_bias
+        ctx.size, ctx.has_bias = maps.shape, bias is not None
         return pooled
 
     @staticmethod
@@ -49,21 +47,20 @@ class _PooledReLU(torch.autograd.Function):
         spread = torch.empty(ctx.size, dtype=gradient.dtype, device=gradient.device, memory_format=layout)
         if height % 2 or width % 2:
             spread.zero_()  # the last row or column is in no square
-        sizes = (height, width, channels, *pooled.shape[2:])
-        _backward[_grid(pooled.shape)](gradient, corner, spread, *sizes, BLOCK)
+        _backward[_grid(pooled.shape)](gradient, corner, spread, height, width, channels)
         return spread, gradient.sum((0, 2, 3), dtype=torch.float32) if ctx.has_bias else None
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
     """Return how many programs there are for pooled maps (n, c, h, w): rows, and blocks in a row."""
     count, channels, height, width = shape
-    return count * height, triton.cdiv(width * channels, BLOCK)
+    return count * height, triton.cdiv(width * channels, BLOCK.value)
 
 
 @triton.jit
-def _places(height, width, channels, pooled_height, pooled_width, BLOCK: tl.constexpr):
+def _places(height, width, channels):
     """Return the places of a block in pooled maps and of its squares' first corners in maps, channels last."""
-    row = tl.program_id(0).to(tl.int64)
+    row, pooled_height, pooled_width = tl.program_id(0).to(tl.int64), height // 2, width // 2
     inner = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     column, channel = inner // channels, inner % channels
     above = (row // pooled_height * height + row % pooled_height * 2) * width * channels
@@ -72,20 +69,8 @@ def _places(height, width, channels, pooled_height, pooled_width, BLOCK: tl.cons
 
 
 @triton.jit(do_not_specialize=SIZES)
-def _forward(
-    maps,
-    bias,
-    pooled,
-    corner,
-    height,
-    width,
-    channels,
-    pooled_height,
-    pooled_width,
-    HAS_BIAS: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    place, first, channel, inside = _places(height, width, channels, pooled_height, pooled_width, BLOCK)
+def _forward(maps, bias, pooled, corner, height, width, channels):
+    place, first, channel, inside = _places(height, width, channels)
     largest = tl.load(maps + first, inside)
     which = tl.full([BLOCK], 0, tl.uint8)
     for each in tl.static_range(1, 4):
@@ -93,19 +78,16 @@ def _forward(
         larger = (value > largest) | (value != value)  # not a number stays what it is
         largest, which = tl.where(larger, value, largest), tl.where(larger, each, which).to(tl.uint8)
     result = largest.to(tl.float32)
-    if HAS_BIAS:
+    if bias is not None:
         result += tl.load(bias + channel, inside).to(tl.float32)
     tl.store(pooled + place, tl.where(result < 0, 0.0, result), inside)
     tl.store(corner + place, which, inside)
 
 
 @triton.jit(do_not_specialize=SIZES)
-def _backward(gradient, corner, spread, height, width, channels, pooled_height, pooled_width, BLOCK: tl.constexpr):
-    place, first, _, inside = _places(height, width, channels, pooled_height, pooled_width, BLOCK)
+def _backward(gradient, corner, spread, height, width, channels):
+    place, first, _, inside = _places(height, width, channels)
     value, which = tl.load(gradient + place, inside), tl.load(corner + place, inside)
     for each in tl.static_range(4):
-        tl.store(
-            spread + first + (each // 2 * width + each % 2) * channels,
-            tl.where(which == each, value, 0.0),
-            inside,
-        )
+        to = spread + first + (each // 2 * width + each % 2) * channels
+        tl.store(to, tl.where(which == each, value, 0.0), inside)

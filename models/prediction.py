@@ -20,7 +20,6 @@ from models.device import Device
 from models.networks import head_name
 from models.preprocessing import Normalisation
 
-BATCH_SIZE = 64
 MAX_TTA_VIEWS = 8
 
 
@@ -74,7 +73,7 @@ class Predictor:
 
 def predict(predictor: Predictor, images: Tensor) -> Prediction:
     """Return predictions of images in memory, (n, 3, size, size), batch by batch."""
-    return Prediction.concatenate(predictor(batch) for batch in torch.split(images, BATCH_SIZE))
+    return Prediction.concatenate(predictor(batch) for batch in torch.split(images, predictor.device.images_at_once))
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def predict_files(
     predictions, fingerprints, one_colour = [], [], []
     faults: dict[Path, str] = {}
     pages: dict[Path, int] = {}
-    while batch := list(islice(squares, BATCH_SIZE)):
+    while batch := list(islice(squares, predictor.device.images_at_once)):
         whole = [(path, square) for path, square in batch if isinstance(square, Square)]
         faults |= {path: str(fault) for path, fault in batch if isinstance(fault, ImageError)}
         if whole:

@@ -18,7 +18,6 @@ from common.progress import Progress
 from common.remarks import counted, remarks
 from common.squares import Square, read_squares
 from common.tables import write_table
-from models.prediction import BATCH_SIZE
 from reports.classifier import Classifier
 from reports.image_files import LEFT_OUT, UNREADABLE, OwnImage, list_own_images
 from reports.model import LoadedModel
@@ -131,7 +130,7 @@ def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, 
 
     with Progress(total=done + len(waiting), initial=done, desc="Classifying", unit=" pictures", leave=False) as bar:
         pairs = readable()
-        while batch := list(islice(pairs, BATCH_SIZE)):
+        while batch := list(islice(pairs, classifier.model.predictor.device.images_at_once)):
             found, pixels = zip(*batch, strict=True)
             prediction = classifier.predict(pixels)
             append_rows(table, classifier.rows(found, prediction))

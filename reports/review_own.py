@@ -7,7 +7,6 @@ from pathlib import Path
 from common.corrections import DROP
 from common.images import ImageError
 from common.squares import read_squares
-from models.prediction import BATCH_SIZE
 from reports.assemblage import by_sample
 from reports.classifier import Classifier
 from reports.image_files import OwnImage
@@ -135,6 +134,6 @@ def _complete(features: Features, images: Sequence[OwnImage], classifier: Classi
     squares = read_squares([image.path for image in missing], preparation)
     pairs = zip(missing, squares, strict=True)
     whole = ((image, square) for image, square in pairs if not isinstance(square, ImageError))
-    while batch := list(islice(whole, BATCH_SIZE)):
+    while batch := list(islice(whole, classifier.model.predictor.device.images_at_once)):
         prediction = classifier.predict([square.pixels for _, square in batch])
         features.add((image.name for image, _ in batch), prediction.features)

@@ -188,25 +188,26 @@ def uninterrupted(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("finished", [1, 3])  # folds; 3: all of them
 def test_an_interrupted_run_goes_on_with_the_fold_in_hand(uninterrupted, monkeypatch, finished):
-    save_last, seen = RunFolder.save_last, []
+    name = "epoch_end" if finished == 3 else "fold_epoch_end"
+    epoch_end, seen = getattr(RunFolder, name), []
 
-    def stop(folder, trainer):
-        save_last(folder, trainer)
+    def stop(folder, trainer, *result):
+        epoch_end(folder, trainer, *result)
         if len(folder.folds["finished"]) == finished:
             seen.append(trainer.epoch)
             raise KeyboardInterrupt
 
-    name = f"stopped{finished}"
-    options = [*INTERRUPTED, "--save_model", f"{name}/model"]
+    stopped = f"stopped{finished}"
+    options = [*INTERRUPTED, "--save_model", f"{stopped}/model"]
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "save_last", stop)
+        patch.setattr(RunFolder, name, stop)
         assert train(uninterrupted, *options).status == 130
     run = train(uninterrupted, *options, "--resume")
     assert run.status == 0 and seen == [1], run.stderr
     assert "Fold 1 of 3" not in run.stdout
-    tables = [(uninterrupted / each / "model.folds.csv").read_bytes() for each in ("whole", name)]
+    tables = [(uninterrupted / each / "model.folds.csv").read_bytes() for each in ("whole", stopped)]
     assert tables[0] == tables[1]
-    mine, its = (load_checkpoint(uninterrupted / each / "model") for each in ("whole", name))
+    mine, its = (load_checkpoint(uninterrupted / each / "model") for each in ("whole", stopped))
     assert all(torch.equal(its.weights[name], tensor) for name, tensor in mine.weights.items())
     assert mine.scores == its.scores
 

@@ -28,7 +28,7 @@ from evaluation.taxonomy import Taxonomy
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.device import Device
 from models.networks import build_network, head_name
-from models.prediction import BATCH_SIZE, as_batch
+from models.prediction import as_batch
 from reports.model import LoadedModel
 from reports.own_pictures import name_own_pictures
 from reports.own_summary import sheet_lines
@@ -176,7 +176,7 @@ def test_200_hostile_files_end_nothing(model, folder, tmp_path):
 def test_a_run_at_work_keeps_others_out_and_a_killed_one_is_resumed(tmp_path, capsys):
     folder, whole, killed = tmp_path / "mine", tmp_path / "whole", tmp_path / "killed"
     folder.mkdir()
-    count = 3 * BATCH_SIZE
+    count = 3 * CPU.images_at_once
     for number in range(count):
         Image.new("RGB", (8, 8), (number % 256, number // 256, 99)).save(folder / f"{number:05}.bmp")
     weights = build_network("squeezenet1_1", 3, 32).state_dict()
@@ -185,7 +185,7 @@ def test_a_run_at_work_keeps_others_out_and_a_killed_one_is_resumed(tmp_path, ca
     predictions = killed / "predictions.csv"
     with Script(TOP / "visualise_results.py", *options, killed, directory=tmp_path) as script:
         script.wait_for(predictions)
-        while predictions.read_bytes().count(b"\n") < BATCH_SIZE:
+        while predictions.read_bytes().count(b"\n") < CPU.images_at_once:
             assert script.poll() is None
             time.sleep(0.002)
         script.send_signal(signal.SIGSTOP)  # it is still at work
@@ -195,7 +195,7 @@ def test_a_run_at_work_keeps_others_out_and_a_killed_one_is_resumed(tmp_path, ca
         assert f"another run is writing into {killed}; let it finish" in complaint
         assert predictions.read_bytes() == before
     found = list(read_rows(predictions))
-    assert BATCH_SIZE <= len(found) < count, "it was killed on its way"
+    assert CPU.images_at_once <= len(found) < count, "it was killed on its way"
     with predictions.open("ab") as file:
         file.write(b"00999.bmp,ring,0.5")  # as a machine that loses its power may leave it
     assert visualise_results.main([*map(str, options), str(killed)]) == 0

@@ -142,7 +142,7 @@ def predictor():
 
 
 def test_files_are_predicted_as_images_in_memory(tmp_path, predictor, monkeypatch):
-    monkeypatch.setattr("models.prediction.BATCH_SIZE", 4)
+    monkeypatch.setattr("models.device.Device.images_at_once", 4)
     samples = list_image_folder(write_image_folders(tmp_path, train=2, validate=1) / "train").samples
     steps = []
     given = predict_files(predictor, [path for path, _ in samples], Preparation(40), steps.append).prediction

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from models.prediction import BATCH_SIZE, Predictor
+from models.prediction import Predictor
 from training.augmentation import augment
 from training.dataset import TrainingData
 from training.ranks import Ranks
@@ -51,7 +51,7 @@ class FeatureCopies:
 
     def next(self) -> Tensor:
         """Return the features of the images' next copy: float32 (n, d) on the CPU."""
-        copy = torch.cat([self._features(batch) for batch in self._images.split(BATCH_SIZE)])
+        copy = torch.cat([self._features(batch) for batch in self._images.split(self._predictor.device.images_at_once)])
         self._generator = self._generator or Generator().manual_seed(0)
         return copy
 

@@ -112,7 +112,7 @@ class CrossValidation:
         rows = torch.from_numpy(np.flatnonzero(self._fold_of != number))
         LOG.info("Fold %d of %d", number + 1, self._count)
         trainer = self._trainer(self._data.fold(rows, held_out), features and features.fold(rows, held_out))
-        recorders = self._recorders(f"fold {number + 1}")
+        recorders = self._recorders(trainer, f"fold {number + 1}")
         for recorder in recorders:
             recorder.run_begin(trainer)
         current = self._state["current"]
@@ -241,11 +241,11 @@ class CrossValidation:
             rows.append(FoldRow(file, names[labels[index]], fold + 1, answers))
         return rows
 
-    def _recorders(self, name: str) -> list[Recorder]:
+    def _recorders(self, trainer: Trainer, name: str) -> list[Recorder]:
         if not self._run.ranks.is_main:
             return []
-        return [Console(), *tensorboard_log(self._run, name)]
+        return [Console(), *tensorboard_log(self._run, trainer, name)]
 
     def _save(self, trainer: Trainer) -> None:
         if self._run.ranks.is_main:
-            self._run.folder.save_last(trainer)
+            self._run.folder.fold_epoch_end(trainer)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from common.progress import Progress
 from models.networks import head_name
-from models.prediction import BATCH_SIZE, Predictor
+from models.prediction import Predictor
 from training.features import FeatureCopies, FrozenFeatures
 from training.finalise import references
 from training.head import SMOOTHINGS, LinearHead, Problem, choose_regularisation, solve_head, trials
@@ -113,7 +113,7 @@ def lift_above_rectifier(trainer: Trainer) -> None:
     try:
         some = trainer.dataset.train[:: -(-len(trainer.dataset.train) // SHOWN_TO_LIFT)]
         predictor = Predictor(trainer.network, trainer.normalisation, trainer.device)
-        for batch in some.pixels.split(BATCH_SIZE):
+        for batch in some.pixels.split(trainer.device.images_at_once):
             predictor(batch)
     finally:
         hook.remove()

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from common.progress import Progress
-from models.prediction import BATCH_SIZE, Prediction, Predictor, predict
+from models.prediction import Prediction, Predictor, predict
 from training.augmentation import augment
 from training.frozen_layers import split_network
 from training.images import InMemoryImages
@@ -106,7 +106,10 @@ class FeatureLoader:
         count = len(self._validate)
         own = torch.arange(count)[self._ranks.local_slice(count)].to(self._labels.device)
         with self._device.autocast():
-            parts = [self.trainable(_as_input(self._validate[rows])).float() for rows in own.split(BATCH_SIZE)]
+            parts = [
+                self.trainable(_as_input(self._validate[rows])).float()
+                for rows in own.split(self._device.images_at_once)
+            ]
         return self._ranks.gather(torch.cat(parts), count).cpu()
 
     def _features(
@@ -117,8 +120,9 @@ class FeatureLoader:
         Maps have channels last, as convolutions return them, so that rows are whole images whatever the layout.
         """
         features = None
-        for start in range(0, len(images), BATCH_SIZE):
-            part = images[start : start + BATCH_SIZE]
+        at_once = self._device.images_at_once
+        for start in range(0, len(images), at_once):
+            part = images[start : start + at_once]
             own = self._ranks.local_slice(len(part))
             parameters = self._dataset.augmentation.draw(len(part), generator)[own] if generator else None
             values = part[own] if parameters is None else augment(part[own], parameters)
@@ -129,7 +133,7 @@ class FeatureLoader:
             if features is None:
                 shape = (len(images), *computed.shape[1:])
                 features = MemmapTensor(shape, computed.dtype, self._device.device, self._directory)
-            features[start : start + BATCH_SIZE] = computed
+            features[start : start + at_once] = computed
             on_progress(len(part))
         assert features is not None
         return features

@@ -36,13 +36,14 @@ class Run:
     began: float
 
 
-def tensorboard_log(run: Run, part: str = "") -> list[Recorder]:
+def tensorboard_log(run: Run, trainer: Trainer, part: str = "") -> list[Recorder]:
     """Return what writes the logs that TensorBoard shows, of a part of the run or of all of it, if they are wanted."""
     if not run.settings.log:
         return []
     from training.tensorboard import TensorBoardLog  # TensorBoard is slow to import
 
-    return [TensorBoardLog(run.folder.log_directory / part, run.settings.directory.resolve().name)]
+    data = run.settings.directory.resolve().name
+    return [TensorBoardLog(run.folder.log_directory / part, data, trainer.epoch + 1)]
 
 
 def start_network(run: Run, resumed: bool = False) -> nn.Module:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from models.prediction import Prediction
 from training.dataset import TrainingData
 from training.pretrained import weights_fingerprints
 from training.recorder import Recorder
+from training.saving import BackgroundSaver, RunState
 from training.settings import Settings
 from training.trainer import POSITION, EpochResult, Trainer
 
@@ -76,6 +78,8 @@ class RunFolder(Recorder):
         self.folds: dict[str, Any] = {}  # what is saved of cross-validation (`training.folds`)
         self.can_be_resumed = False  # whether this run has saved a state to go on from
         self._model_is_own = False  # whether `model` is of this run
+        self._keeps_former = False  # whether it is of another one, and worth keeping
+        self._saver = BackgroundSaver(self._write)
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -119,8 +123,12 @@ class RunFolder(Recorder):
 
     def run_begin(self, trainer: Trainer) -> None:
         """Say which files are not used, what the weights have learnt from, and what becomes of a former model."""
+        self._device = trainer.device
         if not self._model_is_own and self.model.exists():
-            LOG.info("%s is of a former run%s: it will be kept as %s.", self.model, _score(self.model), self._previous)
+            former = _loaded(self.model)
+            self._keeps_former = self._last.exists() or not _is_unfinished(former)
+            what = f"will be kept as {self._previous}" if self._keeps_former else "was killed in its first epoch"
+            LOG.info("%s is of a former run%s: it %s.", self.model, _score(former), what)
         files = trainer.dataset.files
         if files is None:
             return
@@ -142,53 +150,69 @@ class RunFolder(Recorder):
             )
 
     def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:
-        """Save the network if it is the best yet, then the state to go on from, then the history."""
+        """Have the network saved if it is the best yet, then the state to go on from, then the history."""
+        state = RunState.of(trainer, self.folds)
         if result.improved:
-            self._keep_former()
-            save_checkpoint(self.model, self._checkpoint(trainer))
-        self.save_last(trainer)
-        self._write_history(trainer)
+            state = replace(state, best=self._checkpoint(trainer, state.trainer["network"]))
+        self._saver.save(state)
 
-    def save_last(self, trainer: Trainer) -> None:
-        """Save the state that a resumed run goes on from."""
-        content = {"trainer": trainer.state_dict(), "folds": self.folds, "model_is_own": self._model_is_own}
-        content |= {"settings": self.settings.recorded() | self.settings.places(), "log": str(self.log_directory)}
-        save_tensors(self._last, content | self._identity)
-        self.can_be_resumed = True
+    def fold_epoch_end(self, trainer: Trainer) -> None:
+        """Have the state saved that a resumed run goes on from, after an epoch of a fold."""
+        self._saver.save(RunState.of(trainer, self.folds, is_fold=True))
+
+    def finish_saving(self) -> None:
+        """Wait until what is to be saved is on the disk. Raises OSError where the disk refuses."""
+        self._saver.finish()
 
     def load_best(self) -> Checkpoint:
         """Return the best state that was saved."""
+        self.finish_saving()
         return load_checkpoint(self.model)
 
     def run_end(self, trainer: Trainer, checkpoint: Checkpoint, validate: Prediction) -> None:
         """Save the finished model, and the history, whose last row a run that was killed may not have written."""
+        self.finish_saving()
         save_checkpoint(self.model, checkpoint)
-        self._write_history(trainer)
+        write_csv(self._history, HISTORY, trainer.history)
 
     def write_folds(self, rows: Sequence[FoldRow]) -> None:
         """Write what cross-validation predicted of each image."""
         write_fold_table(fold_table(self.model), rows)
+
+    def _write(self, state: RunState) -> None:
+        """Write a state: the best network first, which the state to go on from relies on."""
+        with self._device.beside():
+            if state.best:
+                self._keep_former()
+                weights = {name: tensor.cpu() for name, tensor in state.best.weights.items()}
+                save_checkpoint(self.model, replace(state.best, weights=weights))
+            content = {"trainer": state.trainer, "folds": state.folds, "model_is_own": self._model_is_own}
+            content |= {"settings": self.settings.recorded() | self.settings.places(), "log": str(self.log_directory)}
+            save_tensors(self._last, content | self._identity)
+        self.can_be_resumed = True
+        if not state.is_fold:
+            write_csv(self._history, HISTORY, state.trainer["history"])
 
     def _keep_former(self) -> None:
         """Keep the model and the history of a former run under another name, before the first one of this run."""
         if self._model_is_own:
             return
         for path, kept in ((self.model, self._previous), (self._history, self._previous_history)):
-            kept.unlink(missing_ok=True)
-            if path.exists():
-                copy_whole(path, kept)
+            if self._keeps_former:
+                kept.unlink(missing_ok=True)
+                if path.exists():
+                    copy_whole(path, kept)
+        if not self.can_be_resumed:
+            self._last.unlink(missing_ok=True)  # of the former run, which must not be resumed with this one's model
         self._model_is_own = True
 
-    def _write_history(self, trainer: Trainer) -> None:
-        write_csv(self._history, HISTORY, trainer.history)
-
-    def _checkpoint(self, trainer: Trainer) -> Checkpoint:
+    def _checkpoint(self, trainer: Trainer, weights: dict[str, Tensor]) -> Checkpoint:
         dataset = trainer.dataset
         return Checkpoint(
             architecture=self.settings.use_model,
             image_size=dataset.image_size,
             classes=dataset.classes,
-            weights={name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()},
+            weights=weights,
             mean=trainer.normalisation.mean,
             std=trainer.normalisation.std,
             lineages=dataset.lineages,
@@ -208,12 +232,22 @@ class RunFolder(Recorder):
         return torch.from_numpy(np.unique(np.concatenate([dataset.files.learnt, self._inherited]), axis=0))
 
 
-def _score(path: Path) -> str:
-    """Return what a former model reached, as a part of a sentence; "" where the file does not say it."""
+def _loaded(path: Path) -> Checkpoint | None:
+    """Return a former model, None where the file is something else."""
     try:
-        accuracy = load_checkpoint(path).scores.get("accuracy")
+        return load_checkpoint(path)
     except (ToolkitError, OSError):
-        return ""
+        return None
+
+
+def _is_unfinished(former: Checkpoint | None) -> bool:
+    """Return whether the run of a former model did not come to its end; before 1.0 not all models were calibrated."""
+    return former is not None and former.toolkit != "" and not former.calibration
+
+
+def _score(former: Checkpoint | None) -> str:
+    """Return what a former model reached, as a part of a sentence; "" where the file does not say it."""
+    accuracy = former.scores.get("accuracy") if former else None
     return "" if accuracy is None else f", of whose validation pictures {accuracy:.1%} were right"
 
 

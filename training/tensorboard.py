@@ -70,14 +70,15 @@ class TensorBoardLog(Recorder):
 
     Train and validate are two runs to TensorBoard, in sub-directories of those names, so that a quantity's two curves
     share a chart. What concerns the network itself is listed with train. Where the disk refuses, each method raises
-    OSError with a sentence for the user. data: the name of the data set.
+    OSError with a sentence for the user. data: the name of the data set; first_step: what a killed run wrote of it and
+    of later ones is void.
     """
 
     @_names_the_log
-    def __init__(self, directory: Path, data: str = ""):
+    def __init__(self, directory: Path, data: str = "", first_step: int = 1):
         self.directory, self.data = directory, data
         threading.excepthook = _ignore_errors_of_tensorboard
-        self.writers = {split: SummaryWriter(str(directory / split)) for split in SPLITS}
+        self.writers = {split: SummaryWriter(str(directory / split), purge_step=first_step) for split in SPLITS}
 
     @_names_the_log
     def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:

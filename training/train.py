@@ -56,7 +56,7 @@ def train_once(run: Run, last: dict[str, Any] | None) -> Checkpoint:
     trainer = Trainer(network, settings, dataset, run.device, ranks, run.began)
     if last:
         trainer.load_state_dict(last["trainer"])
-    recorders: list[Recorder] = [Console(), folder, *tensorboard_log(run)] if ranks.is_main else []
+    recorders: list[Recorder] = [Console(), folder, *tensorboard_log(run, trainer)] if ranks.is_main else []
     for recorder in recorders:
         recorder.run_begin(trainer)
     learn(trainer, recorders)
@@ -98,7 +98,10 @@ def check_same_on_all_ranks(ranks: Ranks, dataset: TrainingData, settings: Setti
 def saved_epochs_named(folder: RunFolder) -> Iterator[None]:
     """Let what ends a run also say whether there is something to go on from: Ctrl-C, or an OSError (a full disk)."""
     try:
-        yield
+        try:
+            yield
+        finally:
+            folder.finish_saving()
     except OSError as error:
         if not folder.can_be_resumed:
             raise

@@ -18,7 +18,7 @@ from common.errors import ToolkitError
 from evaluation.metrics import summary
 from models.device import Device
 from models.networks import normalisation
-from models.prediction import BATCH_SIZE, Predictor
+from models.prediction import Predictor
 from training.cuda_graph import GraphedStep
 from training.dataset import TrainingData
 from training.features import FrozenFeatures
@@ -286,7 +286,7 @@ class Trainer:
     def _seconds_per_image(self) -> float:
         """How long this rank takes to predict an image, measured on a batch."""
         predictor = Predictor(self.network, self.normalisation, self.device)
-        images = self.dataset.train.pixels[:BATCH_SIZE]
+        images = self.dataset.train.pixels[: self.device.images_at_once]
         for _ in range(2):  # the first one warms up
             start = time.monotonic()
             predictor(images)

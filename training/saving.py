@@ -1,0 +1,77 @@
+"""Saving beside learning: what a run has come to is written by a thread, while the next epoch learns."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from models.checkpoint import Checkpoint
+from training.trainer import Trainer
+
+EVERY = 10.0  # seconds from one writing to the next, at least: so much may a killed run lose
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run has come to after an epoch, and nothing changes any more.
+
+    trainer: the state to go on from (`Trainer.state_dict`); folds: what is known of cross-validation; is_fold: whether
+    the epoch is a fold's, whose network is not the run's own; best: the best network, where that is not on the disk.
+    """
+
+    trainer: dict[str, Any]
+    folds: dict[str, Any]
+    is_fold: bool
+    best: Checkpoint | None = None
+
+    @classmethod
+    def of(cls, trainer: Trainer, folds: dict[str, Any], is_fold: bool = False) -> RunState:
+        """Return a copy of what a trainer has come to, on the trainer's device."""
+        copies = copy.deepcopy((trainer.state_dict(), folds))
+        trainer.device.wait()
+        return cls(*copies, is_fold)
+
+
+class BackgroundSaver:
+    """Writes the states that it is given, one at a time: the first at once, then the newest every EVERY seconds.
+
+    write: writes a state. An error of it is raised by whatever method is called next.
+    """
+
+    def __init__(self, write: Callable[[RunState], None]):
+        self._write = write
+        self._pool = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+        self._waiting: RunState | None = None
+        self._began = -EVERY
+
+    def save(self, state: RunState) -> None:
+        """Have a state written in its turn; of those that still wait then, the newest stands for all."""
+        if self._waiting and state.best is None:
+            state = replace(state, best=self._waiting.best)
+        self._waiting = state
+        if self._writing and self._writing.done():
+            self._wait()
+        if not self._writing and time.monotonic() - self._began >= EVERY:
+            self._start()
+
+    def finish(self) -> None:
+        """Wait until all is written."""
+        while self._writing or self._waiting:
+            self._wait()
+            if self._waiting:
+                self._start()
+
+    def _start(self) -> None:
+        assert self._waiting
+        self._began = time.monotonic()
+        self._writing, self._waiting = self._pool.submit(self._write, self._waiting), None
+
+    def _wait(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing:
+            writing.result()
