@@ -82,6 +82,15 @@ def plain_loop(directory: Path, device: torch.device, batch: int, epochs: int) -
     return settled(rates)
 
 
+def named(directory: Path, split: str, device: str) -> tuple[int, float]:
+    """Name the pictures of a split with the first model; return how many they are, and the seconds that it took."""
+    count = sum(1 for _ in (directory / split).rglob("*.jpg"))
+    model = directory / f"vgg11-{BATCHES[0]}" / "model"
+    report = directory / f"own-{split}"
+    options = ["--model", model, "--images", directory / split, "--report", report, "--device", device]
+    return count, seconds_of("visualise_results.py", *options)
+
+
 def main() -> int:
     """Measure and print. Returns 1 where there is no GPU and no other device was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,12 +119,10 @@ def main() -> int:
                 )
         seconds = train(directory, options.device, "vgg11_adaptive", BATCHES[0], 4 * options.epochs)
         print(f"a whole command of {4 * options.epochs} epochs: {seconds - importing:.1f} s beyond importing")
-        model = directory / f"vgg11-{BATCHES[0]}" / "model"
-        own = ["--images", directory / "train", "--report", directory / "own", "--device", options.device]
-        seconds = seconds_of("visualise_results.py", "--model", model, *own)
-        count = sum(1 for _ in (directory / "train").rglob("*.jpg"))
+        few, many = (named(directory, split, options.device) for split in ("validate", "train"))
         print(
-            f"--images: {count / (seconds - importing):.0f} files/s beyond importing, with its review page and tables"
+            f"--images: {(many[0] - few[0]) / (many[1] - few[1]):.0f} files/s, beyond what a run takes for "
+            f"{few[0]} files; {many[0]} take {many[1] - importing:.1f} s beyond importing, with review page and tables"
         )
     return 0
 

@@ -98,9 +98,10 @@ def guard_cell(text: str) -> str:
     Plain numbers of up to 15 digits stay as they are, also negative ones.
     """
     bare = text.lstrip("'").lstrip()
-    if _NUMBER.match(text) and sum(letter.isdigit() for letter in text) <= _LONG:
+    if not _RISKY.match(bare):
         return text
-    return f"'{text}" if _RISKY.match(bare) else text
+    is_plain = _NUMBER.match(text) and sum(letter.isdigit() for letter in text) <= _LONG
+    return text if is_plain else f"'{text}"
 
 
 def unguard_cell(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -26,10 +25,9 @@ class Normalisation:
         return (images * _channels(self.std, images.device) + _channels(self.mean, images.device)).clamp(0, 1)
 
 
-@cache  # a GPU would stop and wait for each copy of the numbers
 def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # so that gradients may pass what is first made in a prediction
-        return torch.tensor(values, device=device).view(1, -1, 1, 1)
+    """Return a number for each channel, (1, channels, 1, 1); filled in on the device, since a GPU waits for a copy."""
+    return torch.cat([torch.full((1, 1, 1, 1), value, device=device) for value in values], 1)
 
 
 # What torchvision's weights were trained with, and as good as any other from scratch.

@@ -3,11 +3,13 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from common.corrections import read_corrections
 from common.errors import ToolkitError
@@ -128,9 +130,13 @@ def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, 
                 named.note(image, square)
                 yield image, square.pixels
 
-    with Progress(total=done + len(waiting), initial=done, desc="Classifying", unit=" pictures", leave=False) as bar:
+    device = classifier.model.predictor.device
+    # Where a GPU predicts, all cores read, and what is left to do here is not worth waiting for many of them.
+    threads = threadpool_limits(2, "openmp") if device.device.type == "cuda" else nullcontext()
+    bar = Progress(total=done + len(waiting), initial=done, desc="Classifying", unit=" pictures", leave=False)
+    with threads, bar:
         pairs = readable()
-        while batch := list(islice(pairs, classifier.model.predictor.device.images_at_once)):
+        while batch := list(islice(pairs, device.images_at_once)):
             found, pixels = zip(*batch, strict=True)
             prediction = classifier.predict(pixels)
             append_rows(table, classifier.rows(found, prediction))

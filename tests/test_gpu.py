@@ -29,12 +29,12 @@ def run(directory: Path, name: str, *options: object) -> list[dict[str, str]]:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_graphs_learn_what_single_steps_learn(tmp_path, monkeypatch, network):
     write_image_folders(tmp_path, train=9, validate=3)  # batches of two sizes
-    options = ["--use_model", network, "--batch_size", "5", "--epochs", "6", "--precision", "fp32"]
+    options = ["--use_model", network, "--batch_size", "5", "--epochs", "6", "--deterministic"]
     graphed = run(tmp_path, "graphed", *options)
     monkeypatch.setattr(cuda_graph, "WARM_UP", 1 << 30)
     for row, other in zip(graphed, run(tmp_path, "stepwise", *options), strict=True):
         for name in row:
-            assert float(row[name]) == pytest.approx(float(other[name]), rel=0.02, abs=0.02), (name, row, other)
+            assert float(row[name]) == pytest.approx(float(other[name]), rel=1e-3), (name, row, other)
 
 
 def test_a_resumed_run_goes_on_as_it_would_have(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from common.errors import ToolkitError
 from common.files import clear_leftovers, copy_whole, in_one_line, write_csv
-from common.fingerprints import BYTES, are_known
+from common.fingerprints import are_known
 from common.fold_table import FoldRow, fold_table, write_fold_table
 from common.locks import exclusive_lock
 from common.names import safe_part
@@ -73,7 +73,8 @@ class RunFolder(Recorder):
         self.log_directory = Path("logs", run_name(settings))
         self._last = settings.last
         self._history, self._left_out, _, self._previous, self._previous_history = settings.files[2:]
-        self._inherited = np.empty((0, BYTES), np.uint8)
+        # Of all images that the network has learnt from, here and where its weights come from.
+        self._fingerprints: Tensor | None = None
         self._identity: dict[str, Any] = {}
         self.folds: dict[str, Any] = {}  # what is saved of cross-validation (`training.folds`)
         self.can_be_resumed = False  # whether this run has saved a state to go on from
@@ -139,9 +140,10 @@ class RunFolder(Recorder):
             rows = [{"file": in_one_line(left.name), "reason": in_one_line(left.reason)} for left in files.left_out]
             write_csv(self._left_out, ("file", "reason"), rows)
             LOG.info("%d files are left out; %s says why.", len(rows), self._left_out)
-        self._inherited = weights_fingerprints(self.settings.weights, self.model)
+        inherited = weights_fingerprints(self.settings.weights, self.model)
+        self._fingerprints = torch.from_numpy(np.unique(np.concatenate([files.learnt, inherited]), axis=0))
         judged = files.validated if len(files.validated) else files.learnt
-        if known := int(are_known(judged, self._inherited).sum()):
+        if known := int(are_known(judged, inherited).sum()):
             LOG.warning(
                 "%d of the %d validation pictures are among those that %s learnt from: the figures will be too good",
                 known,
@@ -221,15 +223,9 @@ class RunFolder(Recorder):
             dataset=dataset.digest,
             versions={library: version(library) for library in ("torch", "torchvision")},
             trained=time.strftime("%Y-%m-%d"),
-            fingerprints=self._fingerprints(dataset),
+            fingerprints=self._fingerprints,
             train_counts=torch.bincount(dataset.train.labels.cpu(), minlength=dataset.num_classes).tolist(),
         )
-
-    def _fingerprints(self, dataset: TrainingData) -> Tensor | None:
-        """Return those of all images that the network has learnt from, here and where its weights come from."""
-        if dataset.files is None:
-            return None
-        return torch.from_numpy(np.unique(np.concatenate([dataset.files.learnt, self._inherited]), axis=0))
 
 
 def _loaded(path: Path) -> Checkpoint | None:
