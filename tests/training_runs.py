@@ -16,7 +16,7 @@ from models.device import Device
 from models.networks import build_network
 from tests.processes import Finished
 from tests.tiny import write_image_folders
-from training import sampling
+from training import sampling, saving
 from training.dataset import TrainingData
 from training.images import InMemoryImages
 from training.settings import Settings
@@ -30,8 +30,10 @@ PRETRAINED = ["--use_model", "squeezenet1_1", "--weights", "weights.pth", "--ima
 PRETRAINED += ["--device", "cpu", "--precision", "fp32"]
 MEASURED = ("seconds", "images_per_second")
 
-# Most tests want epochs that end, not networks that have learnt. What they start is forked with this.
+# Most tests want epochs that end, not networks that have learnt, and states both saved at once and made to wait. What
+# they start is forked with this.
 sampling.STEPS_PER_EPOCH = 5
+saving.EVERY = 0.1
 
 
 def train(directory: Path, *arguments: object) -> Finished:

@@ -1,0 +1,122 @@
+"""States that are written beside learning: which of them, when, and what an error or a kill leaves."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from models.checkpoint import Checkpoint, load_checkpoint, load_tensors
+from tests.processes import in_a_process
+from tests.tiny import write_image_folders
+from tests.training_runs import SMALL, history, train
+from training import run_folder, saving
+from training.saving import BackgroundSaver, RunState
+
+
+def state(number: int, best: int | None = None) -> RunState:
+    checkpoint = None if best is None else Checkpoint("vgg11", 32, ["a"], {}, scores={"accuracy": best})
+    return RunState({"number": number}, {}, is_fold=False, best=checkpoint)
+
+
+class Disk:
+    """Notes what is written; refuses, or waits, where it is told to."""
+
+    def __init__(self):
+        self.written, self.full, self.ready = [], False, threading.Event()
+        self.ready.set()
+
+    def write(self, given: RunState) -> None:
+        assert self.ready.wait(10)
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.written.append((given.trainer["number"], given.best and given.best.scores["accuracy"]))
+
+
+@pytest.fixture
+def disk():
+    return Disk()
+
+
+def test_the_first_is_written_at_once_and_then_the_newest_with_the_best(disk, monkeypatch):
+    monkeypatch.setattr(saving, "EVERY", 1000.0)
+    saver = BackgroundSaver(disk.write)
+    for given in (state(1, 1), state(2, 2), state(3, 3), state(4)):
+        saver.save(given)
+    saver.finish()
+    assert disk.written == [(1, 1), (4, 3)]
+    saver.finish()
+    assert len(disk.written) == 2
+
+
+def test_learning_does_not_wait_for_a_slow_disk(disk, monkeypatch):
+    monkeypatch.setattr(saving, "EVERY", 0.0)
+    saver = BackgroundSaver(disk.write)
+    disk.ready.clear()
+    for number in range(1, 5):
+        saver.save(state(number))
+    assert disk.written == []
+    disk.ready.set()
+    saver.finish()
+    assert disk.written == [(1, None), (4, None)]
+
+
+@pytest.mark.parametrize("method", ["save", "finish"])
+def test_an_error_is_raised_by_what_is_called_next(disk, monkeypatch, method):
+    monkeypatch.setattr(saving, "EVERY", 0.0)
+    saver = BackgroundSaver(disk.write)
+    disk.full = True
+    saver.save(state(1))
+    saver._pool.shutdown(wait=True)
+    with pytest.raises(OSError, match="No space left"):
+        saver.save(state(2)) if method == "save" else saver.finish()
+
+
+def test_what_is_written_is_the_state_of_its_epoch(tmp_path, monkeypatch):
+    """Each state is written only when the next epoch has learnt."""
+    monkeypatch.setattr(saving, "EVERY", 0.0)
+    kept, write = {}, run_folder.RunFolder._write
+
+    def late(folder, given):
+        write(folder, given)
+        kept[len(given.trainer["history"])] = load_tensors(tmp_path / "model.last")["trainer"]
+
+    monkeypatch.setattr(run_folder.RunFolder, "_write", late)
+    write_image_folders(tmp_path, train=2, validate=1)
+    assert train(tmp_path, *SMALL, "--epochs", "3").status == 0
+    monkeypatch.undo()
+    (tmp_path / "alone").mkdir()
+    line = ["--epochs", "3", "--save_model", "alone/model"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("training.trainer.Trainer.phase_goes_on", lambda trainer: trainer.epoch < 1)
+        assert train(tmp_path, *SMALL, *line).status == 0
+    alone = load_tensors(tmp_path / "alone" / "model.last")["trainer"]
+    assert all(tensor.equal(kept[1]["network"][name]) for name, tensor in alone["network"].items())
+    assert 3 in kept
+
+
+def train_and_die_before_the_state_is_written(directory: Path) -> None:
+    save_tensors = run_folder.save_tensors
+
+    def save(path, content):
+        if path.name == "model.last":
+            os.kill(os.getpid(), signal.SIGKILL)
+        save_tensors(path, content)
+
+    run_folder.save_tensors = save
+    train(directory, *SMALL, "--epochs", "1", "--seed", "1")
+
+
+def test_a_run_that_is_killed_in_its_first_epoch_neither_mixes_with_the_former_nor_displaces_it(tmp_path):
+    write_image_folders(tmp_path, train=2, validate=1)
+    assert train(tmp_path, *SMALL, "--epochs", "1").status == 0
+    former = (tmp_path / "model").read_bytes()
+    assert in_a_process(train_and_die_before_the_state_is_written, tmp_path) == -signal.SIGKILL
+    assert not load_checkpoint(tmp_path / "model").calibration
+    assert (tmp_path / "model.previous").read_bytes() == former
+    run = train(tmp_path, "--resume")
+    assert run.status == 1 and "there is no interrupted run to resume" in run.stderr
+    run = train(tmp_path, *SMALL, "--epochs", "1", "--seed", "2")
+    assert run.status == 0 and "it was killed in its first epoch" in run.stdout
+    assert (tmp_path / "model.previous").read_bytes() == former and len(history(tmp_path)) == 1
