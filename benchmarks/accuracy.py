@@ -65,10 +65,10 @@ class Task:
     more: list[str]
 
 
-def lay_out(pictures: Path, depth: str, seed: int, directory: Path) -> None:
-    """Prepare train/ and validate/ below `directory` from data/ and images/ below `pictures`."""
+def lay_out(pictures: Path, depth: str, seed: int, directory: Path, *more: str) -> None:
+    """Prepare train/ and validate/ below `directory` from data/ and images/ below `pictures`; more: options."""
     command = [sys.executable, "prepare_image_model.py", "--data", str(pictures / "data"), "--seed", str(seed)]
-    command += ["--images", str(pictures / "images"), "--depth", depth, "--train", str(directory)]
+    command += ["--images", str(pictures / "images"), "--depth", depth, "--train", str(directory), *more]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
