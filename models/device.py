@@ -8,6 +8,7 @@ import platform
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import psutil
 import torch
 from torch import Tensor, nn
 
@@ -65,6 +66,12 @@ class Device:
         """Wait until all is computed that was asked for."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+    def free_memory(self) -> int:
+        """Return how many bytes are free here."""
+        if self.device.type == "cuda":
+            return torch.cuda.mem_get_info(self.device)[0]
+        return psutil.virtual_memory().available
 
     def beside(self) -> AbstractContextManager[object]:
         """Let another thread copy from here without waiting for what is computed meanwhile."""

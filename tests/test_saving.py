@@ -10,14 +10,14 @@ import pytest
 from models.checkpoint import Checkpoint, load_checkpoint, load_tensors
 from tests.processes import in_a_process
 from tests.tiny import write_image_folders
-from tests.training_runs import SMALL, history, train
+from tests.training_runs import CPU, SMALL, history, train
 from training import run_folder, saving
 from training.saving import BackgroundSaver, RunState
 
 
 def state(number: int, best: int | None = None) -> RunState:
     checkpoint = None if best is None else Checkpoint("vgg11", 32, ["a"], {}, scores={"accuracy": best})
-    return RunState({"number": number}, {}, is_fold=False, best=checkpoint)
+    return RunState({"number": number, "network": {}, "optimizer": None}, {}, is_fold=False, best=checkpoint)
 
 
 class Disk:
@@ -43,7 +43,7 @@ def test_the_first_is_written_at_once_and_then_the_newest_with_the_best(disk, mo
     monkeypatch.setattr(saving, "EVERY", 1000.0)
     saver = BackgroundSaver(disk.write)
     for given in (state(1, 1), state(2, 2), state(3, 3), state(4)):
-        saver.save(given)
+        saver.save(given, CPU)
     saver.finish()
     assert disk.written == [(1, 1), (4, 3)]
     saver.finish()
@@ -55,11 +55,21 @@ def test_learning_does_not_wait_for_a_slow_disk(disk, monkeypatch):
     saver = BackgroundSaver(disk.write)
     disk.ready.clear()
     for number in range(1, 5):
-        saver.save(state(number))
+        saver.save(state(number), CPU)
     assert disk.written == []
     disk.ready.set()
     saver.finish()
     assert disk.written == [(1, None), (4, None)]
+
+
+def test_without_memory_for_a_copy_learning_waits(disk, monkeypatch):
+    monkeypatch.setattr(saving, "EVERY", 1000.0)
+    saver = BackgroundSaver(disk.write)
+    saver.save(state(1, 1), CPU)
+    saver.save(state(2, 2), CPU)
+    monkeypatch.setattr(saving, "MARGIN", 1 << 60)
+    saver.save(state(3), CPU)
+    assert disk.written == [(1, 1), (3, 2)]
 
 
 @pytest.mark.parametrize("method", ["save", "finish"])
@@ -67,10 +77,10 @@ def test_an_error_is_raised_by_what_is_called_next(disk, monkeypatch, method):
     monkeypatch.setattr(saving, "EVERY", 0.0)
     saver = BackgroundSaver(disk.write)
     disk.full = True
-    saver.save(state(1))
+    saver.save(state(1), CPU)
     saver._pool.shutdown(wait=True)
     with pytest.raises(OSError, match="No space left"):
-        saver.save(state(2)) if method == "save" else saver.finish()
+        saver.save(state(2), CPU) if method == "save" else saver.finish()
 
 
 def test_what_is_written_is_the_state_of_its_epoch(tmp_path, monkeypatch):

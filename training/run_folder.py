@@ -153,14 +153,13 @@ class RunFolder(Recorder):
 
     def epoch_end(self, trainer: Trainer, result: EpochResult) -> None:
         """Have the network saved if it is the best yet, then the state to go on from, then the history."""
-        state = RunState.of(trainer, self.folds)
-        if result.improved:
-            state = replace(state, best=self._checkpoint(trainer, state.trainer["network"]))
-        self._saver.save(state)
+        state = trainer.state_dict()
+        best = self._checkpoint(trainer, state["network"]) if result.improved else None
+        self._saver.save(RunState(state, self.folds, is_fold=False, best=best), trainer.device)
 
     def fold_epoch_end(self, trainer: Trainer) -> None:
         """Have the state saved that a resumed run goes on from, after an epoch of a fold."""
-        self._saver.save(RunState.of(trainer, self.folds, is_fold=True))
+        self._saver.save(RunState(trainer.state_dict(), self.folds, is_fold=True), trainer.device)
 
     def finish_saving(self) -> None:
         """Wait until what is to be saved is on the disk. Raises OSError where the disk refuses."""

@@ -9,15 +9,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torch import Tensor
+
 from models.checkpoint import Checkpoint
-from training.trainer import Trainer
+from models.device import Device
 
 EVERY = 10.0  # seconds from one writing to the next, at least: so much may a killed run lose
+MARGIN = 1 << 30  # bytes that a copy leaves free
 
 
 @dataclass(frozen=True)
 class RunState:
-    """What a run has come to after an epoch, and nothing changes any more.
+    """What a run has come to after an epoch.
 
     trainer: the state to go on from (`Trainer.state_dict`); folds: what is known of cross-validation; is_fold: whether
     the epoch is a fold's, whose network is not the run's own; best: the best network, where that is not on the disk.
@@ -28,12 +31,12 @@ class RunState:
     is_fold: bool
     best: Checkpoint | None = None
 
-    @classmethod
-    def of(cls, trainer: Trainer, folds: dict[str, Any], is_fold: bool = False) -> RunState:
-        """Return a copy of what a trainer has come to, on the trainer's device."""
-        copies = copy.deepcopy((trainer.state_dict(), folds))
-        trainer.device.wait()
-        return cls(*copies, is_fold)
+    @property
+    def nbytes(self) -> int:
+        """How much memory a copy takes: of network and optimizer, beside which all else is small."""
+        slots = (self.trainer["optimizer"] or {"state": {}})["state"].values()
+        tensors = [*self.trainer["network"].values(), *(value for slot in slots for value in slot.values())]
+        return sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
 
 
 class BackgroundSaver:
@@ -49,11 +52,21 @@ class BackgroundSaver:
         self._waiting: RunState | None = None
         self._began = -EVERY
 
-    def save(self, state: RunState) -> None:
-        """Have a state written in its turn; of those that still wait then, the newest stands for all."""
+    def save(self, state: RunState, device: Device) -> None:
+        """Have a copy of a state written in its turn; of those that still wait then, the newest stands for all.
+
+        Where the device that it lies on has no memory for a copy, learning waits until the state is written.
+        """
+        has_room = device.free_memory() >= state.nbytes + MARGIN
+        if has_room:
+            state = copy.deepcopy(state)
+            device.wait()
         if self._waiting and state.best is None:
             state = replace(state, best=self._waiting.best)
         self._waiting = state
+        if not has_room:
+            self.finish()
+            return
         if self._writing and self._writing.done():
             self._wait()
         if not self._writing and time.monotonic() - self._began >= EVERY:
