@@ -232,7 +232,7 @@ def work(settings: Settings) -> int:
         with torch_errors(), process_group() as ranks:
             checkpoint = train(settings, ranks)
     except InterruptedRun as error:
-        print(f"{SCRIPT}: {explain(error)}; --resume goes on after the finished epochs", file=sys.stderr)
+        print(f"{SCRIPT}: {explain(error)}; --resume goes on after the epochs that are saved", file=sys.stderr)
         return 1
     print(conclusion(checkpoint.scores, settings.save_model))
     return 0

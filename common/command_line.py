@@ -118,7 +118,7 @@ def show_log() -> None:
     logger.setLevel(logging.WARNING)
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):
         logger.addHandler(_Lines())
-    for package in ("common", "training", "dataset", "mikrotax", "reports"):
+    for package in ("common", "models", "training", "dataset", "mikrotax", "reports"):
         logging.getLogger(package).setLevel(logging.INFO)
 
 

@@ -71,16 +71,15 @@ def _places(height, width, channels):
 @triton.jit(do_not_specialize=SIZES)
 def _forward(maps, bias, pooled, corner, height, width, channels):
     place, first, channel, inside = _places(height, width, channels)
-    largest = tl.load(maps + first, inside)
+    largest = tl.load(maps + first, inside).to(tl.float32)
     which = tl.full([BLOCK], 0, tl.uint8)
     for each in tl.static_range(1, 4):
-        value = tl.load(maps + first + (each // 2 * width + each % 2) * channels, inside)
+        value = tl.load(maps + first + (each // 2 * width + each % 2) * channels, inside).to(tl.float32)
         larger = (value > largest) | (value != value)  # not a number stays what it is
         largest, which = tl.where(larger, value, largest), tl.where(larger, each, which).to(tl.uint8)
-    result = largest.to(tl.float32)
     if bias is not None:
-        result += tl.load(bias + channel, inside).to(tl.float32)
-    tl.store(pooled + place, tl.where(result < 0, 0.0, result), inside)
+        largest += tl.load(bias + channel, inside).to(tl.float32)
+    tl.store(pooled + place, tl.where(largest < 0, 0.0, largest), inside)
     tl.store(corner + place, which, inside)
 
 

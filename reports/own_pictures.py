@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -132,9 +133,9 @@ def _classify(waiting: Sequence[OwnImage], classifier: Classifier, table: Path, 
 
     device = classifier.model.predictor.device
     # Where a GPU predicts, all cores read, and what is left to do here is not worth waiting for many of them.
-    threads = threadpool_limits(2, "openmp") if device.device.type == "cuda" else nullcontext()
+    few_threads = partial(threadpool_limits, 2, "openmp") if device.device.type == "cuda" else nullcontext
     bar = Progress(total=done + len(waiting), initial=done, desc="Classifying", unit=" pictures", leave=False)
-    with threads, bar:
+    with few_threads(), bar:
         pairs = readable()
         while batch := list(islice(pairs, device.images_at_once)):
             found, pixels = zip(*batch, strict=True)

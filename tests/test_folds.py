@@ -188,7 +188,7 @@ def uninterrupted(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("finished", [1, 3])  # folds; 3: all of them
 def test_an_interrupted_run_goes_on_with_the_fold_in_hand(uninterrupted, monkeypatch, finished):
-    name = "epoch_end" if finished == 3 else "fold_epoch_end"
+    name = "epoch_end" if finished == 3 else "save_fold"
     epoch_end, seen = getattr(RunFolder, name), []
 
     def stop(folder, trainer, *result):

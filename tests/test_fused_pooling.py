@@ -23,9 +23,10 @@ def pooled_relu():
 
 @pytest.mark.parametrize("shape", [(2, 5, 8, 8), (3, 4, 7, 9), (1, 70, 2, 40), (2, 3, 3, 2)])
 @pytest.mark.parametrize("has_bias", [False, True])
-def test_it_computes_what_three_layers_do(pooled_relu, shape, has_bias):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_computes_what_three_layers_do(pooled_relu, shape, has_bias, dtype):
     torch.manual_seed(0)
-    maps, bias = torch.randn(shape), torch.randn(shape[1])
+    maps, bias = torch.randn(shape).to(dtype), torch.randn(shape[1])
     maps[0, 0, 0, :2] = 7.0  # of equal values the first counts
     weights = torch.randn(shape[0], shape[1], shape[2] // 2, shape[3] // 2)
     results = []
@@ -38,8 +39,9 @@ def test_it_computes_what_three_layers_do(pooled_relu, shape, has_bias):
             pooled = F.max_pool2d(F.relu(given[0] + (given[1].view(1, -1, 1, 1) if has_bias else 0)), 2)
         (pooled * weights.to(where)).sum().backward()
         results.append([pooled.detach().cpu(), *(each.grad.cpu() for each in given[: 1 + has_bias])])
+    rounding = 0.05 if dtype == torch.bfloat16 else 1e-5
     for ours, theirs in zip(*results, strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-5)
+        assert torch.allclose(ours.float(), theirs.float(), rtol=0.0, atol=rounding)
 
 
 def test_what_is_not_a_number_stays_so(pooled_relu):

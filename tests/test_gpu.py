@@ -76,7 +76,7 @@ class Counting(nn.Module):
 def test_steps_are_recorded_or_go_on_as_they_are(asks, caplog):
     caplog.set_level(logging.INFO)
     alone, counting = Counting(asks=False), Counting(asks)
-    step = GraphedStep(counting.step, torch.device("cuda"))
+    step = GraphedStep(counting.step, [], torch.device("cuda"))
     for each in (alone.step, step):
         torch.manual_seed(3)
         for number in range(3 * WARM_UP):

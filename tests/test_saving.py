@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_learning_does_not_wait_for_a_slow_disk(disk, monkeypatch):
     assert disk.written == []
     disk.ready.set()
     saver.finish()
-    assert disk.written == [(1, None), (4, None)]
+    assert disk.written[0] == (1, None) and disk.written[-1] == (4, None)
 
 
 def test_without_memory_for_a_copy_learning_waits(disk, monkeypatch):
@@ -81,6 +82,49 @@ def test_an_error_is_raised_by_what_is_called_next(disk, monkeypatch, method):
     saver._pool.shutdown(wait=True)
     with pytest.raises(OSError, match="No space left"):
         saver.save(state(2), CPU) if method == "save" else saver.finish()
+
+
+def test_after_a_failed_writing_nothing_is_written_that_relies_on_it(disk, monkeypatch):
+    monkeypatch.setattr(saving, "EVERY", 0.0)
+    saver = BackgroundSaver(disk.write)
+    disk.ready.clear()
+    disk.full = True
+    saver.save(state(1, 1), CPU)
+    saver.save(state(2), CPU)
+    disk.ready.set()
+    with pytest.raises(OSError, match="No space left"):
+        saver.finish()
+    disk.full = False
+    saver.finish()
+    assert disk.written == []
+    saver.save(state(3, 3), CPU)
+    saver.finish()
+    assert disk.written == [(3, 3)]
+
+
+def test_waiting_that_is_interrupted_can_be_resumed(disk, monkeypatch):
+    saver = BackgroundSaver(disk.write)
+    disk.ready.clear()
+    saver.save(state(1), CPU)
+    saver.save(state(2, 2), CPU)
+    with monkeypatch.context() as patched:
+        patched.setattr(saving, "wait", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            saver.finish()
+    disk.ready.set()
+    saver.finish()
+    assert disk.written == [(1, None), (2, 2)]
+
+
+def test_what_waits_is_written_in_time_though_no_epoch_ends(disk, monkeypatch):
+    monkeypatch.setattr(saving, "EVERY", 0.05)
+    saver = BackgroundSaver(disk.write)
+    saver.save(state(1), CPU)
+    saver.save(state(2), CPU)
+    deadline = time.monotonic() + 10
+    while len(disk.written) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert disk.written == [(1, None), (2, None)]
 
 
 def test_what_is_written_is_the_state_of_its_epoch(tmp_path, monkeypatch):

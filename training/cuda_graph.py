@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,17 +20,27 @@ WARM_UP = 3  # steps that are launched as they are before one is recorded: libra
 AHEAD = 4  # steps that are launched before they are computed, so that a clock may still end an epoch in time
 
 
+class Recording(NamedTuple):
+    """A step as a graph, with the tensors that it reads a batch from, and those that it leaves the gradients in."""
+
+    graph: torch.cuda.CUDAGraph
+    inputs: list[Tensor]
+    gradients: list[Tensor | None]
+
+
 class GraphedStep:
     """A step, recorded as a CUDA graph for each size of batch, and replayed from then on.
 
     step: computes on the GPU from a batch's size and its tensors, changes tensors in place, and never asks for a
-    number. One that cannot be recorded, or not in the memory that is left, goes on as it is; the log says so.
+    number; parameters: what learns, of which the last step's gradients can be read afterwards. A step that cannot be
+    recorded, or not in the memory that is left, goes on as it is; the log says so.
     """
 
-    def __init__(self, step: Callable[..., None], device: torch.device):
-        self._step, self._device = step, device
+    def __init__(self, step: Callable[..., None], parameters: Iterable[Tensor], device: torch.device):
+        self._step, self._parameters, self._device = step, list(parameters), device
         self._stream, self._pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
-        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, list[Tensor]]] = {}
+        self._graphs: dict[int, Recording] = {}
+        self._last = 0  # size of the last batch
         self._seen: Counter[int] = Counter()
         self._can_be_recorded = True
         self._launched: deque[torch.cuda.Event] = deque()
@@ -39,16 +50,20 @@ class GraphedStep:
         if self._can_be_recorded and self._seen[count] == WARM_UP and count not in self._graphs:
             self._record(count, batch)
         if count in self._graphs:
-            graph, inputs = self._graphs[count]
-            for place, values in zip(inputs, batch, strict=True):
+            recording = self._graphs[count]
+            for place, values in zip(recording.inputs, batch, strict=True):
                 place.copy_(values, non_blocking=True)
-            graph.replay()
+            recording.graph.replay()
+            if count != self._last:
+                for parameter, gradient in zip(self._parameters, recording.gradients, strict=True):
+                    parameter.grad = gradient
         else:
             self._seen[count] += 1
             self._stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self._stream):
                 self._step(count, *(values.to(self._device, non_blocking=True) for values in batch))
             torch.cuda.current_stream().wait_stream(self._stream)
+        self._last = count
         self._wait_for_an_earlier_one()
 
     def _record(self, count: int, batch: tuple[Tensor, ...]) -> None:
@@ -63,7 +78,7 @@ class GraphedStep:
             random = torch.cuda.default_generators[self._stream.device_index]
             random.graphsafe_set_state(random.clone_state())  # or it would still wait for the recording's end
         else:
-            self._graphs[count] = graph, inputs
+            self._graphs[count] = Recording(graph, inputs, [parameter.grad for parameter in self._parameters])
 
     def _wait_for_an_earlier_one(self) -> None:
         event = torch.cuda.Event()

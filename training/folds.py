@@ -128,6 +128,7 @@ class CrossValidation:
             current[trainer.phase.frozen] = self._judge(trainer)
         for recorder in recorders:
             recorder.close()
+        trainer.release()
         self._state["finished"].append(current)
         self._state |= {"current": {}, "seconds": self._state["seconds"] + trainer.seconds}
 
@@ -248,4 +249,4 @@ class CrossValidation:
 
     def _save(self, trainer: Trainer) -> None:
         if self._run.ranks.is_main:
-            self._run.folder.fold_epoch_end(trainer)
+            self._run.folder.save_fold(trainer)

@@ -7,7 +7,6 @@ those that `models.network_names` leaves out.
 """
 
 import copy
-from collections import OrderedDict
 from collections.abc import Callable
 
 import torch
@@ -48,16 +47,22 @@ def split_network(network: nn.Module, images: Tensor) -> tuple[Callable[[Tensor]
 
 def _without_front(network: nn.Module, head: str, block: str) -> nn.Module:
     """Return a network whose children before the last block pass on their input; the other children are shared."""
-    back = copy.copy(network)
-    back._modules = dict(network._modules)
+    back = _with_own_children(network)
     for name in _trunk(network, head):
         if name == block:
             break
         parent, _, child = name.rpartition(".")
         if parent and back._modules[parent] is network._modules[parent]:
-            back._modules[parent] = nn.Sequential(OrderedDict(network.get_submodule(parent).named_children()))
+            back._modules[parent] = _with_own_children(network.get_submodule(parent))
         back.get_submodule(parent)._modules[child] = nn.Identity()
     return back
+
+
+def _with_own_children(module: nn.Module) -> nn.Module:
+    """Return a module of the same class and children, some of which may then be exchanged."""
+    other = copy.copy(module)
+    other._modules = dict(module._modules)
+    return other
 
 
 def _trunk(network: nn.Module, head: str) -> list[str]:

@@ -79,7 +79,7 @@ class RunFolder(Recorder):
         self.folds: dict[str, Any] = {}  # what is saved of cross-validation (`training.folds`)
         self.can_be_resumed = False  # whether this run has saved a state to go on from
         self._model_is_own = False  # whether `model` is of this run
-        self._keeps_former = False  # whether it is of another one, and worth keeping
+        self._keeps_former = True  # whether one of another run is worth keeping
         self._saver = BackgroundSaver(self._write)
 
     @contextmanager
@@ -100,14 +100,14 @@ class RunFolder(Recorder):
         last = load_tensors(self._last)
         parts = {"trainer": set(POSITION), "settings": {*self.settings.recorded(), *self.settings.places()}}
         missing = {name for part, names in parts.items() for name in names - last.get(part, {}).keys()}
-        missing |= {"model_is_own", "padded_first"} - last.keys()
+        missing |= {"model_is_own", "keeps_former", "padded_first"} - last.keys()
         if missing:
             raise ToolkitError(
                 f"{self._last} was saved by an older version of this program (it lacks {', '.join(sorted(missing))}); "
                 "begin a new run"
             )
         self.log_directory, self.can_be_resumed = Path(last["log"]), True
-        self._model_is_own = last["model_is_own"]
+        self._model_is_own, self._keeps_former = last["model_is_own"], last["keeps_former"]
         return last
 
     def identify(self, dataset: TrainingData, last: dict[str, Any] | None) -> None:
@@ -127,7 +127,8 @@ class RunFolder(Recorder):
         self._device = trainer.device
         if not self._model_is_own and self.model.exists():
             former = _loaded(self.model)
-            self._keeps_former = self._last.exists() or not _is_unfinished(former)
+            if not self.can_be_resumed:
+                self._keeps_former = self._last.exists() or not _is_unfinished(former)
             what = f"will be kept as {self._previous}" if self._keeps_former else "was killed in its first epoch"
             LOG.info("%s is of a former run%s: it %s.", self.model, _score(former), what)
         files = trainer.dataset.files
@@ -157,7 +158,7 @@ class RunFolder(Recorder):
         best = self._checkpoint(trainer, state["network"]) if result.improved else None
         self._saver.save(RunState(state, self.folds, is_fold=False, best=best), trainer.device)
 
-    def fold_epoch_end(self, trainer: Trainer) -> None:
+    def save_fold(self, trainer: Trainer) -> None:
         """Have the state saved that a resumed run goes on from, after an epoch of a fold."""
         self._saver.save(RunState(trainer.state_dict(), self.folds, is_fold=True), trainer.device)
 
@@ -187,7 +188,8 @@ class RunFolder(Recorder):
                 self._keep_former()
                 weights = {name: tensor.cpu() for name, tensor in state.best.weights.items()}
                 save_checkpoint(self.model, replace(state.best, weights=weights))
-            content = {"trainer": state.trainer, "folds": state.folds, "model_is_own": self._model_is_own}
+            content: dict[str, Any] = {"trainer": state.trainer, "folds": state.folds}
+            content |= {"model_is_own": self._model_is_own, "keeps_former": self._keeps_former}
             content |= {"settings": self.settings.recorded() | self.settings.places(), "log": str(self.log_directory)}
             save_tensors(self._last, content | self._identity)
         self.can_be_resumed = True

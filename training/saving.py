@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,42 +50,58 @@ class BackgroundSaver:
         self._write = write
         self._pool = ThreadPoolExecutor(1)
         self._writing: Future[None] | None = None
+        self._lock, self._hurry = threading.Lock(), threading.Event()
         self._waiting: RunState | None = None
-        self._began = -EVERY
 
     def save(self, state: RunState, device: Device) -> None:
         """Have a copy of a state written in its turn; of those that still wait then, the newest stands for all.
 
         Where the device that it lies on has no memory for a copy, learning waits until the state is written.
         """
+        earlier = self._take()  # whose memory is free for the copy
         has_room = device.free_memory() >= state.nbytes + MARGIN
         if has_room:
             state = copy.deepcopy(state)
             device.wait()
-        if self._waiting and state.best is None:
-            state = replace(state, best=self._waiting.best)
-        self._waiting = state
+        if earlier and state.best is None:
+            state = replace(state, best=earlier.best)
+        with self._lock:
+            self._waiting = state
         if not has_room:
             self.finish()
-            return
-        if self._writing and self._writing.done():
-            self._wait()
-        if not self._writing and time.monotonic() - self._began >= EVERY:
-            self._start()
+        elif not self._writing or self._writing.done():
+            self._join()
+            self._writing = self._pool.submit(self._write_all)
 
     def finish(self) -> None:
         """Wait until all is written."""
+        self._hurry.set()
         while self._writing or self._waiting:
-            self._wait()
+            self._join()
             if self._waiting:
-                self._start()
+                self._writing = self._pool.submit(self._write_all)
+        self._hurry.clear()
 
-    def _start(self) -> None:
-        assert self._waiting
-        self._began = time.monotonic()
-        self._writing, self._waiting = self._pool.submit(self._write, self._waiting), None
+    def _join(self) -> None:
+        """Wait for the thread, and raise its error; what waits then is lost, since it may rely on what was not written.
 
-    def _wait(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing:
+        Where the waiting is interrupted, the thread goes on.
+        """
+        if self._writing:
+            wait([self._writing])
+            writing, self._writing = self._writing, None
+            if writing.exception():
+                self._take()
             writing.result()
+
+    def _write_all(self) -> None:
+        while state := self._take():
+            began = time.monotonic()
+            self._write(state)
+            del state  # its memory
+            self._hurry.wait(max(0.0, began + EVERY - time.monotonic()))
+
+    def _take(self) -> RunState | None:
+        with self._lock:
+            state, self._waiting = self._waiting, None
+        return state

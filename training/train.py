@@ -21,7 +21,7 @@ from training.folds import cross_validate
 from training.ranks import Ranks
 from training.recorder import Recorder
 from training.run import Run, learn, start_network, tensorboard_log
-from training.run_folder import RunFolder
+from training.run_folder import RunFolder, signals_delayed
 from training.sampling import smallest_batch
 from training.settings import Settings
 from training.trainer import Trainer
@@ -100,13 +100,14 @@ def saved_epochs_named(folder: RunFolder) -> Iterator[None]:
     try:
         try:
             yield
-        finally:
-            folder.finish_saving()
+        finally:  # inside, since what is written last may fail, too
+            with signals_delayed():
+                folder.finish_saving()
     except OSError as error:
         if not folder.can_be_resumed:
             raise
         raise InterruptedRun(
-            f"{error}. The epochs before are saved: once that is fixed, the run can be resumed"
+            f"{error}. What was saved before is kept: once that is fixed, the run can be resumed"
         ) from error
     except KeyboardInterrupt as interruption:
         if not folder.can_be_resumed:

@@ -161,7 +161,8 @@ class Trainer:
         lowest = LOWEST_RATE if self.settings.pretrained and self.phase.frozen == "none" else 1.0
         self.optimizer = make_optimizer(loader.trainable, self.settings.pretrained, lowest)
         graphed = self.device.device.type == "cuda" and self.ranks.size == 1
-        self.step = GraphedStep(self._learn, self.device.device) if graphed else self._learn
+        parameters = loader.trainable.parameters()
+        self.step = GraphedStep(self._learn, parameters, self.device.device) if graphed else self._learn
         if self._resumed and self._resumed["optimizer"]:
             load_optimizer(self.optimizer, self._resumed["optimizer"])
             self.clock.learning_start = self._resumed["learning_start"]
