@@ -4,7 +4,8 @@
 
 What follows `--` are options of train_classifier.py. Pictures are drawn, or, with `--directory`, those of a data set.
 Each row is a part of the run; "all else" is what none of them covers. A part that lies in another one counts as itself
-alone. With bf16 or a GPU, the first step also holds what is compiled or loaded once.
+alone. Of saving, only what learning waits for counts. With bf16 or a GPU, the first step also holds what is compiled or
+loaded once.
 """
 
 import argparse
@@ -34,7 +35,7 @@ PARTS: dict[str, list[tuple[str, str]]] = {
         ("training.loaders", "ImageLoader.validation_logits"),
         ("training.loaders", "FeatureLoader.validation_logits"),
     ],
-    "saving": [("training.run_folder", "save_checkpoint"), ("training.run_folder", "save_tensors")],
+    "saving": [("training.run_folder", f"RunFolder.{name}") for name in ("epoch_end", "finish_saving", "run_end")],
     "calibration": [("training.train", "finalise")],
 }
 FIRST = "first step"

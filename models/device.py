@@ -35,6 +35,8 @@ class Device:
         try:
             chosen = torch.device(name or _best_device())
             torch.empty(1, device=chosen)
+            if chosen.type == "cuda" and chosen.index is not None:
+                torch.cuda.set_device(chosen)  # whose streams and graphs are then the current ones
         except (RuntimeError, AssertionError) as error:
             raise ToolkitError(f"there is no device {name} here ({str(error).splitlines()[0]})", "device") from error
         if precision == "auto":

@@ -80,7 +80,6 @@ def device_of_rank(wanted: str | None, ranks: Ranks) -> str | None:
     index, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if index >= count:
         raise ToolkitError(f"there are {count} NVIDIA GPUs, and each process needs its own; start fewer", "device")
-    torch.cuda.set_device(index)
     return f"cuda:{index}"
 
 
