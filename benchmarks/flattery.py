@@ -10,14 +10,13 @@ and the last epoch on those of test/; then the means. Options that are not known
 
 import argparse
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.accuracy import lay_out
+from benchmarks.folds import train
 from models.checkpoint import Checkpoint, load_checkpoint, load_tensors
 from models.device import Device
 from reports.model import LoadedModel
@@ -30,9 +29,7 @@ COLUMNS = ("best on validate/", "last on validate/", "best on test/", "last on t
 
 def measure(directory: Path, options: Sequence[str]) -> list[dict[str, float]]:
     """Train on a data set with test/; return the scores of each of COLUMNS."""
-    command = [sys.executable, "train_classifier.py", "--directory", str(directory), *options]
-    command += ["--save_model", str(directory / "model")]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    train(directory, options)
     best = load_checkpoint(directory / "model")
     last = replace(best, weights=load_tensors(directory / "model.last")["trainer"]["network"])
     return [scores(each, directory / split) for split in ("validate", "test") for each in (best, last)]

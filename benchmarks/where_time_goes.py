@@ -35,7 +35,9 @@ PARTS: dict[str, list[tuple[str, str]]] = {
         ("training.loaders", "ImageLoader.validation_logits"),
         ("training.loaders", "FeatureLoader.validation_logits"),
     ],
-    "saving": [("training.run_folder", f"RunFolder.{name}") for name in ("epoch_end", "finish_saving", "run_end")],
+    "saving": [
+        ("training.run_folder", f"RunFolder.{name}") for name in ("epoch_end", "save_fold", "finish_saving", "run_end")
+    ],
     "calibration": [("training.train", "finalise")],
 }
 FIRST = "first step"

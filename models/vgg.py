@@ -10,6 +10,7 @@ recognition", ICLR 2015, https://arxiv.org/abs/1409.1556. ImageNet weights are t
 """
 
 import logging
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -88,14 +89,14 @@ class ConvLayers(nn.Sequential):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the maps of the last layer, for maps (n, channels, height, width) that enter the first."""
-        fused = self.training and maps.is_cuda and can_fuse(maps.device)
+        pooled_relu = fused_pooling(maps.device) if self.training and maps.is_cuda else None
         layers, place = list(self), 0
         while place < len(layers):
             layer, after = layers[place], [type(each) for each in layers[place + 1 : place + 3]]
-            if fused and isinstance(layer, nn.Conv2d) and after == [nn.ReLU, nn.MaxPool2d]:
+            if pooled_relu and isinstance(layer, nn.Conv2d) and after == [nn.ReLU, nn.MaxPool2d]:
                 maps = pooled_relu(layer._conv_forward(maps, layer.weight, None), layer.bias)
                 place += 3
-            elif fused and isinstance(layer, nn.ReLU) and after[:1] == [nn.MaxPool2d]:
+            elif pooled_relu and isinstance(layer, nn.ReLU) and after[:1] == [nn.MaxPool2d]:
                 maps = pooled_relu(maps)
                 place += 2
             else:
@@ -105,21 +106,19 @@ class ConvLayers(nn.Sequential):
 
 
 @cache
-def can_fuse(device: torch.device) -> bool:
-    """Return whether Triton works on a GPU; torch brings it along on Linux, and it needs a C compiler."""
+def fused_pooling(device: torch.device) -> Callable[..., Tensor] | None:
+    """Return `models.fused_pooling.pooled_relu`, None where Triton does not work on a GPU.
+
+    torch brings Triton along on Linux; it needs a C compiler.
+    """
     try:
+        from models.fused_pooling import pooled_relu
+
         pooled_relu(torch.zeros(1, 1, 2, 2, device=device))
     except Exception as error:  # what it raises depends on what is missing
         LOG.info("Pooling is slower than it could be, since Triton does not work here (%s).", error)
-        return False
-    return True
-
-
-def pooled_relu(maps: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return what `models.fused_pooling` computes, which needs Triton."""
-    from models import fused_pooling
-
-    return fused_pooling.pooled_relu(maps, bias)
+        return None
+    return pooled_relu
 
 
 def make_layers(layers: list[int | str]) -> nn.Sequential:

@@ -128,15 +128,23 @@ def test_what_waits_is_written_in_time_though_no_epoch_ends(disk, monkeypatch):
 
 
 def test_what_is_written_is_the_state_of_its_epoch(tmp_path, monkeypatch):
-    """Each state is written only when the next epoch has learnt."""
+    """The first state is written only when the second epoch has learnt."""
     monkeypatch.setattr(saving, "EVERY", 0.0)
-    kept, write = {}, run_folder.RunFolder._write
+    kept, write, epoch_end = {}, run_folder.RunFolder._write, run_folder.RunFolder.epoch_end
+    second = threading.Event()
 
     def late(folder, given):
+        assert second.wait(60)
         write(folder, given)
         kept[len(given.trainer["history"])] = load_tensors(tmp_path / "model.last")["trainer"]
 
+    def note_the_second(folder, trainer, result):
+        epoch_end(folder, trainer, result)
+        if trainer.epoch == 2:
+            second.set()
+
     monkeypatch.setattr(run_folder.RunFolder, "_write", late)
+    monkeypatch.setattr(run_folder.RunFolder, "epoch_end", note_the_second)
     write_image_folders(tmp_path, train=2, validate=1)
     assert train(tmp_path, *SMALL, "--epochs", "3").status == 0
     monkeypatch.undo()
