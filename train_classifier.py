@@ -150,8 +150,8 @@ def add_images(group: argparse._ArgumentGroup) -> None:
         "--image_size",
         type=whole_number(1),
         metavar="PIXELS",
-        help="side of the square into which each picture is fitted, whole and undistorted (default: the pictures' "
-        "own, up to 224, or 160 with a time budget; with weights at least 120)",
+        help="side of the square into which each picture is fitted, whole and undistorted (default: the pictures' own, "
+        "up to 224, in a time budget 160; from weights at least 120; for a head alone 224, or what there is time for)",
     )
     add(
         "--page",

@@ -43,7 +43,7 @@ from models.networks import normalisation
 from models.prediction import Predictor, predict
 from models.preprocessing import IMAGENET
 from train_classifier import read_settings
-from training.dataset import read_dataset
+from training.dataset import list_dataset, read_dataset
 from training.pretrained import build_pretrained
 
 PLAIN_SIZE, FROZEN_SIZE = 128, 160
@@ -115,8 +115,8 @@ def plain(task: Task) -> dict[str, float]:
 
 def frozen(task: Task) -> dict[str, float]:
     """Fit a logistic regression on the features of the network as its weights come, its strength searched by groups."""
-    command = ["--directory", str(task.directory), "--image_size", str(FROZEN_SIZE), "--use_model", task.use_model]
-    data = read_dataset(read_settings(command))
+    settings = read_settings(["--directory", str(task.directory), "--use_model", task.use_model])
+    data = read_dataset(settings, list_dataset(task.directory), FROZEN_SIZE)
     device = Device.choose()
     network = device.place(build_pretrained(task.use_model, data.num_classes, FROZEN_SIZE, task.weights))
     predictor = Predictor(network, normalisation(task.use_model), device)

@@ -15,12 +15,13 @@ import torch
 from models.device import Device
 from models.networks import build_network, normalisation, own_image_size
 from models.prediction import Predictor
+from training.image_size import LEARNT_FROM
 
 NAMES = (
     *("squeezenet1_1", "mobilenet_v2", "resnet18", "resnet50", "convnext_tiny", "vgg11"),
     *("timm/vit_small_patch14_dinov2", "timm/vit_small_patch16_dinov3", "timm/convnextv2_tiny"),
 )
-SIZE, BATCH, SECONDS, SEEN = 160, 32, 5, 8_000
+BATCH, SECONDS, SEEN = 32, 5, 8_000
 
 
 def pictures_per_second(name: str, size: int, device: Device) -> float:
@@ -46,7 +47,7 @@ def main() -> None:
     print(f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(f"{'network':34} {'pixels':>6} {'pictures/s':>10} {'minutes':>8}")
     for name in options.names:
-        size = own_image_size(name) or SIZE
+        size = own_image_size(name) or LEARNT_FROM
         speed = pictures_per_second(name, size, device)
         print(f"{name:34} {size:6d} {speed:10.1f} {SEEN / speed / 60:8.1f}", flush=True)
 

@@ -33,7 +33,7 @@ from torchvision.datasets import ImageFolder
 from models.device import Device, keep_freed_memory
 from models.networks import build_network
 from train_classifier import build_parser
-from training.dataset import read_dataset
+from training.dataset import list_dataset, read_dataset
 from training.loaders import make_loader
 from training.schedule import PhaseClock
 from training.settings import Settings
@@ -83,7 +83,7 @@ def ours(directory: Path, steps: int, frozen: str) -> float:
     command += ["--batch_size", str(BATCH), "--augmented_copies", "1", "--epochs", "2"]
     settings = Settings.resolve(vars(build_parser().parse_args(command)))
     device = Device.choose()
-    data = read_dataset(settings).to(device.device)
+    data = read_dataset(settings, list_dataset(directory), SIZE).to(device.device)
     network = device.place(build_network("vgg11", CLASSES, SIZE))
     keep_freed_memory()
     # An epoch is as long as there are training images: those that are left out have been read all the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,7 @@ from models.networks import head_name
 from models.preprocessing import Normalisation
 
 MAX_TTA_VIEWS = 8
+IMAGES_TO_MEASURE = 32  # for `seconds_per_image`
 
 
 class Prediction(NamedTuple):
@@ -74,6 +76,19 @@ class Predictor:
 def predict(predictor: Predictor, images: Tensor) -> Prediction:
     """Return predictions of images in memory, (n, 3, size, size), batch by batch."""
     return Prediction.concatenate(predictor(batch) for batch in torch.split(images, predictor.device.images_at_once))
+
+
+def seconds_per_image(predictor: Predictor, images: Tensor) -> float:
+    """Return how long it takes to predict one of a batch of images: the quickest of three tries after one to warm up.
+
+    Whatever else the machine does meanwhile only makes a try slower.
+    """
+    tries = []
+    for _ in range(4):
+        start = time.monotonic()
+        predictor(images)
+        tries.append(time.monotonic() - start)
+    return min(tries[1:]) / len(images)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from models.prediction import Predictor, predict
 from models.preprocessing import IMAGENET
 from models.vgg import AdaptiveVGG, make_layers
 from tests.training_runs import settings
-from training.dataset import read_dataset
+from training.dataset import list_dataset, read_dataset
 from training.images import InMemoryImages
 from training.loaders import make_loader, predict_by_rank
 from training.ranks import ONE_RANK, Ranks, process_group
@@ -65,7 +65,8 @@ def epoch(ranks: Ranks):
     chosen = settings("--weights", "none", "--batch_size", "5", "--epochs", "1", "--balance", "weights")
     torch.manual_seed(0)
     network = CPU.place(AdaptiveVGG(make_layers([8, "M", 16, "M", 512]), 3)).double()
-    trainer = Trainer(network, chosen, read_dataset(chosen), Exact(CPU.device, torch.float32), ranks)
+    data = read_dataset(chosen, list_dataset(chosen.directory), 40)
+    trainer = Trainer(network, chosen, data, Exact(CPU.device, torch.float32), ranks)
     trainer.begin(make_loader(trainer))
     result = trainer.train_epoch()
     return result.train | {"images_per_second": 0.0}, network.state_dict()

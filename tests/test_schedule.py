@@ -48,11 +48,6 @@ def test_labels_are_smoothed_from_pretrained_weights_where_there_are_many_classe
     assert settings(*arguments).smoothing(classes) == smoothing
 
 
-def test_the_image_size_is_bounded_by_what_pretrained_layers_need_and_time_allows():
-    assert settings(*WEIGHTS).size_bounds == (120, 224)
-    assert settings(*SCRATCH, "--time_budget", "10").size_bounds == (32, 160)
-
-
 def test_where_files_lie_is_not_recorded():
     recorded = settings("--save_model", "here/model", "--log", *SCRATCH).recorded()
     assert recorded["epochs"] == 16 and not {"save_model", "log", "directory", "resume"} & set(recorded)

@@ -22,8 +22,7 @@ from common.manifest import read_manifest
 from common.pages import Page
 from common.progress import Progress
 from common.remarks import remarks
-from common.squares import Preparation, native_size
-from models.networks import own_image_size, size_step
+from common.squares import Preparation
 from training.augmentation import Augmentation
 from training.images import InMemoryImages, ReadImages, read_images
 from training.orientation import max_rotation
@@ -114,25 +113,32 @@ class TrainingData:
         return {"classes": self.classes, "dataset": self.digest, "files": listed, **read}
 
 
-def read_dataset(settings: Settings) -> TrainingData:
-    """Return train/ and validate/ at the size that is set, or the images' own (`models.preprocessing.native_size`).
+def list_dataset(directory: Path) -> dict[str, ImageFolder]:
+    """Return what lies in train/ and validate/, by their names.
 
-    Images that cannot be read are left out with a warning that names them all. Raises OSError or ToolkitError,
-    with a sentence for the user, where a split, its classes or their images are missing.
+    Raises OSError or ToolkitError, with a sentence for the user, where a split, its classes or their images are
+    missing.
     """
-    directory = settings.directory
-    folders = {"train": list_image_folder(directory / "train")}
-    samples, classes = folders["train"].samples, folders["train"].classes
-    folders["validate"] = list_image_folder(directory / "validate", classes)
-    if len(classes) < 2:
+    train = list_image_folder(directory / "train")
+    folders = {"train": train, "validate": list_image_folder(directory / "validate", train.classes)}
+    if len(train.classes) < 2:
         raise ToolkitError(
-            f"{directory / 'train'} has one class only, {classes[0]}: there is nothing to learn to distinguish"
+            f"{directory / 'train'} has one class only, {train.classes[0]}: there is nothing to learn to distinguish"
         )
     _refuse_empty(directory, {split: folder.empty for split, folder in folders.items()})
+    return folders
+
+
+def read_dataset(settings: Settings, folders: Mapping[str, ImageFolder], size: int) -> TrainingData:
+    """Return the images of listed train/ and validate/ in squares of `size` pixels.
+
+    Images that cannot be read are left out with a warning that names them all. Raises OSError or ToolkitError, with a
+    sentence for the user, where none of a class is left.
+    """
+    directory = settings.directory
+    samples, classes = folders["train"].samples, folders["train"].classes
     info = _described(directory / dataset_info.NAME, classes)
     page = settings.page if settings.page is not None else info.page
-    size = settings.image_size or own_image_size(settings.use_model)
-    size = size or native_size([path for path, _ in samples], *settings.size_bounds, size_step(settings.use_model))
     both = [*samples, *folders["validate"].samples]
     with Progress(total=len(both), desc="Reading pictures", unit=" pictures", leave=False) as bar:
         read = read_images(both, Preparation(size, page), bar.update)

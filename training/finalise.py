@@ -33,8 +33,13 @@ def tta_views(dataset: TrainingData, tta: bool) -> int:
 
 def images_predicted(dataset: TrainingData, tta: bool) -> int:
     """Return how many predictions of single images `finalise` makes."""
-    step, views = references(len(dataset.train))
-    return (len(dataset.validate) + views * len(dataset.train[::step])) * tta_views(dataset, tta)
+    return images_viewed_once(len(dataset.train), len(dataset.validate)) * tta_views(dataset, tta)
+
+
+def images_viewed_once(train: int, validate: int) -> int:
+    """Return how many predictions `finalise` makes of so many images, without test-time augmentation."""
+    step, views = references(train)
+    return validate + views * -(-train // step)
 
 
 def finalise(

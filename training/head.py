@@ -120,8 +120,9 @@ def choose_regularisation(
     """Return the regularisation with the best mean of accuracy and macro-F1 on held-out groups of the images.
 
     groups: what each image must not be parted from, n texts; smoothings: what is tried, all but the first at the best
-    strength only; deadline: the moment (time.monotonic) after which no further one is tried; on_progress: called with 1
-    after each of `trials`. Where classes are too small to hold some out, the default is returned.
+    strength and the next larger one only (at the largest: the next smaller one); deadline: the moment (time.monotonic)
+    after which no further one is tried; on_progress: called with 1 after each of `trials`. Where classes are too small
+    to hold some out, the default is returned.
     """
     folds = [_Fold.of(problem, *rows) for rows in _folds(problem, groups)]
     scores: dict[Regularisation, float] = {}
@@ -139,12 +140,14 @@ def choose_regularisation(
             scores[tried] = float(np.mean(merits))
 
     def best() -> Regularisation:
-        return max(scores, key=lambda tried: (round(scores[tried], 4), tried.l2))
+        return max(scores, key=lambda tried: (round(scores[tried], 3), tried.l2))
 
     if folds:
         try_strengths(smoothings[0], STRENGTHS)
         for smoothing in smoothings[1:] if scores else ():
-            try_strengths(smoothing, [best().l2])
+            upwards = sorted(STRENGTHS)
+            place = min(upwards.index(best().l2), len(upwards) - 2)
+            try_strengths(smoothing, upwards[place : place + 2])
     return best() if scores else Regularisation(DEFAULT_STRENGTH, smoothings[0])
 
 
@@ -171,7 +174,7 @@ class _Fold:
 
 def trials(smoothings: Sequence[float]) -> int:
     """Return how many solutions `choose_regularisation` compares."""
-    return FOLDS * (len(STRENGTHS) + len(smoothings) - 1)
+    return FOLDS * (len(STRENGTHS) + 2 * (len(smoothings) - 1))
 
 
 def _merit(actual: np.ndarray, predicted: np.ndarray) -> float:

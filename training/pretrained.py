@@ -74,6 +74,18 @@ def _timm_with_weights(name: str, num_classes: int, size: int, weights: str) -> 
     return network
 
 
+def image_size_of_weights(weights: str) -> int | None:
+    """Return the side in pixels of the images that a model learnt from whose file serves as weights; None for others.
+
+    weights: as of `build_pretrained`.
+    """
+    try:
+        content = {} if weights in ("none", "imagenet") else load_tensors(Path(weights))
+    except ToolkitError:  # `file_weights` says what is wrong with it
+        return None
+    return content["image_size"] if content.get("format") == FORMAT else None
+
+
 def weights_fingerprints(weights: str, model: Path) -> np.ndarray:
     """Return the fingerprints of the images that weights were learnt from, uint8 (n, 16); none where none are known.
 

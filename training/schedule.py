@@ -54,6 +54,16 @@ def plan_phases(settings: Settings) -> list[Phase]:
     return [Phase("features", 1, 0.0, HEAD_TIME_SHARE), rest]
 
 
+def images_needed(phase: Phase, pretrained: bool, train: int, validate: int) -> int:
+    """Return what a phase takes at least, in images predicted: frozen layers see all once, others learn MIN_EPOCHS.
+
+    A network that starts at random learns for as long as there is time.
+    """
+    if phase.frozen != "none":
+        return train + validate
+    return MIN_EPOCHS * (LEARNING_COST * train + validate) if pretrained else 0
+
+
 @dataclass
 class PhaseClock:
     """Where a phase is between its begin (progress 0) and its end (1), by epochs or by seconds, whichever is further.

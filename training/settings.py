@@ -21,10 +21,6 @@ PRETRAINED_RATE = 0.0005
 # Labels are smoothed from so many classes on: sets of few classes are there to see the loss go to 0.
 PRETRAINED_SMOOTHING, SMOOTHING_FROM = 0.1, 10
 
-# What the default image size is kept within, in pixels: what pretrained layers need at least, what is worth its time.
-SMALLEST_PRETRAINED, SMALLEST_FROM_SCRATCH = 120, 32
-LARGEST, LARGEST_IN_A_TIME_BUDGET = 224, 160
-
 # Settings that say where files lie and what is shown, and so do not change what is learnt.
 PLACES = ("directory", "log")  # a resumed run finds these again, unless they are given anew
 NOT_RECORDED = (*PLACES, "save_model", "resume", "given")
@@ -45,7 +41,7 @@ class Settings:
     `training.loss`; label_smoothing: the share of each label that is spread over all classes, None for what suits (see
     `smoothing`; a solved head tries some); rotation: "free", "slight",
     or "auto" to find out whether the images are oriented; tta: whether the model predicts with test-time
-    augmentation; image_size: the side in pixels, or None for the images' own within `size_bounds`; page: which one
+    augmentation; image_size: the side in pixels, or None for what suits (`training.image_size`); page: which one
     of files with several (`common.pages`), or None for that which the data set was made from; device: a name of
     torch's or None; precision: "auto", "fp32" or "bf16"; given: names of the settings that the user gave, of which
     none is a default.
@@ -71,7 +67,6 @@ class Settings:
     tta: bool
     deterministic: bool
     image_size: int | None
-    size_bounds: tuple[int, int]
     page: int | str | None
     seed: int
     device: str | None
@@ -81,14 +76,10 @@ class Settings:
     @classmethod
     def resolve(cls, options: Mapping[str, Any], given: Iterable[str] = ()) -> Settings:
         """Return settings with the defaults that depend on other options, where these are None, filled in."""
-        pretrained, timed = options["weights"] != "none", options["time_budget"] is not None
+        pretrained = options["weights"] != "none"
         resolved = {
-            "epochs": options["epochs"] or (None if timed else DEFAULT_EPOCHS),
+            "epochs": options["epochs"] or (None if options["time_budget"] else DEFAULT_EPOCHS),
             "learning_rate": options["learning_rate"] or (PRETRAINED_RATE if pretrained else FROM_SCRATCH_RATE),
-            "size_bounds": (
-                SMALLEST_PRETRAINED if pretrained else SMALLEST_FROM_SCRATCH,
-                LARGEST_IN_A_TIME_BUDGET if timed else LARGEST,
-            ),
         }
         return cls(**{**options, **resolved}, given=frozenset(given))
 
@@ -98,7 +89,6 @@ class Settings:
         saved: what `recorded` and `places` returned of it. Raises ToolkitError where a given setting does not agree.
         """
         again = {name: saved[name] for name in self.recorded()}
-        again["size_bounds"] = tuple(again["size_bounds"])
         if again["epochs"] and self.epochs and self.epochs > again["epochs"] and not again["folds"]:
             again["epochs"] = self.epochs if "epochs" in self.given else again["epochs"]
         differing = sorted(name for name in self.given & again.keys() if getattr(self, name) != again[name])

@@ -14,10 +14,11 @@ from common.errors import ToolkitError
 from models.checkpoint import Checkpoint
 from models.device import Device, compute_reproducibly
 from training.console import Console
-from training.dataset import TrainingData, read_dataset
+from training.dataset import TrainingData, list_dataset, read_dataset
 from training.errors import InterruptedRun
 from training.finalise import finalise, tta_views
 from training.folds import cross_validate
+from training.image_size import choose_image_size
 from training.ranks import Ranks
 from training.recorder import Recorder
 from training.run import Run, learn, start_network, tensorboard_log
@@ -42,7 +43,9 @@ def train(settings: Settings, ranks: Ranks) -> Checkpoint:
             settings.check_directory()
         device = Device.choose(device_of_rank(settings.device, ranks), settings.precision)
         compute_reproducibly(settings.deterministic)
-        dataset = read_dataset(settings).to(device.device)
+        folders = list_dataset(settings.directory)
+        size = last["image_size"] if last else choose_image_size(settings, folders, device, ranks, began)
+        dataset = read_dataset(settings, folders, size).to(device.device)
         check_same_on_all_ranks(ranks, dataset, settings)
         folder.identify(dataset, last)
         run = Run(settings, dataset, device, ranks, folder, began)

@@ -18,7 +18,7 @@ from common.errors import ToolkitError
 from evaluation.metrics import summary
 from models.device import Device
 from models.networks import normalisation
-from models.prediction import Predictor
+from models.prediction import IMAGES_TO_MEASURE, Predictor, seconds_per_image
 from training.cuda_graph import GraphedStep
 from training.dataset import TrainingData
 from training.features import FrozenFeatures
@@ -27,11 +27,10 @@ from training.optimizer import LOWEST_RATE, MAX_GRADIENT_NORM, load_optimizer, m
 from training.ranks import ONE_RANK, Ranks
 from training.sampling import epoch_batches
 from training.schedule import (
-    LEARNING_COST,
-    MIN_EPOCHS,
     WHAT_LEARNS,
     Phase,
     PhaseClock,
+    images_needed,
     learning_rate,
     phase_end,
     plan_phases,
@@ -285,14 +284,9 @@ class Trainer:
 
     @cached_property
     def _seconds_per_image(self) -> float:
-        """How long this rank takes to predict an image, measured on a batch."""
+        """How long this rank takes to predict an image."""
         predictor = Predictor(self.network, self.normalisation, self.device)
-        images = self.dataset.train.pixels[: self.device.images_at_once]
-        for _ in range(2):  # the first one warms up
-            start = time.monotonic()
-            predictor(images)
-            seconds = time.monotonic() - start
-        return seconds / len(images)
+        return seconds_per_image(predictor, self.dataset.train.pixels[:IMAGES_TO_MEASURE])
 
     def _fits(self, final_seconds: Callable[[Phase], float]) -> bool:
         """Return whether what the phase takes at least fits into the time budget, and set when it ends.
@@ -312,15 +306,11 @@ class Trainer:
         return lacking <= 0
 
     def _seconds_needed(self, phase: Phase) -> float:
-        """Return what a phase takes at least: frozen layers see all images once, others learn for MIN_EPOCHS."""
-        train, validate = len(self.dataset.train), len(self.dataset.validate)
+        """Return how long a phase takes at least."""
         if phase.frozen == "features" and self.frozen_features:
             return 0.0
-        if phase.frozen != "none":
-            return self.seconds_to_predict(train + validate)
-        if not self.settings.pretrained:
-            return 0.0
-        return MIN_EPOCHS * self.seconds_to_predict(LEARNING_COST * train + validate)
+        train, validate = len(self.dataset.train), len(self.dataset.validate)
+        return self.seconds_to_predict(images_needed(phase, self.settings.pretrained, train, validate))
 
     def _is_stuck(self) -> bool:
         """Return whether the last `patience` epochs, all of this phase, brought nothing better."""

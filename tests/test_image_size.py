@@ -1,0 +1,90 @@
+"""At how many pixels images are trained, where the user does not say."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.checkpoint import Checkpoint, save_checkpoint
+from models.networks import build_network
+from tests.training_runs import CPU, settings
+from training.dataset import list_dataset
+from training.image_size import TimeBudget, choose_image_size, size_bounds
+from training.ranks import ONE_RANK
+from training.schedule import plan_phases
+
+SQUEEZENET = ["--use_model", "squeezenet1_1", "--weights", "imagenet"]  # which nobody loads here
+SCRATCH = ["--use_model", "squeezenet1_1", "--weights", "none"]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """A data set of pictures of 140 x 70 pixels."""
+    top = tmp_path_factory.mktemp("pictures")
+    for number in range(12):
+        path = top / ("train", "validate")[number % 3 == 0] / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (70, 140, 3), np.uint8)).save(path)
+    return top
+
+
+def chosen(directory, *options):
+    """Return the size that is chosen for a run that begins now."""
+    run = settings("--directory", str(directory), *options)
+    return choose_image_size(run, list_dataset(directory), CPU, ONE_RANK, time.monotonic())
+
+
+def test_the_own_size_is_kept_within_what_pretrained_layers_need_and_time_allows():
+    assert size_bounds(settings(*SQUEEZENET)) == (120, 224)
+    assert size_bounds(settings(*SCRATCH, "--time_budget", "10")) == (32, 160)
+
+
+@pytest.mark.parametrize(
+    "options, size",
+    [
+        (SQUEEZENET, 144),  # their own, in steps of eight
+        (SCRATCH, 144),
+        ([*SCRATCH, "--time_budget", "0.01"], 144),
+        ([*SQUEEZENET, "--image_size", "99"], 99),
+        ([*SQUEEZENET, "--freeze", "features"], 224),  # the head alone learns
+        ([*SQUEEZENET, "--epochs", "1"], 224),
+        ([*SQUEEZENET, "--freeze", "features", "--image_size", "99"], 99),
+        ([*SCRATCH, "--freeze", "features"], 144),
+        ([*SQUEEZENET, "--time_budget", "60"], 144),  # time for all layers
+        ([*SQUEEZENET, "--time_budget", "0.01"], 128),  # time for nothing
+        ([*SQUEEZENET, "--time_budget", "60", "--freeze", "features"], 224),
+    ],
+)
+def test_a_head_alone_sees_what_the_weights_learnt_from(directory, options, size):
+    assert chosen(directory, *options) == size
+
+
+def test_weights_of_an_own_model_learnt_from_images_of_its_size(directory, tmp_path):
+    network = build_network("squeezenet1_1", 2, 72)
+    save_checkpoint(tmp_path / "model", Checkpoint("squeezenet1_1", 72, ["a", "b"], network.state_dict()))
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    options = ["--use_model", "squeezenet1_1", "--freeze", "features", "--weights"]
+    assert chosen(directory, *options, str(tmp_path / "model")) == 72
+    assert chosen(directory, *options, str(tmp_path / "model"), "--time_budget", "0.01") == 72
+    assert chosen(directory, *options, str(tmp_path / "weights.pth")) == 224
+
+
+@pytest.mark.parametrize(
+    "minutes, folds, size",
+    [
+        (18, None, 160),  # all layers learn: 100 s (frozen), 560 (learning), 10 (validating), 370 (finalising)
+        (17, None, 224),
+        (18, 5, 224),  # for which nearly six times as long would be needed
+        (7, None, 224),  # the frozen layers take 1.96 times 100 s, and as long again remains to solve the head
+        (6, None, 192),
+        (4, None, 160),
+        (3, None, 128),
+        (0.1, None, 128),
+    ],
+)
+def test_more_pixels_where_time_is_left_and_all_layers_where_they_fit(minutes, folds, size):
+    run = settings(*SQUEEZENET, "--time_budget", str(minutes), *(["--folds", str(folds)] if folds else []))
+    budget = TimeBudget(run, {"train": 900, "validate": 100}, native=160, seconds=0.1)
+    assert budget.best_size(plan_phases(run), learnt_from=224, begin=0.0) == size

@@ -1,0 +1,123 @@
+"""At how many pixels images are trained, where the user does not say."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from common.image_folder import ImageFolder
+from common.images import ImageError
+from common.processes import core_count
+from common.squares import Preparation, native_size, read_square
+from models.device import Device
+from models.networks import normalisation, own_image_size, size_step
+from models.prediction import IMAGES_TO_MEASURE, MAX_TTA_VIEWS, Predictor, seconds_per_image
+from training.finalise import images_viewed_once
+from training.pretrained import build_fitting_network, image_size_of_weights
+from training.ranks import Ranks
+from training.schedule import Phase, images_needed, plan_phases, run_end
+from training.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+# What the images' own size is kept within, in pixels: what pretrained layers need at least, what is worth its time.
+SMALLEST_PRETRAINED, SMALLEST_FROM_SCRATCH = 120, 32
+LARGEST, LARGEST_IN_A_TIME_BUDGET = 224, 160
+
+# What frozen layers see: their features are the better, the nearer to the size that their weights learnt from, also of
+# smaller images; and for the same time, more pixels are better than augmented copies (NOTES.md).
+LEARNT_FROM, SMALLER = 224, (192, 160, 128)
+
+READ_TO_MEASURE = 20  # images
+
+
+def size_bounds(settings: Settings) -> tuple[int, int]:
+    """Return what the images' own size is kept within, in pixels."""
+    smallest = SMALLEST_PRETRAINED if settings.pretrained else SMALLEST_FROM_SCRATCH
+    return smallest, LARGEST if settings.time_budget is None else LARGEST_IN_A_TIME_BUDGET
+
+
+def choose_image_size(
+    settings: Settings, folders: Mapping[str, ImageFolder], device: Device, ranks: Ranks, began: float
+) -> int:
+    """Return the side in pixels at which images are trained.
+
+    That is what the user says, what the network prefers, or the images' own size within `size_bounds`. Where only the
+    head of a pretrained network learns, or nothing else fits into the time budget, it is the size that the weights
+    learnt from, or as much of it as there is time for.
+
+    folders: the listed data set; began: the moment (time.monotonic) from which the time budget counts.
+    """
+    if size := settings.image_size or own_image_size(settings.use_model):
+        return size
+    paths = [path for path, _ in folders["train"].samples]
+    native = native_size(paths, *size_bounds(settings), size_step(settings.use_model))
+    if not settings.pretrained:
+        return native
+    phases = plan_phases(settings)
+    if settings.time_budget is None and len(phases) > 1:
+        return native
+    learnt_from = image_size_of_weights(settings.weights) or LEARNT_FROM
+    if settings.time_budget is None:
+        return learnt_from
+    now = time.monotonic()
+    seconds = _seconds_per_image(settings, folders, native, device) / ranks.size
+    budget = TimeBudget(settings, {split: len(folder.samples) for split, folder in folders.items()}, native, seconds)
+    begin = now - began + _seconds_to_read([path for folder in folders.values() for path, _ in folder.samples], native)
+    return ranks.broadcast(budget.best_size(phases, learnt_from, begin))
+
+
+class TimeBudget:
+    """What fits into a time budget.
+
+    counts: images by split; native: their own size, at which it takes `seconds` to predict one.
+    """
+
+    def __init__(self, settings: Settings, counts: Mapping[str, int], native: int, seconds: float):
+        self._settings, self._native, self._seconds = settings, native, seconds
+        self._train, self._validate = counts["train"], counts["validate"]
+
+    def best_size(self, phases: Sequence[Phase], learnt_from: int, begin: float) -> int:
+        """Return the native size where all phases fit after `begin` (seconds of the run), else what suits the head.
+
+        That is the largest size at which half of the time is enough for the frozen layers; the other half is for
+        solving. Where none fits, it is the smallest.
+        """
+        left = run_end(self._settings, final_seconds=0.0) - begin
+        if len(phases) > 1 and self._seconds_for(phases) <= left:
+            return self._native
+        sizes = [learnt_from, *(size for size in SMALLER if size < learnt_from)]
+        once = (self._train + self._validate) * self._seconds
+        return next((size for size in sizes if 2 * once * (size / self._native) ** 2 <= left), sizes[-1])
+
+    def _seconds_for(self, phases: Sequence[Phase]) -> float:
+        """Return how long phases and the end of a run take at least, at the native size."""
+        train, validate = self._train, self._validate
+        head, *rest = (images_needed(phase, True, train, validate) for phase in phases)
+        views = MAX_TTA_VIEWS if self._settings.tta else 1
+        end = validate + views * images_viewed_once(train, validate)
+        runs = (self._settings.folds or 0) + 1  # the frozen layers see all images once for all of them
+        return (head + runs * (sum(rest) + end)) * self._seconds
+
+
+def _seconds_per_image(settings: Settings, folders: Mapping[str, ImageFolder], size: int, device: Device) -> float:
+    """Return how long it takes to predict an image, measured on a network with random weights."""
+    network = device.place(build_fitting_network(settings.use_model, len(folders["train"].classes), size))
+    predictor = Predictor(network, normalisation(settings.use_model), device)
+    return seconds_per_image(predictor, torch.zeros(IMAGES_TO_MEASURE, 3, size, size, dtype=torch.uint8))
+
+
+def _seconds_to_read(paths: Sequence[Path], size: int) -> float:
+    """Return how long it takes to read all images on all cores, measured on a few that are evenly spaced."""
+    some = paths[:: -(-len(paths) // READ_TO_MEASURE)]
+    start = time.monotonic()
+    for path in some:
+        try:
+            read_square(path, Preparation(size))
+        except ImageError:  # whoever reads them all reports it
+            continue
+    return (time.monotonic() - start) * len(paths) / len(some) / core_count()
