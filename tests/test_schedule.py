@@ -76,13 +76,13 @@ def test_the_rate_warms_up_and_ends_at_nothing():
     assert 0 < rates[0] < 0.02 and rates[-1] < 1e-9
 
 
-def phases_begun(monkeypatch, seconds_an_image, budget, history=()):
+def phases_begun(monkeypatch, seconds_an_image, budget, history=(), options=()):
     """Return what is frozen in the phases that a run of so many minutes begins, where predictions take so long.
 
     It learns from 40 images and validates 10.
     """
     monkeypatch.setattr(Trainer, "seconds_to_predict", lambda _, count: count * seconds_an_image)
-    timed = settings(*WEIGHTS, "--time_budget", budget)
+    timed = settings(*WEIGHTS, "--time_budget", budget, *options)
     trainer = Trainer(torch.nn.Identity(), timed, drawn_data(40, 10), CPU)
     trainer.history += history
     return [(phase.frozen, trainer.clock.end) for phase in trainer.remaining_phases(lambda _: 0.0)]
@@ -99,6 +99,14 @@ def test_a_run_without_time_to_learn_is_refused_unless_it_has_learnt(monkeypatch
     with pytest.raises(ToolkitError, match="too short"):
         phases_begun(monkeypatch, 0.5, 0.05)
     assert phases_begun(monkeypatch, 0.5, 0.05, history=[{}]) == []
+
+
+def test_a_budget_that_is_a_little_too_short_is_overrun_and_not_refused(monkeypatch, caplog):
+    # Frozen layers take 25 seconds, and 19 are left.
+    with caplog.at_level("INFO"):
+        begun = phases_begun(monkeypatch, 0.5, 0.4, options=["--freeze", "features"])
+    assert begun == [("features", pytest.approx(19))]
+    assert "about 6 seconds longer" in caplog.text
 
 
 def test_patience_begins_anew_with_each_phase():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 
 from common.errors import ToolkitError
 from training.settings import Settings
+
+LOG = logging.getLogger(__name__)
 
 WHAT_LEARNS = {"features": "the head", "block": "the last block and the head", "none": "all layers"}
 
@@ -110,14 +113,21 @@ def run_end(settings: Settings, final_seconds: float) -> float:
     return 60 * settings.time_budget - WRITING_SECONDS - final_seconds
 
 
-def too_short(seconds: float) -> ToolkitError:
-    """Return the error of a time budget that lacks so many seconds before anything could be learnt."""
-    return ToolkitError(
-        "the time budget is too short for these pictures: what must be done beside learning takes all of it; it needs "
-        f"{math.ceil(seconds / 60) + 1} minutes more, or smaller pictures",
-        "time_budget",
-        "image_size",
-    )
+def overrun_accepted(settings: Settings, seconds: float) -> bool:
+    """Return True, and say that a run takes so many seconds longer than its time budget, since less learns nothing.
+
+    Raises ToolkitError where the run would take more than twice the budget.
+    """
+    assert settings.time_budget is not None
+    if seconds > 60 * settings.time_budget:
+        raise ToolkitError(
+            "the time budget is too short for these pictures: what must be done beside learning takes all of it; it "
+            f"needs {math.ceil(seconds / 60) + 1} minutes more, or smaller pictures",
+            "time_budget",
+            "image_size",
+        )
+    LOG.info("The time budget is too short for these pictures: the run takes about %d seconds longer.", seconds)
+    return True
 
 
 def learning_rate(highest: float, progress: float) -> float:

@@ -32,10 +32,10 @@ from training.schedule import (
     PhaseClock,
     images_needed,
     learning_rate,
+    overrun_accepted,
     phase_end,
     plan_phases,
     run_end,
-    too_short,
 )
 from training.settings import Settings
 
@@ -291,8 +291,8 @@ class Trainer:
     def _fits(self, final_seconds: Callable[[Phase], float]) -> bool:
         """Return whether what the phase takes at least fits into the time budget, and set when it ends.
 
-        Where no later phase fits behind it, it has all the time that there is. Raises ToolkitError where it does not
-        fit and nothing has been learnt yet.
+        Where no later phase fits behind it, it has all the time that there is. Where it does not fit and nothing has
+        been learnt yet, it is begun all the same, but for a run that would take twice its budget: raises ToolkitError.
         """
         end, last_end = (run_end(self.settings, final_seconds(phase)) for phase in (self.phase, self.phases[-1]))
         needed = [self._seconds_needed(phase) for phase in self.phases[self.phase_number :]]
@@ -302,7 +302,7 @@ class Trainer:
             (lacking, end if alone else phase_end(self.settings, self.phase))
         )
         if lacking > 0 and not self.history:
-            raise too_short(lacking)
+            return overrun_accepted(self.settings, lacking)
         return lacking <= 0
 
     def _seconds_needed(self, phase: Phase) -> float:
