@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ from training.loaders import predict_by_rank
 from training.recorder import Recorder
 from training.run import Run, epochs, learn, start_network, tensorboard_log
 from training.run_folder import signals_delayed
-from training.schedule import WHAT_LEARNS, WRITING_SECONDS, phase_end, plan_phases
+from training.schedule import WHAT_LEARNS, WRITING_SECONDS, Phase, phase_end, plan_phases
 from training.trainer import Trainer, merit, score
 
 LOG = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class CrossValidation:
         for recorder in recorders:
             recorder.run_begin(trainer)
         current = self._state["current"]
-        for _ in trainer.remaining_phases(lambda _: self._seconds_to_judge(trainer)):
+        for _ in trainer.remaining_phases(partial(self._seconds_to_judge, trainer)):
             for result in epochs(trainer):
                 if trainer.phase.frozen == "features":
                     current["features"] = self._judge(trainer, result.logits)
@@ -190,8 +191,10 @@ class CrossValidation:
         detector = OODDetector.fit(reference, prediction.features)
         return {"logits": prediction.logits, "ood_scores": torch.from_numpy(detector.validation_scores)}
 
-    def _seconds_to_judge(self, trainer: Trainer) -> float:
-        """Return how long `_judge` takes where layers below the head have learnt; a head's takes next to nothing."""
+    def _seconds_to_judge(self, trainer: Trainer, phase: Phase) -> float:
+        """Return how long `_judge` takes at the end of a phase; where its head was just solved, next to nothing."""
+        if phase.frozen == "features" and trainer.frozen_features and not trainer.settings.tta:
+            return 0.0
         return trainer.seconds_to_predict(images_predicted(trainer.dataset, trainer.settings.tta))
 
     def _choose(self) -> tuple[str, HeldOut]:

@@ -39,7 +39,7 @@ def solve_head_phase(trainer: Trainer) -> EpochResult:
     head = trainer.ranks.broadcast(_solve(trainer, copies) if trainer.ranks.is_main else None)
     install(trainer.network, head)
     lift_above_rectifier(trainer)
-    seen = len(dataset.validate) + copies.shape[0] * copies.shape[1]
+    seen = 0 if trainer.frozen_features else len(dataset.validate) + copies.shape[0] * copies.shape[1]
     train = score(head(copies.flatten(0, 1)), dataset.train.labels.cpu().repeat(len(copies)))
     metrics = {name: train[name] for name in ("loss", "accuracy")}
     metrics |= {"gradient_norm": 0.0, "learning_rate": 0.0, "images_per_second": seen / max(seconds, 1e-3)}

@@ -31,7 +31,8 @@ LARGEST, LARGEST_IN_A_TIME_BUDGET = 224, 160
 # What frozen layers see: their features are the better, the nearer to the size that their weights learnt from, also of
 # smaller images; and for the same time, more pixels are better than augmented copies (NOTES.md).
 LEARNT_FROM, SMALLER = 224, (192, 160, 128)
-FROZEN_SHARE = 0.6  # of the time that is left, for the frozen layers; the rest is for solving the head
+# Of the time that is left, for the frozen layers; the rest is for solving the head, or one for each fold and one more.
+FROZEN_SHARE, FROZEN_SHARE_OF_FOLDS = 0.6, 0.3
 
 READ_TO_MEASURE = 20  # images
 
@@ -85,14 +86,15 @@ class TimeBudget:
     def best_size(self, phases: Sequence[Phase], learnt_from: int, begin: float) -> int:
         """Return the native size where all phases fit after `begin` (seconds of the run), else what suits the head.
 
-        That is the largest size at which FROZEN_SHARE of the time is enough, or else the smallest.
+        That is the largest size at which the frozen layers' share of the time is enough, or else the smallest.
         """
         left = run_end(self._settings, final_seconds=0.0) - begin
         if len(phases) > 1 and self._seconds_for(phases) <= left:
             return self._native
         sizes = [learnt_from, *(size for size in SMALLER if size < learnt_from)]
         once = (self._train + self._validate) * self._seconds
-        fitting = (size for size in sizes if once * (size / self._native) ** 2 <= FROZEN_SHARE * left)
+        share = FROZEN_SHARE_OF_FOLDS if self._settings.folds else FROZEN_SHARE
+        fitting = (size for size in sizes if once * (size / self._native) ** 2 <= share * left)
         return next(fitting, sizes[-1])
 
     def _seconds_for(self, phases: Sequence[Phase]) -> float:

@@ -293,6 +293,7 @@ class Trainer:
 
         Where no later phase fits behind it, it has all the time that there is. Where it does not fit and nothing has
         been learnt yet, it is begun all the same, but for a run that would take twice its budget: raises ToolkitError.
+        A head whose features are known is solved in any case.
         """
         end, last_end = (run_end(self.settings, final_seconds(phase)) for phase in (self.phase, self.phases[-1]))
         needed = [self._seconds_needed(phase) for phase in self.phases[self.phase_number :]]
@@ -302,7 +303,7 @@ class Trainer:
             (lacking, end if alone else phase_end(self.settings, self.phase))
         )
         if lacking > 0 and not self.history:
-            return overrun_accepted(self.settings, lacking)
+            return self.frozen_features is not None or overrun_accepted(self.settings, lacking)
         return lacking <= 0
 
     def _seconds_needed(self, phase: Phase) -> float:
