@@ -93,6 +93,9 @@ def test_what_does_not_fit_into_the_time_is_not_begun(monkeypatch):
     assert phases_begun(monkeypatch, 0.1, 0.7) == [("features", pytest.approx(0.15 * 42)), ("none", 37)]
     assert phases_begun(monkeypatch, 0.1, 0.6) == [("features", 31), ("none", 31)]
     assert phases_begun(monkeypatch, 0.1, 0.6, [{}]) == [("none", 31)]
+    # When the head is solved, half of what was planned for all layers is enough.
+    assert phases_begun(monkeypatch, 0.1, 0.31, [{}]) == [("none", pytest.approx(13.6))]
+    assert phases_begun(monkeypatch, 0.1, 0.29, [{}]) == []
 
 
 def test_a_run_without_time_to_learn_is_refused_unless_it_has_learnt(monkeypatch):

@@ -18,8 +18,10 @@ WHAT_LEARNS = {"features": "the head", "block": "the last block and the head", "
 # distort pretrained features and underperform out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054).
 HEAD_TIME_SHARE = 0.15
 
-# Other layers begin to learn only where so many epochs of them fit into the time budget.
+# Other layers are planned only where so many epochs of them fit into the time budget; once the head is solved, they
+# begin if this share of that is left, since the head may have taken longer than it had to.
 MIN_EPOCHS = 2
+BEGUN_FROM = 0.5
 LEARNING_COST = 3  # to learn from an image takes so many times as long as to predict it
 
 WARMUP_SHARE = 0.1

@@ -27,6 +27,7 @@ from training.optimizer import LOWEST_RATE, MAX_GRADIENT_NORM, load_optimizer, m
 from training.ranks import ONE_RANK, Ranks
 from training.sampling import epoch_batches
 from training.schedule import (
+    BEGUN_FROM,
     WHAT_LEARNS,
     Phase,
     PhaseClock,
@@ -298,7 +299,7 @@ class Trainer:
         end, last_end = (run_end(self.settings, final_seconds(phase)) for phase in (self.phase, self.phases[-1]))
         needed = [self._seconds_needed(phase) for phase in self.phases[self.phase_number :]]
         alone = self.phase.is_last or self.seconds + sum(needed) > last_end
-        lacking = self.seconds + needed[0] - end
+        lacking = self.seconds + needed[0] * (BEGUN_FROM if self.history else 1.0) - end
         lacking, self.clock.end = self.ranks.broadcast(
             (lacking, end if alone else phase_end(self.settings, self.phase))
         )
