@@ -74,9 +74,9 @@ def test_weights_of_an_own_model_learnt_from_images_of_its_size(directory, tmp_p
 @pytest.mark.parametrize(
     "minutes, folds, size",
     [
-        (18, None, 160),  # all layers learn: 100 s (frozen), 560 (learning), 10 (validating), 370 (finalising)
-        (17, None, 224),
-        (18, 5, 224),  # for which nearly six times as long would be needed
+        (27, None, 160),  # all layers learn: 100 s (frozen), 1120 (learning), 10 (validating), 370 (finalising)
+        (26, None, 224),
+        (27, 5, 224),  # for which nearly six times as long would be needed
         (6, None, 224),  # the frozen layers take 1.96 times 100 s, of 355
         (5, None, 192),
         (4, None, 160),

@@ -89,13 +89,12 @@ def phases_begun(monkeypatch, seconds_an_image, budget, history=(), options=()):
 
 
 def test_what_does_not_fit_into_the_time_is_not_begun(monkeypatch):
-    # Frozen layers take 50 predictions, all layers 2 * 130, and 5 seconds are set aside.
-    assert phases_begun(monkeypatch, 0.1, 0.7) == [("features", pytest.approx(0.15 * 42)), ("none", 37)]
-    assert phases_begun(monkeypatch, 0.1, 0.6) == [("features", 31), ("none", 31)]
-    assert phases_begun(monkeypatch, 0.1, 0.6, [{}]) == [("none", 31)]
-    # When the head is solved, half of what was planned for all layers is enough.
-    assert phases_begun(monkeypatch, 0.1, 0.31, [{}]) == [("none", pytest.approx(13.6))]
-    assert phases_begun(monkeypatch, 0.1, 0.29, [{}]) == []
+    # Frozen layers take 50 predictions, all layers 4 * 130, and 5 seconds are set aside.
+    assert phases_begun(monkeypatch, 0.1, 1.1) == [("features", pytest.approx(0.15 * 66)), ("none", 61)]
+    assert phases_begun(monkeypatch, 0.1, 1.0) == [("features", 55), ("none", 55)]
+    # Once the head is solved, half of what was planned for all layers is enough.
+    assert phases_begun(monkeypatch, 0.1, 0.53, [{}]) == [("none", pytest.approx(26.8))]
+    assert phases_begun(monkeypatch, 0.1, 0.51, [{}]) == []
 
 
 def test_a_run_without_time_to_learn_is_refused_unless_it_has_learnt(monkeypatch):

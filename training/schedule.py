@@ -19,8 +19,9 @@ WHAT_LEARNS = {"features": "the head", "block": "the last block and the head", "
 HEAD_TIME_SHARE = 0.15
 
 # Other layers are planned only where so many epochs of them fit into the time budget; once the head is solved, they
-# begin if this share of that is left, since the head may have taken longer than it had to.
-MIN_EPOCHS = 2
+# begin if this share of that is left, since the head may have taken longer than it had to. After fewer epochs a head
+# alone that sees more pixels is better, in particular of many classes (NOTES.md).
+MIN_EPOCHS = 4
 BEGUN_FROM = 0.5
 LEARNING_COST = 3  # to learn from an image takes so many times as long as to predict it
 
