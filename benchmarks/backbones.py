@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from models.device import Device
+from models.device import Device, keep_freed_memory
 from models.networks import build_network, normalisation, own_image_size
 from models.prediction import Predictor
 from training.image_size import LEARNT_FROM
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--device")
     options = parser.parse_args()
     device = Device.choose(options.device)
+    keep_freed_memory()  # as training does
     print(f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(f"{'network':34} {'pixels':>6} {'pictures/s':>10} {'minutes':>8}")
     for name in options.names:
