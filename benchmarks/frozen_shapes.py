@@ -29,10 +29,10 @@ from torch import Tensor
 
 from benchmarks.accuracy import lay_out
 from common.images import read_image
-from common.squares import border_colour
+from common.squares import Preparation, border_colour
 from evaluation.group_folds import group_folds
 from evaluation.metrics import summary
-from models.device import Device
+from models.device import Device, keep_freed_memory
 from models.networks import normalisation
 from models.prediction import Predictor, as_batch
 from train_classifier import read_settings
@@ -42,11 +42,14 @@ from training.pretrained import build_pretrained
 
 SHAPES = ("padded:160", "padded:192", "padded:224", "rectangle:160", "rectangle:192", "stretched:160", "crop:160")
 ASPECTS = tuple(2 ** (power / 2) for power in range(-3, 4))  # width to height
+BUILT_AT = 160  # pixels, for which the network is built
 STEP, BATCH, FOLDS = 16, 64, 5
 
 
 def fitted(image: Image.Image, shape: str, side: int) -> np.ndarray:
     """Return an image in a shape of the area of a square of `side` pixels: uint8 (height, width, 3)."""
+    if shape == "padded":
+        return Preparation(side).square(image)
     width, height = image.size
     if shape == "crop":
         left, top, small = (width - min(image.size)) // 2, (height - min(image.size)) // 2, min(image.size)
@@ -54,7 +57,6 @@ def fitted(image: Image.Image, shape: str, side: int) -> np.ndarray:
     aspect = 1.0
     if shape == "rectangle":
         aspect = min(ASPECTS, key=lambda each: abs(math.log(each * height / width)))
-    if shape in ("padded", "rectangle"):
         sides = (max(width, round(height * aspect)), max(height, round(width / aspect)))
         padded = Image.new("RGB", sides, border_colour(image))
         padded.paste(image, ((padded.width - width) // 2, (padded.height - height) // 2))
@@ -79,10 +81,11 @@ def features(predictor: Predictor, images: Sequence[np.ndarray]) -> Tensor:
 def measure(directory: Path, options: argparse.Namespace) -> None:
     """Print a row for each shape."""
     settings = read_settings(["--directory", str(directory), "--use_model", options.use_model])
-    data = read_dataset(settings, list_dataset(directory), options.size)
+    data = read_dataset(settings, list_dataset(directory), BUILT_AT)
     device = Device.choose()
-    network = device.place(build_pretrained(options.use_model, data.num_classes, options.size, options.weights))
+    network = device.place(build_pretrained(options.use_model, data.num_classes, BUILT_AT, options.weights))
     predictor = Predictor(network, normalisation(options.use_model), device)
+    keep_freed_memory()  # as training does
     learnt, labels = [read_image(path) for path in data.train.paths], data.train.labels
     others = [read_image(path) for path in data.validate.paths]
     print(f"{len(learnt)} and {len(others)} pictures, {data.num_classes} classes")
@@ -116,7 +119,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--use_model", default="mobilenet_v2")
     parser.add_argument("--weights", default="imagenet")
-    parser.set_defaults(size=160)  # at which the network is built
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of classes with fewer pictures than folds
     print(f"{options.use_model}, {options.pictures.name}, depth {options.depth}, seed {options.seed}")

@@ -13,7 +13,6 @@ from tests.training_runs import CPU, settings
 from training.dataset import list_dataset
 from training.image_size import TimeBudget, choose_image_size, size_bounds
 from training.ranks import ONE_RANK
-from training.schedule import plan_phases
 
 SQUEEZENET = ["--use_model", "squeezenet1_1", "--weights", "imagenet"]  # which nobody loads here
 SCRATCH = ["--use_model", "squeezenet1_1", "--weights", "none"]
@@ -71,6 +70,12 @@ def test_weights_of_an_own_model_learnt_from_images_of_its_size(directory, tmp_p
     assert chosen(directory, *options, str(tmp_path / "weights.pth")) == 224
 
 
+def test_a_vision_transformer_sees_multiples_of_its_patches():
+    run = settings("--use_model", "vit_h_14", "--weights", "imagenet", "--time_budget", "0.1")
+    budget = TimeBudget(run, {"train": 900, "validate": 100}, native=126, seconds=0.1)
+    assert budget.best_size(learnt_from=224, begin=0.0) == 224  # 192, 160 and 128 are no multiples of 14
+
+
 @pytest.mark.parametrize(
     "minutes, folds, size",
     [
@@ -88,4 +93,4 @@ def test_weights_of_an_own_model_learnt_from_images_of_its_size(directory, tmp_p
 def test_more_pixels_where_time_is_left_and_all_layers_where_they_fit(minutes, folds, size):
     run = settings(*SQUEEZENET, "--time_budget", str(minutes), *(["--folds", str(folds)] if folds else []))
     budget = TimeBudget(run, {"train": 900, "validate": 100}, native=160, seconds=0.1)
-    assert budget.best_size(plan_phases(run), learnt_from=224, begin=0.0) == size
+    assert budget.best_size(learnt_from=224, begin=0.0) == size

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -19,22 +19,20 @@ from models.prediction import IMAGES_TO_MEASURE, MAX_TTA_VIEWS, Predictor, secon
 from training.finalise import images_viewed_once
 from training.pretrained import build_fitting_network, image_size_of_weights
 from training.ranks import Ranks
-from training.schedule import Phase, images_needed, plan_phases, run_end
+from training.schedule import images_needed, plan_phases, run_end
 from training.settings import Settings
-
-LOG = logging.getLogger(__name__)
 
 # What the images' own size is kept within, in pixels: what pretrained layers need at least, what is worth its time.
 SMALLEST_PRETRAINED, SMALLEST_FROM_SCRATCH = 120, 32
 LARGEST, LARGEST_IN_A_TIME_BUDGET = 224, 160
 
-# What frozen layers see: their features are the better, the nearer to the size that their weights learnt from, also of
-# smaller images; and for the same time, more pixels are better than augmented copies (NOTES.md).
+# What frozen layers see: the size that ImageNet's weights learnt from, and what comes next where time is short. More
+# pixels make better features, also of smaller images, and more so than augmented copies in the same time (NOTES.md).
 LEARNT_FROM, SMALLER = 224, (192, 160, 128)
 # Of the time that is left, for the frozen layers; the rest is for solving the head, or one for each fold and one more.
 FROZEN_SHARE, FROZEN_SHARE_OF_FOLDS = 0.6, 0.3
 
-READ_TO_MEASURE = 20  # images
+READ_TO_MEASURE, SECONDS_TO_READ = 20, 1.0  # images, and after how long no further one is read
 
 
 def size_bounds(settings: Settings) -> tuple[int, int]:
@@ -60,17 +58,15 @@ def choose_image_size(
     native = native_size(paths, *size_bounds(settings), size_step(settings.use_model))
     if not settings.pretrained:
         return native
-    phases = plan_phases(settings)
-    if settings.time_budget is None and len(phases) > 1:
+    if settings.time_budget is None and len(plan_phases(settings)) > 1:
         return native
     learnt_from = image_size_of_weights(settings.weights) or LEARNT_FROM
     if settings.time_budget is None:
         return learnt_from
-    now = time.monotonic()
     seconds = _seconds_per_image(settings, folders, native, device) / ranks.size
     budget = TimeBudget(settings, {split: len(folder.samples) for split, folder in folders.items()}, native, seconds)
-    begin = now - began + _seconds_to_read([path for folder in folders.values() for path, _ in folder.samples], native)
-    return ranks.broadcast(budget.best_size(phases, learnt_from, begin))
+    reading = _seconds_to_read([path for folder in folders.values() for path, _ in folder.samples], native)
+    return ranks.broadcast(budget.best_size(learnt_from, time.monotonic() - began + reading))
 
 
 class TimeBudget:
@@ -83,24 +79,25 @@ class TimeBudget:
         self._settings, self._native, self._seconds = settings, native, seconds
         self._train, self._validate = counts["train"], counts["validate"]
 
-    def best_size(self, phases: Sequence[Phase], learnt_from: int, begin: float) -> int:
+    def best_size(self, learnt_from: int, begin: float) -> int:
         """Return the native size where all phases fit after `begin` (seconds of the run), else what suits the head.
 
         That is the largest size at which the frozen layers' share of the time is enough, or else the smallest.
         """
         left = run_end(self._settings, final_seconds=0.0) - begin
-        if len(phases) > 1 and self._seconds_for(phases) <= left:
+        if len(plan_phases(self._settings)) > 1 and self._seconds_for_all() <= left:
             return self._native
-        sizes = [learnt_from, *(size for size in SMALLER if size < learnt_from)]
+        step = size_step(self._settings.use_model)
+        sizes = [learnt_from, *(size for size in SMALLER if size < learnt_from and size % step == 0)]
         once = (self._train + self._validate) * self._seconds
         share = FROZEN_SHARE_OF_FOLDS if self._settings.folds else FROZEN_SHARE
         fitting = (size for size in sizes if once * (size / self._native) ** 2 <= share * left)
         return next(fitting, sizes[-1])
 
-    def _seconds_for(self, phases: Sequence[Phase]) -> float:
-        """Return how long phases and the end of a run take at least, at the native size."""
+    def _seconds_for_all(self) -> float:
+        """Return how long all phases and the end of the run take at least, at the native size."""
         train, validate = self._train, self._validate
-        head, *rest = (images_needed(phase, True, train, validate) for phase in phases)
+        head, *rest = (images_needed(phase, True, train, validate) for phase in plan_phases(self._settings))
         views = MAX_TTA_VIEWS if self._settings.tta else 1
         end = validate + views * images_viewed_once(train, validate)
         runs = (self._settings.folds or 0) + 1  # the frozen layers see all images once for all of them
@@ -117,11 +114,11 @@ def _seconds_per_image(settings: Settings, folders: Mapping[str, ImageFolder], s
 
 def _seconds_to_read(paths: Sequence[Path], size: int) -> float:
     """Return how long it takes to read all images on all cores, measured on a few that are evenly spaced."""
-    some = paths[:: -(-len(paths) // READ_TO_MEASURE)]
-    start = time.monotonic()
-    for path in some:
-        try:
+    start, count = time.monotonic(), 0
+    for path in paths[:: -(-len(paths) // READ_TO_MEASURE)]:
+        with suppress(ImageError):  # whoever reads them all reports it
             read_square(path, Preparation(size))
-        except ImageError:  # whoever reads them all reports it
-            continue
-    return (time.monotonic() - start) * len(paths) / len(some) / core_count()
+        count += 1
+        if time.monotonic() - start > SECONDS_TO_READ:
+            break
+    return (time.monotonic() - start) * len(paths) / count / core_count()

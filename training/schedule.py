@@ -116,10 +116,10 @@ def run_end(settings: Settings, final_seconds: float) -> float:
     return 60 * settings.time_budget - WRITING_SECONDS - final_seconds
 
 
-def overrun_accepted(settings: Settings, seconds: float) -> bool:
-    """Return True, and say that a run takes so many seconds longer than its time budget, since less learns nothing.
+def announce_overrun(settings: Settings, seconds: float) -> None:
+    """Say that a run takes so many seconds longer than its time budget, since in less nothing would be learnt.
 
-    Raises ToolkitError where the run would take more than twice the budget.
+    Raises ToolkitError where it would take more than twice the budget.
     """
     assert settings.time_budget is not None
     if seconds > 60 * settings.time_budget:
@@ -130,7 +130,6 @@ def overrun_accepted(settings: Settings, seconds: float) -> bool:
             "image_size",
         )
     LOG.info("The time budget is too short for these pictures: the run takes about %d seconds longer.", seconds)
-    return True
 
 
 def learning_rate(highest: float, progress: float) -> float:

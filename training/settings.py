@@ -78,7 +78,7 @@ class Settings:
         """Return settings with the defaults that depend on other options, where these are None, filled in."""
         pretrained = options["weights"] != "none"
         resolved = {
-            "epochs": options["epochs"] or (None if options["time_budget"] else DEFAULT_EPOCHS),
+            "epochs": options["epochs"] or (DEFAULT_EPOCHS if options["time_budget"] is None else None),
             "learning_rate": options["learning_rate"] or (PRETRAINED_RATE if pretrained else FROM_SCRATCH_RATE),
         }
         return cls(**{**options, **resolved}, given=frozenset(given))

@@ -31,9 +31,9 @@ from training.schedule import (
     WHAT_LEARNS,
     Phase,
     PhaseClock,
+    announce_overrun,
     images_needed,
     learning_rate,
-    overrun_accepted,
     phase_end,
     plan_phases,
     run_end,
@@ -303,9 +303,9 @@ class Trainer:
         lacking, self.clock.end = self.ranks.broadcast(
             (lacking, end if alone else phase_end(self.settings, self.phase))
         )
-        if lacking > 0 and not self.history:
-            return self.frozen_features is not None or overrun_accepted(self.settings, lacking)
-        return lacking <= 0
+        if lacking > 0 and not self.history and self.frozen_features is None:
+            announce_overrun(self.settings, lacking)
+        return lacking <= 0 or not self.history
 
     def _seconds_needed(self, phase: Phase) -> float:
         """Return how long a phase takes at least."""
