@@ -7,14 +7,14 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process more than there are cores, since tests wait for what they start. Those of one file go to one process, so
 # that what they share is made once.
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-fast lint format docs clean
 
 help:
 	@echo "make demo       install, then run the four scripts against the small Mikrotax in demo/; ends with test.png"
-	@echo "make test       install what the tests need and run all of them: 4 to 5 minutes on two cores"
-	@echo "make test-fast  the quick ones alone: about a minute"
+	@echo "make test       install what the tests need and run all of them: 4 to 7 minutes on two cores"
+	@echo "make test-fast  the quick ones alone: one to two minutes"
 	@echo "make lint       check style, types (mypy), layers (import-linter) and limits (tests/code_limits.py)"
 	@echo "make format     let ruff put style and formatting right"
 	@echo "make docs       write the tables of options in docs/ anew"

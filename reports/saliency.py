@@ -22,8 +22,8 @@ ImagePair = tuple[np.ndarray, np.ndarray]  # an image, and the same with its map
 Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks for one class, (n,)
 
 # Shares of an image's side: widths of what covers it, the steps in which that moves, and how far a fine step reaches.
-COARSE, COARSE_STEPS = (0.25, 0.6), 8
-FINE, FINE_OFFSETS, FINE_REACH = 0.175, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.07
+COARSE, COARSE_STEPS = (0.3, 0.6), 8
+FINE, FINE_OFFSETS, FINE_REACH = 0.24, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.1
 ROUNDS = 2  # of finer steps, each around the most telling place of the one before
 DIMMED = 0.6  # how bright the first, coarse map stays beside the finer one, which alone says where the peak lies
 BATCH = 32
@@ -80,17 +80,21 @@ def _log_odds(predictor: Predictor, label: int) -> Score:
 def _occlusion(score: Score, image: Tensor, places: Sequence[tuple[float, float]], width: float) -> np.ndarray:
     """Return by how much the score sinks where a soft spot of a width is covered, for each place (y, x)."""
     size = image.shape[-1]
-    spots = np.stack([_spot(size, place, width / 2.5) for place in places])[:, None]
+    # Full in the middle: through the rim of a Gaussian one much of what it covers can still be seen.
+    spots = np.stack([_spot(size, place, width / 2, power=4) for place in places])[:, None]
     covers = torch.from_numpy(spots).float().to(image.device)
     usual = image.flatten(2).median(2).values[:, :, None, None]
     scores = torch.cat([score(image * (1 - cover) + usual * cover) for cover in covers.split(BATCH)])
     return (score(image) - scores).double().cpu().numpy()
 
 
-def _spot(size: int, place: tuple[float, float], reach: float) -> np.ndarray:
-    """Return a Gaussian spot (size, size), 1 in its middle; place (y, x) and reach are shares of the side."""
+def _spot(size: int, place: tuple[float, float], reach: float, power: int = 2) -> np.ndarray:
+    """Return a soft spot (size, size), 1 in its middle and 1/e at `reach` along an axis; both are shares of the side.
+
+    The higher the power, the wider its full middle and the harder its edge; that of 2 is Gaussian.
+    """
     axis = (np.arange(size) + 0.5) / size
-    rows, columns = (np.exp(-((axis - middle) ** 2) / (2 * reach**2)) for middle in place)
+    rows, columns = (np.exp(-(np.abs((axis - middle) / reach) ** power)) for middle in place)
     return np.outer(rows, columns)
 
 
