@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Python may keep what it has compiled: pytest would else rewrite all tests in each process.
 unexport PYTHONDONTWRITEBYTECODE
 # One process more than there are cores, since tests wait for what they start. Those of one file go to one process, so
-# that what they share is made once.
+# that what they share is made once; tests/conftest.py says which files begin.
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 

@@ -91,10 +91,10 @@ def _occlusion(score: Score, image: Tensor, places: Sequence[tuple[float, float]
 def _spot(size: int, place: tuple[float, float], reach: float, power: int = 2) -> np.ndarray:
     """Return a soft spot (size, size), 1 in its middle and 1/e at `reach` along an axis; both are shares of the side.
 
-    The higher the power, the wider its full middle and the harder its edge; that of 2 is Gaussian.
+    The higher the power, an even number, the wider its full middle and the harder its edge; that of 2 is Gaussian.
     """
     axis = (np.arange(size) + 0.5) / size
-    rows, columns = (np.exp(-(np.abs((axis - middle) / reach) ** power)) for middle in place)
+    rows, columns = (np.exp(-(((axis - middle) / reach) ** power)) for middle in place)
     return np.outer(rows, columns)
 
 
