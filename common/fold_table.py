@@ -1,5 +1,6 @@
 """MODEL.folds.csv, what cross-validation predicted of each image: one dataclass, one reader, one writer."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,9 @@ from common.files import in_one_line, read_csv, write_csv
 
 ENDING = ".folds.csv"  # what its name adds to that of the model
 LIKELIEST = 5  # classes of which it tells the probability
-DIGITS = 8  # of a probability
+DIGITS = 8  # of a probability or an OOD score
 ANSWERS = [(f"answer_{place}", f"probability_{place}") for place in range(1, LIKELIEST + 1)]
-COLUMNS = ("file", "label", "fold", *(name for pair in ANSWERS for name in pair))
+COLUMNS = ("file", "label", "fold", *(name for pair in ANSWERS for name in pair), "ood_score")
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,15 @@ class FoldRow:
     """An image, and what the network of a fold that had not seen it said of it.
 
     file: its path in the data set; label: its class; fold: which one, from 1; answers: the likeliest classes, the
-    likeliest first, with their probabilities in [0, 1]. Texts are in one line.
+    likeliest first, with their probabilities in [0, 1]; ood_score: how unlike all that it had seen, 0 or more (see
+    `evaluation.ood`). Texts are in one line.
     """
 
     file: str
     label: str
     fold: int
     answers: tuple[tuple[str, float], ...]
+    ood_score: float
 
 
 def fold_table(model: Path) -> Path:
@@ -48,7 +51,10 @@ def read_fold_table(path: Path) -> list[FoldRow]:
             answers = [(cells[answer], float(cells[share])) for answer, share in ANSWERS if cells[answer]]
             if not all(0 <= probability <= 1 for _, probability in answers):
                 raise ValueError(f"line {line}: a probability lies between 0 and 1")
-            rows.append(FoldRow(cells["file"], cells["label"], int(cells["fold"]), tuple(answers)))
+            ood_score = float(cells["ood_score"])
+            if not 0 <= ood_score < math.inf:
+                raise ValueError(f"line {line}: an OOD score is 0 or more")
+            rows.append(FoldRow(cells["file"], cells["label"], int(cells["fold"]), tuple(answers), ood_score))
     except (KeyError, ValueError) as error:
         reason = f"it has no column {error}" if isinstance(error, KeyError) else error
         raise ToolkitError(f"{path} is no table of cross-validation ({reason}); train again with --folds") from error
@@ -63,4 +69,4 @@ def _cells(row: FoldRow) -> dict[str, str | int | float]:
     }
     for (answer, share), (name, probability) in zip(ANSWERS, row.answers, strict=False):
         cells |= {answer: in_one_line(name), share: round(probability, DIGITS)}
-    return cells
+    return {**cells, "ood_score": round(row.ood_score, DIGITS)}

@@ -99,15 +99,15 @@ class Calibration:
         """
         return (self.candidates or self.conformal).sets(self.probabilities(logits), confidence)
 
-    def out_of_distribution(self, features: Tensor, share: float) -> np.ndarray:
-        """Return which images, of features (n, d), are unlike all training images, bool (n,).
+    def out_of_distribution(self, prediction: Prediction, share: float) -> np.ndarray:
+        """Return which of n predicted images are unlike all training images, bool (n,).
 
         A `share` of images of the known classes is not; somewhat less in classes with few training images, which lie
         further from the next one. Without a detector no image is.
         """
         if self.ood_detector is None:
-            return np.zeros(len(features), dtype=bool)
-        scores = self.ood_detector.ood_score(features)
+            return np.zeros(len(prediction.logits), dtype=bool)
+        scores = self.ood_detector.scores_of(prediction)
         return scores > conformal_quantile([self.ood_detector.validation_scores], share)
 
     def lowest_supported_taxa(self, prediction: Prediction, confidence: float) -> list[SupportedTaxon]:
@@ -117,7 +117,7 @@ class Calibration:
         are named one by one. A higher confidence never makes it more precise. An image unlike all training images is
         "unknown".
         """
-        outside = self.out_of_distribution(prediction.features, IN_DISTRIBUTION_SHARE)
+        outside = self.out_of_distribution(prediction, IN_DISTRIBUTION_SHARE)
         probabilities, flat = self.probabilities(prediction.logits), self.taxonomy.is_flat
         sets = self.sets(prediction.logits, confidence) if flat else self.conformal.sets(probabilities, confidence)
         taxa = []

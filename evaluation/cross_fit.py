@@ -159,7 +159,7 @@ def calibrate(
     """Return a calibration on a split, or on its images at the indices `chosen`."""
     index = torch.arange(len(split)) if chosen is None else torch.as_tensor(chosen)
     prediction = split.prediction.select(index)
-    detector = ood_detector and ood_detector.calibrated_on(prediction.features)
+    detector = ood_detector and ood_detector.calibrated_on(ood_detector.scores_of(prediction))
     return Calibration.fit(taxonomy, prediction, split.labels[index], detector)
 
 

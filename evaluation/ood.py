@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.checkpoint import CheckpointError
+from models.prediction import Prediction
 
 # What a model file holds of each view of a training image: so many numbers of 2 bytes.
 DIRECTIONS = 256
@@ -55,11 +56,21 @@ class OODDetector:
         spread = torch.ones(len(projected))
         if reference.shape[1] > 1:
             spread = _nearest(known, directions, projected, image)[0].mean(1).clamp(min=MIN_SPREAD)
-        return cls(power, directions, projected, spread, np.empty(0)).calibrated_on(validation)
+        fitted = cls(power, directions, projected, spread, np.empty(0))
+        return fitted.calibrated_on(fitted.ood_score(validation))
 
-    def calibrated_on(self, validation: Tensor) -> OODDetector:
-        """Return the same with other validation images, of features (n, d), whose scores tell which are usual."""
-        return replace(self, validation_scores=self.ood_score(validation))
+    def calibrated_on(self, scores: np.ndarray) -> OODDetector:
+        """Return the same with other validation images, whose OOD scores (n,) tell which are usual."""
+        return replace(self, validation_scores=scores)
+
+    def scores_of(self, prediction: Prediction) -> np.ndarray:
+        """Return the OOD scores (n,) of predicted images: what cross-validation said, or else those of their features.
+
+        Raises CheckpointError as `ood_score` does.
+        """
+        if prediction.ood_scores is not None:
+            return prediction.ood_scores.numpy()
+        return self.ood_score(prediction.features)
 
     def ood_score(self, features: Tensor) -> np.ndarray:
         """Return how far images of features (n, d) lie from the training images, (n,), 0 or more.

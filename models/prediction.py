@@ -26,19 +26,26 @@ IMAGES_TO_MEASURE, SECONDS_TO_MEASURE = 32, 1.0  # for `seconds_per_image`
 
 
 class Prediction(NamedTuple):
-    """Of n images: `logits` (n, classes), and `features` (n, d), the input of the last layer; float32 on the CPU."""
+    """Of n images: `logits` (n, classes), and `features` (n, d), the input of the last layer; float32 on the CPU.
+
+    Where cross-validation predicted them, the logits are those of networks that had not seen them, while the features
+    are those of the model, which has: then `ood_scores` float64 (n,) are what those networks said, else None.
+    """
 
     logits: Tensor
     features: Tensor
+    ood_scores: Tensor | None = None
 
     @classmethod
     def concatenate(cls, parts: Iterable[Prediction]) -> Prediction:
-        """Return the predictions of several batches as one."""
-        return cls(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        """Return a network's predictions of several batches as one."""
+        logits, features, _ = zip(*parts, strict=True)
+        return cls(torch.cat(logits), torch.cat(features))
 
     def select(self, index: Tensor) -> Prediction:
         """Return the prediction of the images at `index`, int64 (k,)."""
-        return Prediction(self.logits[index], self.features[index])
+        scores = None if self.ood_scores is None else self.ood_scores[index]
+        return Prediction(self.logits[index], self.features[index], scores)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def predict_folds(settings: VisualiseSettings, model: LoadedModel) -> PredictedS
             *([f"{path} does not name {missing} of {len(found)} pictures, which are left out."] if missing else []),
         ],
     ).select(np.array([row is not None for row in found]))
-    return replace(whole, prediction=Prediction(torch.stack(logits), whole.prediction.features))
+    ood_scores = torch.tensor([row.ood_score for row in found if row], dtype=torch.float64)
+    return replace(whole, prediction=Prediction(torch.stack(logits), whole.prediction.features, ood_scores))
 
 
 def _logits(path: Path, row: FoldRow, classes: Mapping[str, int]) -> torch.Tensor:

@@ -194,7 +194,8 @@ def test_the_distances_of_an_older_format_are_left_alone():
 def test_without_a_detector_no_image_is_out_of_distribution():
     prediction, labels = drawn((50, 50, 50, 5, 5), 3)
     calibration = Calibration.fit(TAXONOMY, prediction, labels)
-    assert not calibration.out_of_distribution(prediction.features * 0 - 1, 0.9).any()
+    elsewhere = Prediction(prediction.logits, prediction.features * 0 - 1)
+    assert not calibration.out_of_distribution(elsewhere, 0.9).any()
     assert Calibration.from_state(TAXONOMY, calibration.state()).ood_detector is None
 
 
@@ -206,9 +207,7 @@ def test_a_model_file_holds_it_small_and_the_same():
     again = Calibration.from_state(TAXONOMY, torch.load(file, weights_only=True))
     new, _ = drawn((20, 20, 20, 20, 20), 8)
     assert again.lowest_supported_taxa(new, 0.8) == CALIBRATION.lowest_supported_taxa(new, 0.8)
-    assert np.array_equal(
-        again.out_of_distribution(new.features, 0.7), CALIBRATION.out_of_distribution(new.features, 0.7)
-    )
+    assert np.array_equal(again.out_of_distribution(new, 0.7), CALIBRATION.out_of_distribution(new, 0.7))
 
 
 @pytest.mark.parametrize(

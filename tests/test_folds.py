@@ -159,6 +159,17 @@ def test_pictures_that_the_table_does_not_name_are_said_to_be_left_out(table, ca
 
 
 @pytest.mark.slow
+def test_a_picture_is_unknown_where_it_was_so_to_the_network_that_had_not_seen_it(table):
+    lines = table.read_text().splitlines()
+    far = lines[5].split(",")[0]
+    lines[1:] = [f"{line.rpartition(',')[0]},{9 if line.startswith(far) else 0.1}" for line in lines[1:]]
+    table.write_text("\n".join(lines) + "\n")
+    assert visualise(["--report", "far", "--device", "cpu"]) == 0
+    rows = read(table.with_name("far") / "predictions.csv")
+    assert [row["file"] for row in rows if row["lowest_supported_taxon"] == "unknown"] == [far]
+
+
+@pytest.mark.slow
 def test_a_damaged_table_is_refused_with_a_sentence(table, capsys):
     whole = table.read_text()
     for text in (

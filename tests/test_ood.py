@@ -9,14 +9,27 @@ from sklearn.preprocessing import normalize
 
 from evaluation.ood import NEIGHBOURS, OODDetector
 from models.checkpoint import CheckpointError
+from models.prediction import Prediction
 from tests.clusters import CALIBRATION, CENTRES
+
+
+def predicted(features, ood_scores=None):
+    """Return a prediction of images of these features."""
+    return Prediction(features, features, ood_scores)
 
 
 def test_what_lies_in_directions_that_are_not_held_is_still_far_away():
     elsewhere = torch.zeros(1, 600)
     elsewhere[0, 599] = 3  # training images do not reach there, and so no direction points there
-    assert CALIBRATION.out_of_distribution(elsewhere, 0.95).all()
-    assert not CALIBRATION.out_of_distribution(CENTRES, 0.95).any()
+    assert CALIBRATION.out_of_distribution(predicted(elsewhere), 0.95).all()
+    assert not CALIBRATION.out_of_distribution(predicted(CENTRES), 0.95).any()
+
+
+def test_what_cross_validation_said_counts_and_not_the_features_of_a_network_that_has_seen_the_images():
+    limit = np.quantile(CALIBRATION.ood_detector.validation_scores, 0.95)
+    held_out = predicted(CENTRES[:3], torch.tensor([limit / 2, limit * 2, limit / 3], dtype=torch.float64))
+    assert CALIBRATION.out_of_distribution(held_out, 0.95).tolist() == [False, True, False]
+    assert CALIBRATION.out_of_distribution(held_out.select(torch.tensor([1, 0])), 0.95).tolist() == [True, False]
 
 
 def test_ood_scores_by_hand():
@@ -25,8 +38,8 @@ def test_ood_scores_by_hand():
     detector = OODDetector.fit(reference, seen)
     # the mean of the squared distances to both, 2 - 2 cos each, by the root of what lies between these
     assert detector.validation_scores == pytest.approx(np.array([1, 2 - 2**0.5, 2, 3]) / 2**0.5, abs=1e-3)
-    assert detector.calibrated_on(seen[:2]).validation_scores == pytest.approx(detector.validation_scores[:2], abs=1e-3)
-    assert detector.calibrated_on(seen[:2]).ood_score(seen) == pytest.approx(detector.validation_scores, abs=1e-3)
+    assert detector.scores_of(predicted(seen[:2])) == pytest.approx(detector.validation_scores[:2], abs=1e-3)
+    assert detector.calibrated_on(np.ones(2)).ood_score(seen) == pytest.approx(detector.validation_scores, abs=1e-3)
 
 
 @pytest.mark.parametrize("negative, power", [(False, 0.5), (True, 1)])

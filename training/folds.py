@@ -151,13 +151,13 @@ class CrossValidation:
         if reference is None:
             reference = reference_features(best.predictor(run.device), self._data, run.ranks)
         detector = OODDetector.fit(reference, reference[0, :0])
-        detector = replace(detector, validation_scores=judged["ood_scores"].numpy())
-        nothing = torch.empty(len(judged["logits"]), 0)
-        prediction = Prediction(judged["logits"], nothing)
+        detector = detector.calibrated_on(judged["ood_scores"].numpy())
+        no_features = torch.empty(len(judged["logits"]), 0)
+        prediction = Prediction(judged["logits"], no_features, judged["ood_scores"])
         checkpoint = finish(best, self._data, prediction, self._data.train.labels.cpu(), detector)
         checkpoint.scores |= self._scores(judged["logits"]) | {"folds": self._count}
         if run.ranks.is_main:
-            run.folder.write_folds(self._rows(checkpoint, judged["logits"]))
+            run.folder.write_folds(self._rows(checkpoint, judged))
             run.folder.run_end(trainer, checkpoint, prediction)
         return checkpoint
 
@@ -231,18 +231,19 @@ class CrossValidation:
             scores |= {f"{name}_sd": deviation, f"{name}_low": low, f"{name}_high": high}
         return scores
 
-    def _rows(self, checkpoint: Checkpoint, logits: Tensor) -> list[FoldRow]:
+    def _rows(self, checkpoint: Checkpoint, judged: HeldOut) -> list[FoldRow]:
         """Return the rows of model.folds.csv."""
         calibration = Calibration.of(checkpoint)
         assert calibration
-        probabilities, names = calibration.probabilities(logits), self._data.classes
+        probabilities, names = calibration.probabilities(judged["logits"]), self._data.classes
         labels, paths = self._data.train.labels.tolist(), self._data.train.paths
+        ood_scores = judged["ood_scores"].tolist()
         likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :LIKELIEST]
         rows = []
         for index, fold in enumerate(self._fold_of.tolist()):
             file = paths[index].relative_to(self._run.settings.directory).as_posix()
             answers = tuple((names[label], float(probabilities[index, label])) for label in likeliest[index])
-            rows.append(FoldRow(file, names[labels[index]], fold + 1, answers))
+            rows.append(FoldRow(file, names[labels[index]], fold + 1, answers, ood_scores[index]))
         return rows
 
     def _recorders(self, trainer: Trainer, name: str) -> list[Recorder]:

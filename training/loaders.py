@@ -154,4 +154,4 @@ def freeze_batch_norm(module: nn.Module) -> None:
 def predict_by_rank(ranks: Ranks, predictor: Predictor, images: InMemoryImages) -> Prediction:
     """Predict images, in their order, each rank its slice of them."""
     own = predict(predictor, images.pixels[ranks.local_slice(len(images))])
-    return Prediction(*(ranks.gather(part, len(images)) for part in own))
+    return Prediction(ranks.gather(own.logits, len(images)), ranks.gather(own.features, len(images)))
