@@ -59,7 +59,7 @@ def predict_folds(settings: VisualiseSettings, model: LoadedModel) -> PredictedS
         ],
     ).select(np.array([row is not None for row in found]))
     ood_scores = torch.tensor([row.ood_score for row in found if row], dtype=torch.float64)
-    return replace(whole, prediction=Prediction(torch.stack(logits), whole.prediction.features, ood_scores))
+    return replace(whole, prediction=whole.prediction._replace(logits=torch.stack(logits), ood_scores=ood_scores))
 
 
 def _logits(path: Path, row: FoldRow, classes: Mapping[str, int]) -> torch.Tensor:

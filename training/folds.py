@@ -153,7 +153,7 @@ class CrossValidation:
         detector = OODDetector.fit(reference, reference[0, :0])
         detector = detector.calibrated_on(judged["ood_scores"].numpy())
         no_features = torch.empty(len(judged["logits"]), 0)
-        prediction = Prediction(judged["logits"], no_features, judged["ood_scores"])
+        prediction = Prediction(judged["logits"], no_features)
         checkpoint = finish(best, self._data, prediction, self._data.train.labels.cpu(), detector)
         checkpoint.scores |= self._scores(judged["logits"]) | {"folds": self._count}
         if run.ranks.is_main:
