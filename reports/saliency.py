@@ -21,10 +21,14 @@ from models.prediction import Predictor, as_batch
 ImagePair = tuple[np.ndarray, np.ndarray]  # an image, and the same with its map laid over it: uint8 (s, s, 3) each
 Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks for one class, (n,)
 
-# Shares of an image's side: widths of what covers it, the steps in which that moves, and how far a fine step reaches.
-COARSE, COARSE_STEPS = (0.3, 0.6), 8
-FINE, FINE_OFFSETS, FINE_REACH = 0.24, (-0.08, -0.04, 0.0, 0.04, 0.08), 0.1
-ROUNDS = 2  # of finer steps, each around the most telling place of the one before
+# Widths of the covers, as shares of an image's side. Their drops are added up: beside a narrow cover a network may see
+# all that it needs, and a wide one says less of where that lies (NOTES.md).
+WIDTHS = (0.3, 0.45)
+
+# How many places along a side are covered first; the finer places, beside the most telling one; how far a drop counts
+# beyond the middle of its cover.
+COARSE_STEPS, FINE_OFFSETS, FINE_REACH = 8, (-0.12, -0.06, 0.0, 0.06, 0.12), 0.1
+ROUNDS = 2  # of finer covers, each around the most telling place of the one before
 DIMMED = 0.6  # how bright the first, coarse map stays beside the finer one, which alone says where the peak lies
 BATCH = 32
 
@@ -36,10 +40,14 @@ def saliency(
     pairs = {}
     for index in chosen:
         square = read_square(predictions.paths[index], preparation).pixels
-        image = predictor.device.place_images(predictor.normalisation.apply(as_batch([square])))
-        score = _log_odds(predictor, int(predictions.predicted[index]))
-        pairs[index] = (square, _overlay(square, saliency_map(score, image.float())))
+        pairs[index] = (square, _overlay(square, explain(predictor, square, int(predictions.predicted[index]))))
     return pairs
+
+
+def explain(predictor: Predictor, square: np.ndarray, label: int) -> np.ndarray:
+    """Return the map of what speaks for a class, by its index, in an image of the network's size: uint8 (s, s, 3)."""
+    image = predictor.device.place_images(predictor.normalisation.apply(as_batch([square])))
+    return saliency_map(_log_odds(predictor, label), image.float())
 
 
 def saliency_map(score: Score, image: Tensor) -> np.ndarray:
@@ -49,17 +57,13 @@ def saliency_map(score: Score, image: Tensor) -> np.ndarray:
     """
     size = image.shape[-1]
     steps = (np.arange(COARSE_STEPS) + 0.5) / COARSE_STEPS
-    for width in COARSE:  # what is seen in a large place may need a large cover
-        coarse = _occlusion(score, image, [(y, x) for y in steps for x in steps], width)
-        if coarse.max() > 0:
-            break
-    heat = zoom(coarse.reshape(COARSE_STEPS, -1), size / COARSE_STEPS, order=3, mode="nearest", grid_mode=True)
-    heat = refined = _normalised(heat)
+    coarse = _drops(score, image, [(y, x) for y in steps for x in steps]).reshape(COARSE_STEPS, -1)
+    heat = refined = _normalised(zoom(coarse, size / COARSE_STEPS, order=3, mode="nearest", grid_mode=True))
     for _ in range(ROUNDS if heat.any() else 0):
         top, left = np.unravel_index(refined.argmax(), refined.shape)
         middle = (top + 0.5) / size, (left + 0.5) / size
         places = [(middle[0] + y, middle[1] + x) for y in FINE_OFFSETS for x in FINE_OFFSETS]
-        drops = np.maximum(_occlusion(score, image, places, FINE), 0)
+        drops = _drops(score, image, places)
         spots = [drop**2 * _spot(size, place, FINE_REACH) for drop, place in zip(drops, places, strict=True)]
         refined = _normalised(np.maximum(DIMMED * heat, _normalised(np.sum(spots, axis=0))))
     return refined
@@ -77,15 +81,18 @@ def _log_odds(predictor: Predictor, label: int) -> Score:
 
 
 @torch.inference_mode()
-def _occlusion(score: Score, image: Tensor, places: Sequence[tuple[float, float]], width: float) -> np.ndarray:
-    """Return by how much the score sinks where a soft spot of a width is covered, for each place (y, x)."""
+def _drops(score: Score, image: Tensor, places: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Return by how much the score sinks where each place (y, x) is covered: (n,), added up over widths, never < 0."""
     size = image.shape[-1]
-    # Full in the middle: through the rim of a Gaussian one much of what it covers can still be seen.
-    spots = np.stack([_spot(size, place, width / 2, power=4) for place in places])[:, None]
-    covers = torch.from_numpy(spots).float().to(image.device)
     usual = image.flatten(2).median(2).values[:, :, None, None]
-    scores = torch.cat([score(image * (1 - cover) + usual * cover) for cover in covers.split(BATCH)])
-    return (score(image) - scores).double().cpu().numpy()
+    total = np.zeros(len(places))
+    for width in WIDTHS:
+        # Full in the middle: through the rim of a Gaussian one much of what it covers can still be seen.
+        spots = np.stack([_spot(size, place, width / 2, power=4) for place in places])[:, None]
+        covers = torch.from_numpy(spots).float().to(image.device)
+        scores = torch.cat([score(image * (1 - cover) + usual * cover) for cover in covers.split(BATCH)])
+        total += (score(image) - scores).clamp(min=0).double().cpu().numpy()
+    return total
 
 
 def _spot(size: int, place: tuple[float, float], reach: float, power: int = 2) -> np.ndarray:
