@@ -25,10 +25,13 @@ Score = Callable[[Tensor], Tensor]  # of images (n, 3, s, s): how much speaks fo
 # all that it needs, and a wide one says less of where that lies (NOTES.md).
 WIDTHS = (0.3, 0.45)
 
-# How many places along a side are covered first; the finer places, beside the most telling one; how far a drop counts
-# beyond the middle of its cover.
-COARSE_STEPS, FINE_OFFSETS, FINE_REACH = 8, (-0.12, -0.06, 0.0, 0.06, 0.12), 0.1
+# How many places along a side are covered first; the finer places, beside the most telling one.
+COARSE_STEPS, FINE_OFFSETS = 8, (-0.16, -0.08, 0.0, 0.08, 0.16)
 ROUNDS = 2  # of finer covers, each around the most telling place of the one before
+
+# Finer places whose covers take away at least this share of what the best one does count alike, so far around them. The
+# patch lies in their middle: to cover half a square may take away more than all of it, if the rest looks like a triangle.
+TELLING, FINE_REACH = 0.7, 0.12
 DIMMED = 0.6  # how bright the first, coarse map stays beside the finer one, which alone says where the peak lies
 BATCH = 32
 
@@ -64,8 +67,9 @@ def saliency_map(score: Score, image: Tensor) -> np.ndarray:
         middle = (top + 0.5) / size, (left + 0.5) / size
         places = [(middle[0] + y, middle[1] + x) for y in FINE_OFFSETS for x in FINE_OFFSETS]
         drops = _drops(score, image, places)
-        spots = [drop**2 * _spot(size, place, FINE_REACH) for drop, place in zip(drops, places, strict=True)]
-        refined = _normalised(np.maximum(DIMMED * heat, _normalised(np.sum(spots, axis=0))))
+        telling = [place for place, drop in zip(places, drops, strict=True) if drop >= TELLING * drops.max()]
+        fine = np.sum([_spot(size, place, FINE_REACH) for place in telling], axis=0)
+        refined = _normalised(np.maximum(DIMMED * heat, _normalised(fine)))
     return refined
 
 
