@@ -29,8 +29,8 @@ WIDTHS = (0.3, 0.45)
 COARSE_STEPS, FINE_OFFSETS = 8, (-0.16, -0.08, 0.0, 0.08, 0.16)
 ROUNDS = 2  # of finer covers, each around the most telling place of the one before
 
-# Finer places whose covers take away at least this share of what the best one does count alike, so far around them. The
-# patch lies in their middle: to cover half a square may take away more than all of it, if the rest looks like a triangle.
+# Finer places whose covers take away at least this share of what the best one does count alike, so far around them:
+# what matters lies in their middle. Without half of it a square may look like a triangle, without all like nothing.
 TELLING, FINE_REACH = 0.7, 0.12
 DIMMED = 0.6  # how bright the first, coarse map stays beside the finer one, which alone says where the peak lies
 BATCH = 32
