@@ -89,13 +89,13 @@ def _drops(score: Score, image: Tensor, places: Sequence[tuple[float, float]]) -
     """Return by how much the score sinks where each place (y, x) is covered: (n,), added up over widths, never < 0."""
     size = image.shape[-1]
     usual = image.flatten(2).median(2).values[:, :, None, None]
-    total = np.zeros(len(places))
+    before, total = score(image), np.zeros(len(places))
     for width in WIDTHS:
         # Full in the middle: through the rim of a Gaussian one much of what it covers can still be seen.
         spots = np.stack([_spot(size, place, width / 2, power=4) for place in places])[:, None]
         covers = torch.from_numpy(spots).float().to(image.device)
         scores = torch.cat([score(image * (1 - cover) + usual * cover) for cover in covers.split(BATCH)])
-        total += (score(image) - scores).clamp(min=0).double().cpu().numpy()
+        total += (before - scores).clamp(min=0).double().cpu().numpy()
     return total
 
 
