@@ -1,11 +1,12 @@
 """report.html, filled from a template."""
 
 import unicodedata
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from evaluation.metrics import confusion_counts
@@ -20,6 +21,13 @@ ROWS = {"sources_shown": 300, "parts_shown": 30, "taken_shown": 8}
 
 def render(page: dict[str, Any]) -> str:
     """Fill the template; every text in it is escaped."""
+    features = [bool(side["features"]) for pair in page["pairs"] for side in pair["sides"]]
+    known = {"features_known": any(features), "all_features_known": all(features)}
+    return _template().render(page | ROWS | known)
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -32,9 +40,7 @@ def render(page: dict[str, Any]) -> str:
         "isolated": isolated,
         "number": lambda value, form: _percent(value) if form == "%" else format(value, form),
     }
-    features = [bool(side["features"]) for pair in page["pairs"] for side in pair["sides"]]
-    known = {"features_known": any(features), "all_features_known": all(features)}
-    return environment.get_template(TEMPLATE).render(page | ROWS | known)
+    return environment.get_template(TEMPLATE)
 
 
 def confusion_alt(predictions: LabelledPredictions) -> str:

@@ -76,11 +76,19 @@ def test_a_vision_transformer_sees_multiples_of_its_patches():
     assert budget.best_size(learnt_from=224, begin=0.0) == 224  # 192, 160 and 128 are no multiples of 14
 
 
+def test_all_layers_learn_at_the_own_size_where_that_is_small():
+    run = settings(*SQUEEZENET, "--time_budget", "17")
+    assert TimeBudget(run, {"train": 900, "validate": 100}, native=120, seconds=0.06).best_size(224, begin=0.0) == 120
+    assert TimeBudget(run, {"train": 900, "validate": 100}, native=120, seconds=0.07).best_size(224, begin=0.0) == 224
+
+
 @pytest.mark.parametrize(
     "minutes, folds, size",
     [
         (27, None, 160),  # all layers learn: 100 s (frozen), 1120 (learning), 10 (validating), 370 (finalising)
-        (26, None, 224),
+        (26, None, 128),  # 1024 s
+        (18, None, 128),
+        (17, None, 224),
         (27, 5, 224),  # for which nearly six times as long would be needed
         (6, None, 224),  # the frozen layers take 1.96 times 100 s, of 355
         (5, None, 192),

@@ -1,5 +1,6 @@
 """Large tensors in files without a name: the same training, nothing left behind, a sentence where there is no space."""
 
+import ctypes
 import os
 import platform
 import re
@@ -18,9 +19,9 @@ from common.image_folder import list_image_folder
 from common.squares import Preparation
 from models.device import keep_freed_memory
 from tests.memory import on_linux, peak_of
-from tests.processes import Script, in_a_process
+from tests.processes import Finished, Script, in_a_process
 from tests.tiny import write_image_folders
-from tests.training_runs import PRETRAINED, SCRIPT, SMALL, TOP, command, history, train, write_pretrained
+from tests.training_runs import PRETRAINED, SCRIPT, SMALL, history, train, write_pretrained
 from training import memmap
 from training.images import read_images
 
@@ -171,18 +172,25 @@ def test_too_little_memory_ends_with_a_sentence(tmp_path, monkeypatch):
     assert "there is not enough memory; try another --batch_size or --image_size or --use_model" in said
 
 
-def run_on_small_disk(directory, size, arguments, place="."):
-    """Run the script in a copy of `directory` of which `place` is a disk of its own, of a size such as 2m or 600k.
+NEW_MOUNTS, NEW_USERS = 0x00020000, 0x10000000  # of unshare(2)
 
-    Returns the process; what lies in the copy then is copied to "kept" beside the directory.
+
+def train_on_small_disk(directory: Path, size: str, options: list[str], place: str = ".") -> Finished:
+    """Train in a copy of `directory` of which `place` is a disk of its own, of a size such as 2m or 600k.
+
+    What lies in the copy then is copied to "kept" beside the directory. Only this process sees the disk.
     """
-    script = (
-        'place="../disk/$0" && mkdir -p "$place" && mount -t tmpfs -o "size=$1" none "$place" && cp -r . ../disk && '
-        'cd ../disk && shift && "$@"; status=$?; cp -r . ../kept; exit $status'
-    )
-    isolated = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, place, size, *arguments]
-    environment = os.environ | {"PYTHONPATH": str(TOP)}
-    return subprocess.run(isolated, cwd=directory, env=environment, capture_output=True, text=True, timeout=300)
+    users = {"uid_map": f"0 {os.getuid()} 1", "setgroups": "deny", "gid_map": f"0 {os.getgid()} 1"}
+    assert ctypes.CDLL(None).unshare(NEW_MOUNTS | NEW_USERS) == 0
+    for name, text in users.items():
+        Path("/proc/self", name).write_text(text)
+    disk = directory.with_name("disk")
+    (disk / place).mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk / place], check=True)
+    shutil.copytree(directory, disk, dirs_exist_ok=True)
+    run = train(disk, *options)
+    shutil.copytree(disk, directory.with_name("kept"))
+    return run
 
 
 def can_make_disks() -> bool:
@@ -196,11 +204,11 @@ def can_make_disks() -> bool:
 small_disks = pytest.mark.skipif(not can_make_disks(), reason="this system lets no test mount a disk")
 
 
-def ends_with_a_sentence(process):
-    """Return the last line that a process said, which ended with status 1 and without a traceback."""
-    assert process.returncode == 1, process.stderr
-    assert "Traceback" not in process.stderr
-    return process.stderr.strip().splitlines()[-1]
+def ends_with_a_sentence(run):
+    """Return the last line that a run said, which ended with status 1 and without a traceback."""
+    assert run.status == 1, run.stderr
+    assert "Traceback" not in run.stderr
+    return run.stderr.strip().splitlines()[-1]
 
 
 def names(directory):
@@ -226,8 +234,7 @@ def test_what_a_full_disk_ends_goes_on_where_there_is_space(tmp_path):
     directory = write_image_folders(tmp_path / "pictures", train=2, validate=1)
     options = [*SMALL, "--epochs", "3"]
     # Space for a model of 3 MB and a state of 6 MB to resume from, but not for another of these beside it.
-    process = run_on_small_disk(directory, "13m", command(*options))
-    sentence = ends_with_a_sentence(process)
+    sentence = ends_with_a_sentence(in_a_process(train_on_small_disk, directory, "13m", options))
     assert "model.last could not be written (No space left on device)" in sentence and "--resume goes on" in sentence
     kept = tmp_path / "kept"
     assert names(kept) == ["dataset.json", "model", "model.history.csv", "model.last", "train", "validate"]
@@ -242,8 +249,8 @@ def test_what_a_full_disk_ends_goes_on_where_there_is_space(tmp_path):
 def test_a_log_that_a_full_disk_ends_is_read_and_goes_on(tmp_path):
     directory = write_image_folders(tmp_path / "pictures", train=2, validate=1)
     options = [*SMALL, "--log", "--epochs", "4"]
-    process = run_on_small_disk(directory, "1000k", command(*options), place="logs")  # the log of about two epochs
-    sentence = ends_with_a_sentence(process)
+    run = in_a_process(train_on_small_disk, directory, "1000k", options, "logs")  # the log of about two epochs
+    sentence = ends_with_a_sentence(run)
     assert re.search(r"the log logs/.* could not be written \(No space left on device\)\. What was saved", sentence)
     kept = tmp_path / "kept"
     epochs = len(history(kept))

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from models.networks import build_network, head_name
 from reports.saliency import saliency_map
 
-SIDE, SPOT = 96, 0.09  # of the image in pixels, of the patch as a share of the side
+SIDE, SPOT = 80, 0.09  # of the image in pixels, of the patch as a share of the side
 NETWORKS = ["vgg11", "vgg11_adaptive", "squeezenet1_1", "mobilenet_v2", "resnet18", "convnext_tiny"]
 
 

@@ -5,7 +5,6 @@ import csv
 import io
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,11 +52,6 @@ def train(directory: Path, *arguments: object) -> Finished:
     return Finished(status, stdout.getvalue(), stderr.getvalue())
 
 
-def command(*arguments: object) -> list[str]:
-    """Return the command that runs train_classifier.py, with as few steps in an epoch, in a process of its own."""
-    return [sys.executable, "-m", "tests.training_runs", *map(str, arguments)]
-
-
 def history(directory: Path) -> list[dict[str, str]]:
     """Read model.history.csv without what no two runs share."""
     with (directory / "model.history.csv").open() as file:
@@ -98,7 +92,3 @@ def write_pretrained(directory: Path, train: int = 6, validate: int = 3) -> Path
     torch.manual_seed(1)
     torch.save(build_network("squeezenet1_1", 1000, 40).state_dict(), directory / "weights.pth")
     return directory
-
-
-if __name__ == "__main__":
-    sys.exit(train_classifier.main())

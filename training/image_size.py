@@ -29,6 +29,9 @@ LARGEST, LARGEST_IN_A_TIME_BUDGET = 224, 160
 # What frozen layers see: the size that ImageNet's weights learnt from, and what comes next where time is short. More
 # pixels make better features, also of smaller images, and more so than augmented copies in the same time (NOTES.md).
 LEARNT_FROM, SMALLER = 224, (192, 160, 128)
+# Where all layers have no time to learn at the images' own size, they learn at this one, if it is smaller: some epochs
+# of them are better than a head alone that sees more pixels (NOTES.md).
+SMALLEST_FOR_ALL = 128
 # Of the time that is left, for the frozen layers; the rest is for solving the head, or one for each fold and one more.
 FROZEN_SHARE, FROZEN_SHARE_OF_FOLDS = 0.6, 0.3
 
@@ -46,9 +49,10 @@ def choose_image_size(
 ) -> int:
     """Return the side in pixels at which images are trained.
 
-    That is what the user says, what the network prefers, or the images' own size within `size_bounds`. Where only the
-    head of a pretrained network learns, or nothing else fits into the time budget, it is the size that the weights
-    learnt from, or as much of it as there is time for.
+    That is what the user says, what the network prefers, or the images' own size within `size_bounds`; where a time
+    budget is too short for all layers to learn at that, SMALLEST_FOR_ALL. Where only the head of a pretrained network
+    learns, or nothing else fits into the time budget, it is the size that the weights learnt from, or as much of it as
+    there is time for.
 
     folders: the listed data set; began: the moment (time.monotonic) from which the time budget counts.
     """
@@ -80,28 +84,38 @@ class TimeBudget:
         self._train, self._validate = counts["train"], counts["validate"]
 
     def best_size(self, learnt_from: int, begin: float) -> int:
-        """Return the native size where all phases fit after `begin` (seconds of the run), else what suits the head.
+        """Return the size at which all phases fit after `begin` (seconds of the run), else what suits the head.
 
-        That is the largest size at which the frozen layers' share of the time is enough, or else the smallest.
+        The former is the native size or SMALLEST_FOR_ALL. The latter is the largest one at which the frozen layers'
+        share of the time is enough, or else the smallest.
         """
         left = run_end(self._settings, final_seconds=0.0) - begin
-        if len(plan_phases(self._settings)) > 1 and self._seconds_for_all() <= left:
-            return self._native
-        step = size_step(self._settings.use_model)
-        sizes = [learnt_from, *(size for size in SMALLER if size < learnt_from and size % step == 0)]
-        once = (self._train + self._validate) * self._seconds
+        if len(plan_phases(self._settings)) > 1:
+            sizes = self._down_from(self._native, (SMALLEST_FOR_ALL,))
+            if size := self._first_fitting(sizes, self._images_for_all(), left):
+                return size
         share = FROZEN_SHARE_OF_FOLDS if self._settings.folds else FROZEN_SHARE
-        fitting = (size for size in sizes if once * (size / self._native) ** 2 <= share * left)
-        return next(fitting, sizes[-1])
+        sizes = self._down_from(learnt_from, SMALLER)
+        return self._first_fitting(sizes, self._train + self._validate, share * left) or sizes[-1]
 
-    def _seconds_for_all(self) -> float:
-        """Return how long all phases and the end of the run take at least, at the native size."""
+    def _down_from(self, largest: int, smaller: Sequence[int]) -> list[int]:
+        """Return the largest size and those of the smaller ones that are below it and that the network takes."""
+        step = size_step(self._settings.use_model)
+        return [largest, *(size for size in smaller if size < largest and size % step == 0)]
+
+    def _first_fitting(self, sizes: Sequence[int], images: int, seconds: float) -> int | None:
+        """Return the first size at which it takes no longer than so many seconds to predict so many images, if any."""
+        at_native = images * self._seconds
+        return next((size for size in sizes if at_native * (size / self._native) ** 2 <= seconds), None)
+
+    def _images_for_all(self) -> int:
+        """Return what all phases and the end of the run take at least, in images predicted."""
         train, validate = self._train, self._validate
         head, *rest = (images_needed(phase, True, train, validate) for phase in plan_phases(self._settings))
         views = MAX_TTA_VIEWS if self._settings.tta else 1
         end = validate + views * images_viewed_once(train, validate)
         runs = (self._settings.folds or 0) + 1  # the frozen layers see all images once for all of them
-        return (head + runs * (sum(rest) + end)) * self._seconds
+        return head + runs * (sum(rest) + end)
 
 
 def _seconds_per_image(settings: Settings, folders: Mapping[str, ImageFolder], size: int, device: Device) -> float:
