@@ -151,7 +151,7 @@ def add_images(group: argparse._ArgumentGroup) -> None:
         type=whole_number(1),
         metavar="PIXELS",
         help="side of the square into which each picture is fitted, whole and undistorted (default: the pictures' own, "
-        "up to 224, in a time budget 160; from weights at least 120; for a head alone 224, or what there is time for)",
+        "up to 224, in a time budget 160 or 128; from weights at least 120; for a head alone 224, or less in a budget)",
     )
     add(
         "--page",
