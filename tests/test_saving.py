@@ -127,6 +127,7 @@ def test_what_waits_is_written_in_time_though_no_epoch_ends(disk, monkeypatch):
     assert disk.written == [(1, None), (2, None)]
 
 
+@pytest.mark.slow
 def test_what_is_written_is_the_state_of_its_epoch(tmp_path, monkeypatch):
     """The first state is written only when the second epoch has learnt."""
     monkeypatch.setattr(saving, "EVERY", 0.0)
@@ -170,6 +171,7 @@ def train_and_die_before_the_state_is_written(directory: Path) -> None:
     train(directory, *SMALL, "--epochs", "1", "--seed", "1")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_in_its_first_epoch_neither_mixes_with_the_former_nor_displaces_it(tmp_path):
     write_image_folders(tmp_path, train=2, validate=1)
     assert train(tmp_path, *SMALL, "--epochs", "1").status == 0
