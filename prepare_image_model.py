@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.command_line import make_parser, page_number, run_script, share_or_none, whole_number
+from common.command_line import make_parser, page_number, quick_imports, run_script, share_or_none, whole_number
 from dataset.settings import GROUPINGS, LINKS, RARE, RECORDS, TECHNIQUES, PrepareSettings
 
 
@@ -156,7 +156,8 @@ def read_settings(argv: list[str] | None = None) -> PrepareSettings:
 def work(settings: PrepareSettings) -> int:
     """Make the data set and print what was done."""
     settings.check_inputs()
-    from dataset.prepare import prepare  # only now: scipy and its like take their time
+    with quick_imports():  # only now: scipy and its like take their time
+        from dataset.prepare import prepare
 
     print(*prepare(settings), sep="\n")
     return 0

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common.command_line import make_parser, non_negative_float, positive_float, run_script, whole_number
+from common.command_line import make_parser, non_negative_float, positive_float, quick_imports, run_script, whole_number
 from mikrotax.links import is_loopback, is_page
 from mikrotax.settings import KINDS, LIVE_SITE, ScrapeSettings
 
@@ -127,7 +127,8 @@ def find_mistake(settings: ScrapeSettings) -> str:
 
 def run(settings: ScrapeSettings, command: str) -> int:
     """Scrape and print the result; return the exit status. `command` is what to type to go on."""
-    from mikrotax.scrape import scrape
+    with quick_imports():
+        from mikrotax.scrape import scrape
 
     outcome = scrape(settings)
     print(outcome.summary(settings))

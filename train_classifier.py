@@ -24,6 +24,7 @@ from common.command_line import (
     nearest,
     page_number,
     positive_float,
+    quick_imports,
     run_script,
     share_or_none,
     silence_non_main_ranks,
@@ -198,7 +199,7 @@ def add_machine(group: argparse._ArgumentGroup) -> None:
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="the same seed gives the same run on a CPU (default: %(default)s)",
+        help="same seed, same run on a CPU (default: %(default)s)",
     )
     add("--deterministic", action="store_true", help="the same run again on a GPU too, if slower")
 
@@ -223,10 +224,11 @@ def work(settings: Settings) -> int:
     if is_main_rank():
         settings.check_inputs()
     # Only now, so that neither --help nor a mistake waits for torch.
-    from training.console import conclusion
-    from training.errors import InterruptedRun, torch_errors
-    from training.ranks import process_group
-    from training.train import train
+    with quick_imports():
+        from training.console import conclusion
+        from training.errors import InterruptedRun, torch_errors
+        from training.ranks import process_group
+        from training.train import train
 
     try:
         with torch_errors(), process_group() as ranks:

@@ -17,7 +17,16 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.command_line import device_name, make_parser, page_number, positive_float, run_script, share, whole_number
+from common.command_line import (
+    device_name,
+    make_parser,
+    page_number,
+    positive_float,
+    quick_imports,
+    run_script,
+    share,
+    whole_number,
+)
 from reports.settings import GRID_FORMATS, OWN_PICTURES, PAPERS, REPORT_PAGE, SELECTIONS, VisualiseSettings
 
 if TYPE_CHECKING:
@@ -137,11 +146,13 @@ def work(settings: VisualiseSettings) -> int:
     """Show what the model is worth, or name own pictures, and print what was done."""
     settings.check_inputs()
     # Only now, here and below, so that nobody waits for libraries that take seconds and are not needed.
-    from reports.model import LoadedModel
+    with quick_imports():
+        from reports.model import LoadedModel
 
     model = LoadedModel.load(settings.model, settings.device)
     if settings.export:
-        from reports.export import write_export
+        with quick_imports():
+            from reports.export import write_export
 
         print(write_export(settings, model))
     if settings.only_exports:
@@ -151,14 +162,16 @@ def work(settings: VisualiseSettings) -> int:
 
 def show(settings: VisualiseSettings, model: "LoadedModel") -> int:
     """Draw the grid, print the table, and write the report if one is asked for."""
-    from reports.folds import predict_folds
-    from reports.overview import write_overview
-    from reports.splits import predict_split
+    with quick_imports():
+        from reports.folds import predict_folds
+        from reports.overview import write_overview
+        from reports.splits import predict_split
 
     validate = predict_folds(settings, model) or predict_split(model, settings.validate, page=settings.page)
     print(write_overview(settings, model, validate))
     if settings.report:
-        from reports.report import write_report
+        with quick_imports():
+            from reports.report import write_report
 
         print(write_report(settings.report, settings, model, validate))
         if settings.pdf:
@@ -170,7 +183,8 @@ def show(settings: VisualiseSettings, model: "LoadedModel") -> int:
 
 def name_own(folder: Path, settings: VisualiseSettings, model: "LoadedModel") -> int:
     """Name the pictures of the user's own folder. Returns 1 where some could not be read."""
-    from reports.own_pictures import name_own_pictures
+    with quick_imports():
+        from reports.own_pictures import name_own_pictures
 
     named = name_own_pictures(folder, settings, model)
     print(*named.sentences, sep="\n")

@@ -1,6 +1,7 @@
 """What the scripts' command lines share; imports nothing that would keep --help or a mistake waiting."""
 
 import argparse
+import gc
 import io
 import logging
 import math
@@ -57,6 +58,16 @@ def run_script(name: str, work: Callable[[], int], when_interrupted: str) -> int
         except RecursionError:
             print(f"{name}: something is nested too deeply, such as directories in a thousand others", file=sys.stderr)
             return 1
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Let no garbage be collected while large libraries are imported: none is found, in a fifth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What many tests need: the demo site, served on 127.0.0.1 while a test runs."""
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -19,6 +20,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell starts its background jobs with Ctrl-C ignored, and so would be all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# To import all that is tested takes a third longer where garbage is looked for meanwhile.
+gc.disable()
+
+
+def pytest_collection_finish():
+    """Let garbage be collected again, but not looked for in what has been imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):

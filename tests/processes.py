@@ -13,12 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    [
-        *("mikrotax.scrape", "tests.scraping", "tests.training_runs", "training.train", "training.console"),
-        *("torch.distributed.nn", "reports.own_pictures", "tensorboard.backend.event_processing.event_accumulator"),
-    ]
-)
+CONTEXT.set_forkserver_preload(["tests.preloaded"])
 
 
 @dataclass
