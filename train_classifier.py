@@ -194,13 +194,8 @@ def add_machine(group: argparse._ArgumentGroup) -> None:
         default="auto",
         help="arithmetic of the network; auto: bf16 where the device is faster with it (default: %(default)s)",
     )
-    add(
-        "--seed",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="same seed, same run on a CPU (default: %(default)s)",
-    )
+    same = "the same seed gives the same run on a CPU (default: %(default)s)"
+    add("--seed", type=whole_number(0), default=0, metavar="N", help=same)
     add("--deterministic", action="store_true", help="the same run again on a GPU too, if slower")
 
 
