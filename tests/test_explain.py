@@ -1,8 +1,11 @@
 """Errors as a terminal shows them."""
 
+import gc
+import importlib
+
 import pytest
 
-from common.command_line import explain
+from common.command_line import explain, quick_imports
 from common.errors import ToolkitError
 
 
@@ -18,3 +21,10 @@ from common.errors import ToolkitError
 )
 def test_an_error_is_fit_for_a_terminal(error, said):
     assert explain(error) == said
+
+
+def test_garbage_is_collected_again_after_an_import_that_fails():
+    with pytest.raises(ImportError), quick_imports():
+        assert not gc.isenabled()
+        importlib.import_module("no_such_module")
+    assert gc.isenabled()

@@ -197,12 +197,12 @@ def test_any_program_can_read_the_network(out):
     assert network.ir_version <= 8 and [each.version for each in network.opset_import if not each.domain] == [18]
 
 
-def test_a_model_of_an_older_version_says_how_often_it_answers_alike(trained, tmp_path, capsys):
+def test_a_model_of_an_older_version_says_how_often_it_answers_alike(trained, out):
     model = LoadedModel.load(trained / "model", "cpu")
     model.checkpoint.padded_first = False
-    settings = VisualiseSettings(export=tmp_path / "e", validate=trained / "validate")
-    assert "trained by an older version, which prepared pictures otherwise" in export.write_export(settings, model)
-    assert "resized pictures before it padded them" in (tmp_path / "e" / "README.md").read_text(encoding="utf-8")
+    checked = export.check(out / "model.onnx", model, VisualiseSettings(validate=trained / "validate"))
+    assert "trained by an older version, which prepared pictures otherwise" in export._told(checked)
+    assert "resized pictures before it padded them" in export._page(model, model.taxonomy.names, checked)
 
 
 @pytest.mark.parametrize("same, reason", [(1.0, False), (0.99, False), (0.95, True)])
