@@ -1,8 +1,6 @@
-"""What the processes of `tests.processes` find imported; no garbage is looked for in it, then or later."""
+"""What the processes of `tests.processes` find imported."""
 
 # ruff: noqa: F401
-import gc
-
 from common.command_line import quick_imports
 
 with quick_imports():
@@ -15,5 +13,3 @@ with quick_imports():
     import tests.training_runs
     import training.console
     import training.train
-
-gc.freeze()
