@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 help:
 	@echo "make demo       install, then run the four scripts against the small Mikrotax in demo/; ends with test.png"
-	@echo "make test       install what the tests need and run all of them: 4 to 7 minutes on two cores"
+	@echo "make test       install what the tests need and run all of them: 4 to 6 minutes on two cores"
 	@echo "make test-fast  the quick ones alone: one to two minutes"
 	@echo "make lint       check style, types (mypy), layers (import-linter) and limits (tests/code_limits.py)"
 	@echo "make format     let ruff put style and formatting right"
