@@ -28,9 +28,9 @@ STEPS = 24  # from the median colour to the image
 NOISE = 0.1  # its standard deviation, as a share of the range of the image's values
 SMOOTHING = 0.08  # of what the pixels add: the standard deviation, as a share of the side
 
-# Width of the covers, as a share of the side, and how many places along a side are covered. They tell from how far an
-# answer hangs on a place, not where the place lies, so their word counts less: by its third root (NOTES.md).
-COVER, PLACES, COVERS_WORD = 0.45, 6, 1 / 3
+# Width of the covers, as a share of the side, and how many places along a side are covered. Covers as wide as that say
+# only roughly where a place lies, so they count by their third root (NOTES.md).
+COVER, PLACES, COVER_EXPONENT = 0.45, 6, 1 / 3
 BATCH = 8
 
 
@@ -62,14 +62,14 @@ def saliency_map(score: Score, image: Tensor) -> np.ndarray:
     added = _contributions(score, image).sum(0).double().cpu().numpy()
     # What speaks against the class lies within a few pixels of what speaks for it, and would cancel it.
     adding = gaussian_filter(np.maximum(added, 0), SMOOTHING * image.shape[-1], mode="constant")
-    heat = adding * _lost_under_covers(score, image) ** COVERS_WORD
+    heat = adding * _lost_under_covers(score, image) ** COVER_EXPONENT
     return heat / max(heat.max(), np.finfo(float).tiny)
 
 
 def _contributions(score: Score, image: Tensor) -> Tensor:
     """Return what each value of an image (1, 3, s, s) adds to the score of its median colour: (3, s, s)."""
     random = torch.Generator().manual_seed(0)
-    usual = image.flatten(2).median(2).values[:, :, None, None]
+    usual = _median_colour(image)
     spread = NOISE * (image.max() - image.min())
     slopes = torch.zeros_like(image)
     for shares in ((torch.arange(STEPS) + 0.5) / STEPS).split(BATCH):
@@ -85,7 +85,7 @@ def _contributions(score: Score, image: Tensor) -> Tensor:
 def _lost_under_covers(score: Score, image: Tensor) -> np.ndarray:
     """Return how much of an image's score is lost where a place is covered by its median colour: (s, s), never < 0."""
     size = image.shape[-1]
-    usual = image.flatten(2).median(2).values[:, :, None, None]
+    usual = _median_colour(image)
     along = (np.arange(size) + 0.5) / size
     middles = (np.arange(PLACES) + 0.5) / PLACES
     # Full in the middle: through the rim of a Gaussian cover much of what it covers can still be seen.
@@ -94,6 +94,11 @@ def _lost_under_covers(score: Score, image: Tensor) -> np.ndarray:
     scores = torch.cat([score(image * (1 - cover) + usual * cover) for cover in covers.split(BATCH)])
     lost = (score(image) - scores).clamp(min=0).double().cpu().numpy().reshape(PLACES, PLACES)
     return np.maximum(zoom(lost, size / PLACES, order=3, mode="nearest", grid_mode=True), 0)
+
+
+def _median_colour(image: Tensor) -> Tensor:
+    """Return the median of each channel of an image (1, 3, s, s): (1, 3, 1, 1)."""
+    return image.flatten(2).median(2).values[:, :, None, None]
 
 
 def _log_odds(predictor: Predictor, label: int) -> Score:
