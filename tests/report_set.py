@@ -4,6 +4,7 @@ import csv
 import os
 import shutil
 
+import pytest
 import torch
 from filelock import FileLock
 
@@ -18,6 +19,7 @@ from models.checkpoint import Checkpoint, save_checkpoint
 from models.device import Device
 from models.networks import build_network, head_name
 from models.prediction import as_batch
+from reports import saliency
 from reports.model import LoadedModel
 from reports.splits import predict_split
 from tests.tiny import SHAPES, draw_shape, write_image_folders
@@ -77,8 +79,11 @@ def describe_taxa(data):
 
 
 def run(*arguments):
-    """Run the script in this process; return its status."""
-    return visualise_results.main([str(argument) for argument in arguments])
+    """Run the script in this process, with saliency maps that are rough but soon there; return its status."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saliency, "STEPS", 2)
+        patch.setattr(saliency, "PLACES", 2)
+        return visualise_results.main([str(argument) for argument in arguments])
 
 
 def read(path):

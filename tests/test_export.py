@@ -1,6 +1,8 @@
 """A model for other programs: what they read, what they feed, and that it answers as the model does."""
 
+import contextlib
 import csv
+import io
 import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -97,30 +99,56 @@ def exported(model, directory, **settings):
     return Field.read(directory)
 
 
-@pytest.mark.parametrize(
-    "name, size, views",
-    [
-        ("vgg11_adaptive", 37, 1),
-        pytest.param("timm/test_vit", 160, 1),
-    ],
-)
-def test_it_answers_as_the_model_does(tmp_path, name, size, views):
-    model = make_model(name, size, ["a", "b", "c d"], tta_views=views)
-    field = exported(model, tmp_path / "out")
-    squares = np.random.default_rng(1).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
+def answers_alike(model, field):
+    """Whether an export answers as the model does, on three pictures of noise."""
+    squares = np.random.default_rng(1).integers(0, 256, (3, field.side, field.side, 3), dtype=np.uint8)
     found = field.run(squares.transpose(0, 3, 1, 2).astype(np.float32) / 255)
-    assert np.abs(found - probabilities(model, squares)).max() < 1e-4
     assert np.allclose(found.sum(1), 1, atol=1e-5)
+    return np.abs(found - probabilities(model, squares)).max() < 1e-4
+
+
+def test_a_vision_transformer_answers_as_the_model_does(tmp_path):
+    model = make_model("timm/test_vit", 160, ["a", "b", "c d"])
+    assert answers_alike(model, exported(model, tmp_path / "out"))
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
 
 
-def test_all_classes_are_labels_in_their_order_and_none_is_blank_or_lost(tmp_path):
-    names = [f"Genus {number:03d} & <sp.> é" for number in range(200)]
-    field = exported(make_model("squeezenet1_1", 40, [" ", "a\x07b", "\ud800", "x\uffff", *names]), tmp_path / "out")
-    assert field.labels == ["class 1", r"a\x07b", r"\ud800", "x", *names]
-    with (tmp_path / "out" / "labels.csv").open(encoding="utf-8-sig", newline="") as file:
+NAMES = [f"Genus {number:03d} & <sp.> é" for number in range(200)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A model of 204 classes, what it is exported to where there is nothing else, and what was printed of that."""
+    folder = tmp_path_factory.mktemp("alone")
+    model = make_model("vgg11_adaptive", 37, [" ", "a\x07b", "\ud800", "x\uffff", *NAMES])
+    save_checkpoint(folder / "model", model.checkpoint)
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.chdir(folder)
+        assert visualise_results.main(["--export", "e", "--device", "cpu"]) == 0
+    return model, folder / "e", printed.getvalue()
+
+
+def test_it_answers_as_the_model_does(alone):
+    model, out, _ = alone
+    assert answers_alike(model, Field.read(out))
+
+
+def test_all_classes_are_labels_in_their_order_and_none_is_blank_or_lost(alone):
+    _, out, _ = alone
+    assert Field.read(out).labels == ["class 1", r"a\x07b", r"\ud800", "x", *NAMES]
+    with (out / "labels.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["index"]) for row in rows] == list(range(204)) and [row["label"] for row in rows][4:] == names
+    assert [int(row["index"]) for row in rows] == list(range(204)) and [row["label"] for row in rows][4:] == NAMES
+
+
+def test_pictures_are_needed_only_for_what_shows_them(alone, monkeypatch, capsys):
+    _, out, printed = alone
+    assert "on 16 drawn pictures" in printed
+    monkeypatch.chdir(out.parent)
+    assert visualise_results.main(["--export", "f", "--report", "r", "--device", "cpu"]) == 1
+    assert "there is no directory validate" in capsys.readouterr().err
+    assert sorted(each.name for each in out.parent.iterdir()) == ["e", "model"]
 
 
 @pytest.fixture(scope="module")
@@ -255,16 +283,6 @@ def test_a_library_that_is_missing_is_named(trained, tmp_path, monkeypatch, caps
     monkeypatch.setitem(sys.modules, "models.export", None)
     assert visualise_results.main(["--model", str(trained / "model"), "--export", str(tmp_path / "e")]) == 1
     assert "pip install -r requirements.txt" in capsys.readouterr().err and not (tmp_path / "e").exists()
-
-
-def test_pictures_are_needed_only_for_what_shows_them(trained, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(trained / "model", "model")
-    assert visualise_results.main(["--export", "e", "--report", "r"]) == 1
-    assert "there is no directory validate" in capsys.readouterr().err
-    assert visualise_results.main(["--export", "e"]) == 0
-    assert "on 16 drawn pictures" in capsys.readouterr().out
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["e", "model"]
 
 
 @pytest.mark.parametrize(

@@ -51,15 +51,16 @@ def test_the_own_size_is_kept_within_what_pretrained_layers_need_and_time_allows
         ([*SQUEEZENET, "--epochs", "1"], 224),
         ([*SQUEEZENET, "--freeze", "features", "--image_size", "99"], 99),
         ([*SCRATCH, "--freeze", "features"], 144),
-        ([*SQUEEZENET, "--time_budget", "60"], 144),  # time for all layers
-        ([*SQUEEZENET, "--time_budget", "0.01"], 128),  # time for nothing
-        ([*SQUEEZENET, "--time_budget", "60", "--freeze", "features"], 224),
+        pytest.param([*SQUEEZENET, "--time_budget", "60"], 144, marks=pytest.mark.slow),  # time for all layers
+        pytest.param([*SQUEEZENET, "--time_budget", "0.01"], 128, marks=pytest.mark.slow),  # time for nothing
+        pytest.param([*SQUEEZENET, "--time_budget", "60", "--freeze", "features"], 224, marks=pytest.mark.slow),
     ],
 )
 def test_a_head_alone_sees_what_the_weights_learnt_from(directory, options, size):
     assert chosen(directory, *options) == size
 
 
+@pytest.mark.slow
 def test_weights_of_an_own_model_learnt_from_images_of_its_size(directory, tmp_path):
     network = build_network("squeezenet1_1", 2, 72)
     save_checkpoint(tmp_path / "model", Checkpoint("squeezenet1_1", 72, ["a", "b"], network.state_dict()))

@@ -78,7 +78,7 @@ def test_an_image_that_goes_while_the_folder_is_read_is_a_fault(tmp_path):
     assert isinstance(gone, ImageError) and "cannot be opened" in str(gone)
 
 
-@pytest.mark.parametrize("parallel", [1, pytest.param(10_000, id="threads")])
+@pytest.mark.parametrize("parallel", [pytest.param(1, marks=pytest.mark.slow), pytest.param(10_000, id="threads")])
 def test_reading_ahead_is_bounded(tmp_path, monkeypatch, parallel):
     monkeypatch.setattr(squares, "PARALLEL", parallel)
     draw_shape("disc", 0).save(tmp_path / "one.png")

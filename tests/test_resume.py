@@ -65,7 +65,7 @@ def test_a_default_that_is_given_must_agree_too(folder):
 def test_more_epochs_lengthen_a_finished_run(folder, monkeypatch):
     """The rate then falls along the cosine of all epochs; what is learnt after an interruption is the same."""
     before = history(folder / "whole")
-    monkeypatch.setattr(sampling, "STEPS_PER_EPOCH", 60)  # so that one of these epochs is the best
+    monkeypatch.setattr(sampling, "STEPS_PER_EPOCH", 30)  # so that one of these epochs is the best
     for name in ("whole", "copy"):
         (folder / f"long-{name}").mkdir()
         for path in (folder / "whole").iterdir():

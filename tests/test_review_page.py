@@ -233,6 +233,7 @@ def test_the_page_is_valid_and_alone(samples):
         assert picture["sample"] == row["sample"]
 
 
+@pytest.mark.slow
 def test_the_review_of_a_report_has_suspects_first_and_names_that_prepare_knows(tmp_path_factory):
     report = shared_report_set(tmp_path_factory) / "report"
     text = (report / "review.html").read_text(encoding="utf-8")

@@ -77,9 +77,9 @@ def test_accuracy_by_class(events):
 
 @pytest.mark.slow
 def test_of_many_classes_those_with_the_most_pictures_have_curves(tmp_path):
-    count = 200
+    count = 80
     names = [f"Genus species{label:03d}" for label in range(count)]
-    labels = torch.cat([torch.arange(count), torch.arange(100, 130), torch.arange(199, 200)])
+    labels = torch.cat([torch.arange(count), torch.arange(40, 70), torch.arange(79, 80)])
     images = InMemoryImages(torch.zeros(len(labels), 3, 8, 8, dtype=torch.uint8), labels, [Path("a.png")] * len(labels))
     log = TensorBoardLog(tmp_path)
     for step in (1, 2):
@@ -87,7 +87,7 @@ def test_of_many_classes_those_with_the_most_pictures_have_curves(tmp_path):
         log.write_predictions(step, Taxonomy.of(names, {}), images, logits)
     log.close()
     events = EventAccumulator(str(tmp_path / "validate"), size_guidance={"tensors": 0}).Reload()
-    expected = {names[label] for label in (*range(29), *range(100, 130), 199)}
+    expected = {names[label] for label in (*range(29), *range(40, 70), 79)}
     tags = {tag.removeprefix("accuracy by class/") for tag in events.Tags()["scalars"] if "by class" in tag}
     assert len(expected) == 60 and tags == expected
     assert set(events.PluginTagToContent("pr_curves")) == {f"precision and recall/{name}" for name in expected}
